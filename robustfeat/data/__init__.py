@@ -1,0 +1,9 @@
+"""Images in: every source behind `dataset()`, augmentation, and batches in an order of our own."""
+
+from robustfeat.data.augment import Augment
+from robustfeat.data.loader import Loader
+from robustfeat.data.source import dataset
+from robustfeat.data.square import fit_square
+from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
+
+__all__ = ["Augment", "ImageDataset", "Loader", "MemoryImages", "StreamedImages", "check_images", "dataset", "fit_square"]

@@ -1,0 +1,177 @@
+"""Tables with an image column, through Hugging Face `datasets`: parquet files, image folders, the Hub."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from robustfeat.data.split import Split
+from robustfeat.data.square import fit_square
+from robustfeat.data.store import ImageDataset, MemoryImages, OnError, StreamedImages
+from robustfeat.errors import OfflineError
+from robustfeat.online import cache_only, hub_endpoint, reachable
+from robustfeat.registry import unknown
+
+log = logging.getLogger(__name__)
+
+Table = datasets.Dataset
+IN_MEMORY_BYTES = 1 << 30
+
+
+def parquet(files: Sequence[Path], split: str) -> Table:
+    """The files of a split: those whose name begins with it (`train-00000-of-00001.parquet`), or a single file for any."""
+    if len(files) == 1 and not files[0].name.startswith(("train", "test", "validation")):
+        chosen = [files[0]]
+    else:
+        chosen = [file for file in files if file.name.startswith(split)]
+    if not chosen:
+        raise unknown("split", split, {file.name.split("-")[0].removesuffix(".parquet") for file in files})
+    return _load("parquet", data_files={split: [str(file) for file in chosen]}, split=split)
+
+
+def image_folder(folder: Path, split: str) -> Table:
+    """A folder of images by class, with or without one folder per split above the classes; a plain folder has no labels."""
+    own = folder / split
+    if not own.is_dir() and any((folder / name).is_dir() for name in ("train", "test", "validation")):
+        raise unknown("split", split, [path.name for path in folder.iterdir() if path.is_dir()])
+    return _load("imagefolder", data_dir=str(own if own.is_dir() else folder), split="train")
+
+
+def hub(repository: str, split: str) -> Table:
+    """A data set of the Hub by its id, "owner/name" or "owner/name:config"; the local cache comes first."""
+    name, _, config = repository.partition(":")
+    with cache_only(not reachable(hub_endpoint())):
+        return _load(name, config or None, split=split)
+
+
+def _load(*arguments: Any, **options: Any) -> Table:
+    source = arguments[0]
+    bars = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(*arguments, **options)
+    except (ConnectionError, TimeoutError) as error:
+        raise OfflineError(
+            f"data set {source!r} is not in the cache and the Hub can not be reached; "
+            "put a folder of the same name under $ROBUSTFEAT_DATA, or connect"
+        ) from error
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"data set {source!r} was not found: {error}") from error
+    except ValueError as error:
+        if "split" in str(error).lower():
+            raise KeyError(f"data set {source!r} has no split {options['split']!r}: {error}") from error
+        raise
+    finally:
+        if bars:
+            datasets.enable_progress_bars()
+
+
+def read(
+    name: str,
+    table: Table,
+    part: Split,
+    *,
+    image: str | None,
+    label: str | None,
+    image_size: int | None,
+    on_error: OnError,
+    in_memory: bool | None,
+) -> ImageDataset:
+    """The chosen rows of a table as an ImageDataset; columns are found by their features unless named."""
+    image = _column(table, image, datasets.Image, "image")
+    if image is None:
+        raise ValueError(f"data set {name!r} has no image column among {table.column_names}; name it with image=...")
+    label = _column(table, label, datasets.ClassLabel, "label")
+    rows = torch.tensor(part.rows(len(table)))
+    encoded = table.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+    size = image_size or _side(name, encoded, image, int(rows[0]))
+    decode = partial(_decode, name, encoded, image, size, resize=image_size is not None)
+    labels, classes = None, ()
+    if label is not None:
+        column = table.select_columns([label]).with_format("numpy")[:][label]
+        labels = torch.from_numpy(np.asarray(column).astype(np.int64))
+        classes = tuple(getattr(table.features[label], "names", None) or map(str, range(int(labels.max()) + 1)))
+    fits = len(rows) * 3 * size * size <= IN_MEMORY_BYTES
+    use_memory = fits if in_memory is None else in_memory
+    if use_memory or on_error == "skip":
+        rows, images = _decode_all(decode, rows, on_error, keep=use_memory)
+    chosen_labels = None if labels is None else labels[rows]
+    if use_memory:
+        return MemoryImages(name, images, chosen_labels, classes)
+    return StreamedImages(name, decode, rows, chosen_labels, classes, size, table._fingerprint)
+
+
+def _column(table: Table, wanted: str | None, kind: type, role: str) -> str | None:
+    """The column named, else the only one of that kind; several are an error, none is None."""
+    if wanted is not None:
+        if wanted not in table.column_names:
+            raise unknown(f"{role} column", wanted, table.column_names)
+        return wanted
+    found = [name for name, feature in table.features.items() if isinstance(feature, kind)]
+    if len(found) > 1:
+        raise ValueError(f"the data has several {role} columns, {found}; name one with {role}=...")
+    return found[0] if found else None
+
+
+def _side(name: str, table: Table, column: str, row: int) -> int:
+    """Pixels per side of the first image; images that are not square need image_size."""
+    width, height = _open(name, table, column, row).size
+    if width != height:
+        raise ValueError(f"the images of {name!r} are not square ({width}x{height}); choose image_size=...")
+    return width
+
+
+def _open(name: str, table: Table, column: str, row: int) -> Image.Image:
+    cell = table[row][column]
+    try:
+        opened = Image.open(io.BytesIO(cell["bytes"]) if cell["bytes"] is not None else cell["path"])
+        opened.load()
+        return opened
+    except (OSError, UnidentifiedImageError, TypeError, AttributeError, SyntaxError, KeyError) as error:
+        where = f"{name!r}, row {row}" + (f" ({path})" if cell and (path := cell.get("path")) else "")
+        raise ValueError(f"broken image in {where}: {error}; use on_error='skip' to leave such rows out") from error
+
+
+def _decode(name: str, table: Table, column: str, size: int, row: int, *, resize: bool) -> np.ndarray:
+    """One RGB image as uint8 (size, size, 3): the shorter side scaled to `size`, the middle cut out."""
+    opened = _open(name, table, column, row).convert("RGB")
+    if opened.size != (size, size):
+        if not resize:
+            raise ValueError(f"image {row} of {name!r} is {opened.size}, others {size}x{size}; choose image_size=...")
+        opened = fit_square(opened, size)
+    return np.asarray(opened)
+
+
+def _decode_all(decode: Any, rows: torch.Tensor, on_error: OnError, *, keep: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Decode every row with threads; returns the rows that could be read and, if kept, their images (n, 3, h, w)."""
+
+    def attempt(row: int) -> np.ndarray | None:
+        try:
+            image = decode(row)
+        except ValueError:
+            if on_error == "raise":
+                raise
+            return None
+        return image if keep else image[:0]
+
+    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="decode") as threads:
+        images = list(threads.map(attempt, rows.tolist()))
+    good = [i for i, image in enumerate(images) if image is not None]
+    if len(good) < len(images):
+        log.warning("skipped %d broken images of %d", len(images) - len(good), len(images))
+    if not good:
+        raise ValueError("not one image could be read")
+    if not keep:
+        return rows[good], torch.empty(0)
+    stacked = np.stack([images[i] for i in good])
+    return rows[good], torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()

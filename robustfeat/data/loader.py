@@ -1,0 +1,77 @@
+"""Training batches as a function of (seed, step): any step can be asked for, so resuming is asking for the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from robustfeat.data.augment import Augment
+from robustfeat.data.store import ImageDataset
+from robustfeat.random import generator
+from robustfeat.types import Batch
+
+ORDER, AUGMENT = 1, 2  # what a stream of random numbers is for
+
+
+class Loader:
+    """Shuffled, augmented batches for one of `world` processes.
+
+    Epoch e is a permutation drawn from (seed, e); a last batch that is not full is dropped. Every process makes the
+    same global batch of row numbers and takes its own slice, so the order does not depend on how many there are.
+
+    batch_size: rows per step over all processes and accumulated parts.  parts: pieces a process cuts its share into.
+    """
+
+    def __init__(
+        self,
+        data: ImageDataset,
+        batch_size: int,
+        seed: int,
+        augment: Augment,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        parts: int = 1,
+    ) -> None:
+        if len(data) == 0:
+            raise ValueError(f"the training split of {data.name!r} is empty")
+        self.batch_size = min(batch_size, len(data))
+        pieces = world * parts
+        self.batch_size -= self.batch_size % pieces
+        if self.batch_size == 0:
+            raise ValueError(f"{len(data)} images can not be shared by {world} processes with {parts} parts each")
+        self.data, self.seed, self.augment = data, seed, augment
+        self.rank, self.world, self.parts = rank, world, parts
+        self.steps_per_epoch = len(data) // self.batch_size
+        self._order = lru_cache(maxsize=2)(self._permutation)
+
+    def _permutation(self, epoch: int) -> Tensor:
+        return torch.randperm(len(self.data), generator=generator(self.seed, ORDER, epoch))
+
+    def step(self, step: int) -> list[Batch]:
+        """The parts of optimiser step number `step` (from 0) for this process."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        rows = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
+        share = self.batch_size // (self.world * self.parts)
+        batches = []
+        for part in range(self.parts):
+            piece = self.rank * self.parts + part
+            batch = self.data.batch(rows[piece * share : (piece + 1) * share])
+            images = self.augment(batch.images, generator(self.seed, AUGMENT, step, piece))
+            batches.append(Batch(images, batch.labels, batch.rows))
+        return batches
+
+    def steps(self, start: int) -> Iterator[list[Batch]]:
+        """Steps from `start` on, without end; the next one is prepared while the current one is used."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as thread:
+            step = start
+            following = thread.submit(self.step, step)
+            while True:
+                current = following.result()
+                step += 1
+                following = thread.submit(self.step, step)
+                yield current

@@ -1,0 +1,121 @@
+"""`dataset(name)`: where images come from. Embedded digits, IDX files, parquet, image folders and the Hub, one interface."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from robustfeat.data import arrow, idx
+from robustfeat.data.split import Split, parse_split
+from robustfeat.data.store import ImageDataset, MemoryImages, OnError
+from robustfeat.random import generator
+from robustfeat.registry import unknown
+
+HUB_IDS = {
+    "cifar10": "uoft-cs/cifar10",
+    "cifar100": "uoft-cs/cifar100",
+    "stl10": "tanganke/stl10",
+    "fashion-mnist": "zalando-datasets/fashion_mnist",
+}
+LABELS = {"cifar100": "fine_label", "uoft-cs/cifar100": "fine_label"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+
+
+def dataset(
+    name: str | os.PathLike[str],
+    split: str = "train",
+    *,
+    image_size: int | None = None,
+    image: str | None = None,
+    label: str | None = None,
+    on_error: OnError = "raise",
+    in_memory: bool | None = None,
+) -> ImageDataset:
+    """Images with labels, as uint8 RGB.
+
+    name: "digits" (embedded in scikit-learn), "fashion-mnist" (Debian's IDX files or the Hub), "cifar10", "cifar100",
+        "stl10" (a folder of that name under $ROBUSTFEAT_DATA, else the Hub), any Hub id ("owner/name" or
+        "owner/name:config"), a folder of images by class, a parquet file or a folder of them.
+    split: "train", "test", or a part such as "train[:90%]" or "train[100:200]".
+    image_size: scale and centre-crop to so many pixels per side; needed where sizes differ.
+    image, label: column names, where the data has more than one column that could be meant.
+    on_error: "raise" names file and row of a broken image; "skip" leaves such rows out and counts them in the log.
+    in_memory: False decodes from the disk on demand; None decides by size (1 GiB).
+
+    Raises KeyError for an unknown name or split, FileNotFoundError for a missing path, ValueError for an empty split,
+    a broken image or an ambiguous column, OfflineError where the Hub is needed and can not be reached.
+    """
+    part = parse_split(split)
+    text = os.fspath(name)
+    root = os.environ.get("ROBUSTFEAT_DATA")
+    local = Path(root).expanduser() / text if root and text in HUB_IDS else None
+    if text in ("digits",):
+        return _select(_digits(), part, image_size)
+    if text == "fashion-mnist":
+        folder = next((f for f in (local, idx.DEBIAN_FOLDER) if f and idx.holds(f, part.name)), None)
+        if folder:
+            images, labels = idx.read(folder, part.name)
+            whole = MemoryImages(text, images, labels, idx.FASHION_CLASSES)
+            return _select({part.name: lambda: whole}, part, image_size)
+    open_split = _opener(text, local)
+    return arrow.read(
+        text,
+        open_split(part.name),
+        part,
+        image=image,
+        label=label or LABELS.get(text),
+        image_size=image_size,
+        on_error=on_error,
+        in_memory=in_memory,
+    )
+
+
+def _opener(text: str, local: Path | None) -> Callable[[str], arrow.Table]:
+    """How to open a split of `text`: as parquet, as a folder of images, or from the Hub."""
+    path = local if local and local.exists() else Path(text).expanduser()
+    if path.is_file() and path.suffix == ".parquet":
+        return lambda split: arrow.parquet([path], split)
+    if path.is_dir():
+        if files := sorted(path.rglob("*.parquet")):
+            return lambda split: arrow.parquet(files, split)
+        if any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.rglob("*")):
+            return lambda split: arrow.image_folder(path, split)
+        raise ValueError(f"folder {str(path)!r} has neither parquet files nor images in it")
+    if text in HUB_IDS:
+        return lambda split: arrow.hub(HUB_IDS[text], split)
+    if text.startswith((".", "/", "~")) or text.endswith(".parquet"):
+        raise FileNotFoundError(f"no such file or folder: {text!r}")
+    if text.count("/") == 1:
+        return lambda split: arrow.hub(text, split)
+    raise unknown("data set", text, ["digits", *HUB_IDS])
+
+
+def _digits() -> dict[str, Callable[[], MemoryImages]]:
+    """scikit-learn's 1,797 digits, 8x8 with values 0..16: 1,297 to train on and 500 to test, by a fixed permutation."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    grey = torch.from_numpy(digits.images).mul(255 / 16).round().to(torch.uint8)
+    images = grey[:, None].repeat(1, 3, 1, 1)
+    labels = torch.from_numpy(digits.target).long()
+    order = torch.randperm(len(images), generator=generator(0))
+    names = tuple(map(str, range(10)))
+    rows = {"train": order[:1297], "test": order[1297:]}
+    return {key: (lambda r=r: MemoryImages("digits", images[r], labels[r], names)) for key, r in rows.items()}
+
+
+def _select(splits: dict[str, Callable[[], MemoryImages]], part: Split, image_size: int | None) -> MemoryImages:
+    """A part of an embedded data set, scaled if asked."""
+    if part.name not in splits:
+        raise unknown("split", part.name, splits)
+    whole = splits[part.name]()
+    chosen = whole.take(part.rows(len(whole)))
+    if image_size is None or image_size == chosen.image_size:
+        return chosen
+    scaled = torch.nn.functional.interpolate(
+        chosen.images.float(), size=(image_size, image_size), mode="bilinear", antialias=True
+    )
+    return MemoryImages(chosen.name, scaled.round().clamp(0, 255).to(torch.uint8), chosen.labels, chosen.classes)

@@ -1,0 +1,177 @@
+"""Data sets behind one interface: small ones as uint8 tensors in memory, large ones decoded from the disk when asked."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robustfeat.types import Batch, Images
+
+log = logging.getLogger(__name__)
+
+OnError = Literal["raise", "skip"]
+
+
+def check_images(images: Tensor) -> Images:
+    """Return `images` if they are float (n, c, h, w) with finite values in [0, 1]; a ValueError says what else they are."""
+    if not isinstance(images, Tensor):
+        raise TypeError(f"images must be a torch tensor (n, c, h, w), got {type(images).__name__}")
+    if images.ndim != 4:
+        raise ValueError(f"images must have 4 dimensions (n, c, h, w), got shape {tuple(images.shape)}")
+    if images.shape[1] not in (1, 3):
+        hint = "; the channels come last, use images.permute(0, 3, 1, 2)" if images.shape[3] in (1, 3) else ""
+        raise ValueError(f"images must have 3 channels (or 1), got shape {tuple(images.shape)}{hint}")
+    if not images.is_floating_point():
+        raise ValueError(f"images must be float in [0, 1], got {images.dtype}; use images.float() / 255")
+    if len(images):
+        low, high = torch.aminmax(images.detach())
+        if not (low >= -1e-6 and high <= 1 + 1e-6):  # also false for NaN
+            raise ValueError(
+                f"images must be finite and in [0, 1], got values from {float(low):g} to {float(high):g}; "
+                "divide by 255 or undo the normalisation (the network normalises by itself)"
+            )
+    return images
+
+
+class ImageDataset(ABC):
+    """Images and labels by row number.
+
+    name: where it came from.  labels: int64 (n,) on the CPU, or None.  classes: names of the classes, in order.
+    image_size: pixels per side.  fingerprint: changes when the content does.
+    """
+
+    name: str
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    image_size: int
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def pixels(self, rows: Tensor) -> Tensor:
+        """uint8 images (len(rows), 3, h, w) of these rows."""
+
+    @abstractmethod
+    def take(self, rows: Sequence[int] | Tensor) -> ImageDataset:
+        """The data set of these rows only, in this order."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest; equal for equal content."""
+
+    def head(self, n: int | None) -> ImageDataset:
+        """The first n rows (all of them for None or a larger n)."""
+        return self if n is None or n >= len(self) else self.take(range(n))
+
+    def require_labels(self) -> Tensor:
+        """The labels, or a ValueError that says that there are none."""
+        if self.labels is None:
+            raise ValueError(f"data set {self.name!r} has no labels; name their column with label=...")
+        return self.labels
+
+    def batch(self, rows: Tensor) -> Batch:
+        """float32 images in [0, 1] with labels and row numbers."""
+        labels = None if self.labels is None else self.labels[rows]
+        return Batch(self.pixels(rows).float().div_(255), labels, rows)
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All rows once, in data order."""
+        for start in range(0, len(self), batch_size):
+            yield self.batch(torch.arange(start, min(start + batch_size, len(self))))
+
+    def mean_std(self, images: int = 10_000) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Per-channel mean and standard deviation over pixels, of the first `images` rows."""
+        pixels = self.pixels(torch.arange(min(images, len(self)))).double().div_(255)
+        mean, std = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3)).clamp_min(1e-3)
+        return tuple(mean.tolist()), tuple(std.tolist())  # type: ignore[return-value]
+
+
+class MemoryImages(ImageDataset):
+    """All images as one uint8 tensor (n, 3, h, w)."""
+
+    def __init__(self, name: str, images: Tensor, labels: Tensor | None, classes: Sequence[str] = ()) -> None:
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"images must be uint8 (n, 3, h, w), got {images.dtype} {tuple(images.shape)}")
+        if labels is not None and len(labels) != len(images):
+            raise ValueError(f"{len(images)} images but {len(labels)} labels")
+        self.name = name
+        self.images = images
+        self.labels = None if labels is None else labels.long()
+        self.classes = tuple(classes)
+        self.image_size = images.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def pixels(self, rows: Tensor) -> Tensor:
+        return self.images[rows]
+
+    def take(self, rows: Sequence[int] | Tensor) -> MemoryImages:
+        index = torch.as_tensor(rows)
+        labels = None if self.labels is None else self.labels[index]
+        return MemoryImages(self.name, self.images[index], labels, self.classes)
+
+    @property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(self.images.contiguous().numpy())
+        digest.update(b"" if self.labels is None else self.labels.numpy())
+        return digest.hexdigest()
+
+
+class StreamedImages(ImageDataset):
+    """Images that are decoded on demand, by threads: peak memory does not grow with the number of images.
+
+    decode: row number of the source -> uint8 array (h, w, 3); raises ValueError naming the file and row.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        decode: Callable[[int], np.ndarray],
+        rows: Tensor,
+        labels: Tensor | None,
+        classes: Sequence[str],
+        image_size: int,
+        source_fingerprint: str,
+    ) -> None:
+        self.name = name
+        self.labels = labels
+        self.classes = tuple(classes)
+        self.image_size = image_size
+        self._decode = decode
+        self._rows = rows
+        self._source_fingerprint = source_fingerprint
+        self._threads: ThreadPoolExecutor | None = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def pixels(self, rows: Tensor) -> Tensor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="decode")
+        images = np.stack(list(self._threads.map(self._decode, self._rows[rows].tolist())))
+        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+    def take(self, rows: Sequence[int] | Tensor) -> StreamedImages:
+        index = torch.as_tensor(rows)
+        labels = None if self.labels is None else self.labels[index]
+        kept = self._rows[index]
+        return StreamedImages(
+            self.name, self._decode, kept, labels, self.classes, self.image_size, self._source_fingerprint
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self._source_fingerprint}:{self.image_size}".encode())
+        digest.update(self._rows.numpy())
+        return digest.hexdigest()

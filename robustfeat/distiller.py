@@ -1,0 +1,60 @@
+"""One training step as one forward pass, so that DistributedDataParallel synchronises once whatever the attack does inside."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from robustfeat.attacks import Threat
+from robustfeat.modes import evaluating
+from robustfeat.network import Network
+from robustfeat.objectives import Objective, Views
+from robustfeat.random import generator
+from robustfeat.types import Batch, Eps, Losses
+
+ATTACK = 3  # what this stream of random numbers is for
+
+
+class Distiller(nn.Module):
+    """Student, teacher and objective. `forward` attacks the student and returns the terms to lower.
+
+    The teacher is frozen and stays in eval mode, whatever mode the distiller is in. The inner attack runs with the student
+    in eval mode; every module's mode is restored afterwards. Gradients of the attack go to the images alone: weights get
+    none, and none are computed.
+    """
+
+    def __init__(
+        self,
+        student: Network,
+        teacher: Network | None,
+        objective: Objective,
+        threat: Threat,
+        steps: int = 10,
+        step_size: Eps | None = None,
+    ) -> None:
+        super().__init__()
+        self.student, self.teacher, self.objective = student, teacher, objective
+        self.threat, self.steps, self.step_size = threat, steps, step_size
+        if teacher is not None:
+            teacher.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Distiller:
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
+
+    def forward(self, batch: Batch, key: tuple[int, ...], strength: float = 1.0) -> Losses:
+        """One step on a batch.
+
+        key: names the random numbers of this step, for example (seed, step, rank).  strength: scales eps (warm-up), in [0, 1].
+        """
+        random = generator(*key[:1], ATTACK, *key[1:], device=batch.images.device)
+        views = Views(self.student, self.teacher, batch, random)
+        with evaluating(self.student), views.attacking():
+            loss = self.objective.inner(views)
+            if loss is not None and strength > 0:
+                threat = self.threat if strength == 1 else Threat(self.threat.norm, Eps(self.threat.eps * strength))
+                step_size = self.step_size if strength == 1 or self.step_size is None else Eps(self.step_size * strength)
+                attack = self.objective.attack(threat, self.steps, step_size)
+                views.attacked = attack(loss, batch.images, generator=random)
+        return self.objective(views)

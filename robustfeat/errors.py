@@ -1,0 +1,27 @@
+"""The errors that carry a meaning beyond Python's own; the command line maps each to an exit code.
+
+A user's mistake is a ValueError, KeyError or FileNotFoundError; a missing package an ImportError.
+"""
+
+
+class IntegrityError(RuntimeError):
+    """A file is not what was written: wrong size, wrong sha256, not parseable."""
+
+
+class OfflineError(ConnectionError):
+    """Something has to be downloaded and the network does not give it."""
+
+
+class DivergedError(ArithmeticError):
+    """A loss became NaN or infinite; the message names the step and the term."""
+
+
+class InterruptedTraining(KeyboardInterrupt):  # noqa: N818 - it is a KeyboardInterrupt, named like one
+    """Training was interrupted, and saved itself first."""
+
+
+class UnknownNameError(KeyError):
+    """A name that is not registered; prints like other errors, without KeyError's quotes."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

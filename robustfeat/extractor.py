@@ -1,0 +1,103 @@
+"""Images in, features out: the thing that tasks stand on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor, nn
+
+from robustfeat.card import Card
+from robustfeat.data import ImageDataset, check_images, fit_square
+from robustfeat.modes import evaluating
+from robustfeat.network import Network
+from robustfeat.progress import Progress
+from robustfeat.types import Features, Images
+
+ImageSource = Tensor | np.ndarray | ImageDataset | Sequence[str | os.PathLike[str] | Image.Image]
+
+
+class FeatureExtractor(nn.Module):
+    """A backbone with its normalisation, in eval mode.
+
+    card: where it comes from.  feature_dim: width of the features.  network: the module behind it, with its head.
+    """
+
+    def __init__(self, network: Network, card: Card) -> None:
+        super().__init__()
+        self.network = network
+        self.card = card
+        self.feature_dim = network.feature_dim
+        self.eval()
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.mean.device
+
+    def forward(self, images: Images) -> Features:
+        """Features (n, d) of images (n, 3, h, w) in [0, 1], always differentiable. Raises ValueError for other ranges."""
+        return self.network.features(check_images(images))
+
+    def transform(self, images: ImageSource, *, batch_size: int = 256, progress: bool = False) -> np.ndarray:
+        """Features as a float32 array (n, d), without gradient and in eval mode.
+
+        images: a tensor or array (n, 3, h, w) in [0, 1], a data set, or a sequence of paths or PIL images, which are scaled
+            and centre-cropped to the size the backbone was trained with.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        parts = []
+        with evaluating(self), Progress("features", _length(images), quiet=not progress) as bar:
+            for batch in self._batches(images, batch_size):
+                parts.append(self.transform_batch(batch).numpy())
+                bar.advance(len(batch))
+        if not parts:
+            return np.empty((0, self.feature_dim), dtype=np.float32)
+        return np.concatenate(parts)
+
+    @torch.inference_mode()
+    def transform_batch(self, images: Images) -> Features:
+        """Features of one batch on the CPU; the caller has put the extractor in eval mode."""
+        moved = check_images(images).to(self.device, torch.float32, memory_format=torch.channels_last)
+        return self.network.features(moved).cpu()
+
+    def _batches(self, images: ImageSource, batch_size: int) -> Iterator[Tensor]:
+        if isinstance(images, ImageDataset):
+            for batch in images.batches(batch_size):
+                yield batch.images
+        elif isinstance(images, Tensor | np.ndarray):
+            # Checked whole: an array of shape (h, w, 3) must not pass as h images.
+            tensor = check_images(torch.as_tensor(images))
+            yield from tensor.split(batch_size)
+        elif isinstance(images, Sequence) and not isinstance(images, str):
+            side = self.card.architecture.image_size
+            for start in range(0, len(images), batch_size):
+                yield torch.stack([read_image(item, side) for item in images[start : start + batch_size]])
+        else:
+            raise TypeError(
+                f"images must be a tensor or array (n, 3, h, w), a data set or a list of paths, got {type(images).__name__}"
+            )
+
+
+def read_image(item: str | os.PathLike[str] | Image.Image, side: int) -> Tensor:
+    """One image as float (3, side, side) in [0, 1]: RGB, shorter side scaled, middle cut out."""
+    try:
+        opened = item if isinstance(item, Image.Image) else Image.open(Path(item))
+        rgb = opened.convert("RGB")
+    except (UnidentifiedImageError, SyntaxError, OSError, TypeError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{item!r} is not an image that can be read: {error}") from error
+    pixels = np.asarray(fit_square(rgb, side))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div_(255)
+
+
+def _length(images: ImageSource) -> int | None:
+    try:
+        return len(images)
+    except TypeError:
+        return None

@@ -1,0 +1,69 @@
+"""Pixels in, features and logits out: normalisation, backbone and head as one module."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from robustfeat.architecture import Architecture
+from robustfeat.backbones import build
+from robustfeat.modes import evaluating
+from robustfeat.types import Features, Images, Logits, Output
+
+
+class Network(nn.Module):
+    """A timm model with its normalisation in front.
+
+    model: the timm model, with timm's own parameter names, so that its state dict is what timm reads and writes.
+    feature_dim: width of the pooled penultimate features, which are what the head sees.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, architecture: Architecture, *, pretrained_tag: str | None = None) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.model = build(architecture, pretrained_tag=pretrained_tag)
+        # Not persistent: the card has them, and the weights stay plain timm weights.
+        self.register_buffer("mean", torch.tensor(architecture.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(architecture.std).view(1, 3, 1, 1), persistent=False)
+        self.feature_dim = self._check()
+
+    @property
+    def head(self) -> nn.Linear:
+        """The linear classifier on the features."""
+        return self.model.get_classifier()
+
+    def _check(self) -> int:
+        """Feature width; refuses models whose logits are not a linear map of their pooled features."""
+        name, side = self.architecture.name, self.architecture.image_size
+        if not isinstance(self.head, nn.Linear):
+            raise ValueError(f"{name} has no single linear classifier; choose another architecture")
+        with torch.no_grad(), evaluating(self):
+            images = torch.full((1, 3, side, side), 0.5)
+            try:
+                features, logits = self(images)
+            except (RuntimeError, AssertionError) as error:
+                raise ValueError(f"{name} can not take {side}x{side} images ({error}); try another stem or size") from error
+            direct = self.model((images - self.mean) / self.std)
+        if features.ndim != 2 or not torch.allclose(logits, direct, atol=1e-4):
+            raise ValueError(f"the logits of {name} are not its head applied to pooled features; choose another architecture")
+        return features.shape[1]
+
+    def features(self, images: Images) -> Features:
+        """Images (n, 3, h, w) in [0, 1] -> features (n, d), float32, differentiable."""
+        normalised = (images - self.mean) / self.std
+        return self.model.forward_head(self.model.forward_features(normalised), pre_logits=True).float()
+
+    def classify(self, features: Features) -> Logits:
+        """Features (n, d) -> logits (n, k), float32."""
+        return self.head(features).float()
+
+    def forward(self, images: Images) -> Output:
+        features = self.features(images)
+        return Output(features, self.classify(features))
+
+    def compile_backbone(self) -> None:
+        """Run the backbone through torch.compile from now on. Parameter names do not change; do not deep-copy afterwards."""
+        self.model.forward_features = torch.compile(self.model.forward_features)

@@ -1,0 +1,72 @@
+"""What an objective is."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from robustfeat.attacks import PGD, Attack, Threat
+from robustfeat.objectives.views import Views
+from robustfeat.registry import Registry
+from robustfeat.types import Eps, Labels, Loss, Losses
+
+OBJECTIVES: Registry[Objective] = Registry("objective")
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """What an objective has to know to build its heads and its memory.
+
+    student_dim, teacher_dim: widths of the features (teacher_dim is None without a teacher).
+    classes, teacher_classes: of the data and of the teacher's head.  labels: (M,) of the whole training set, or None.  samples: M.
+    """
+
+    student_dim: int
+    classes: int
+    samples: int
+    teacher_dim: int | None = None
+    teacher_classes: int | None = None
+    labels: Labels | None = None
+
+
+class Objective(nn.Module, ABC):
+    """One training method. Hyper-parameters are keyword arguments of the constructor, stored untouched under their names;
+    heads and memory are made in `setup` and belong to the objective: saved, moved and trained with it, thrown away for use.
+    """
+
+    name: ClassVar[str]
+    needs_teacher: ClassVar[bool] = False
+    robust: ClassVar[bool] = True
+    """Whether robustness is its aim: then the best weights are those with the best held-out robust accuracy, else clean."""
+
+    def options(self) -> dict[str, Any]:
+        """The hyper-parameters by name."""
+        return {key: getattr(self, key) for key in inspect.signature(type(self)).parameters}
+
+    @property
+    def trains_head(self) -> bool:
+        """Whether the student's own classifier is trained; otherwise a linear head is fitted when training is over."""
+        return True
+
+    def setup(self, spaces: Spaces, generator: torch.Generator) -> None:  # noqa: B027 - most methods need nothing
+        """Make heads and memory for these widths; called once, before training."""
+
+    def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> Attack:
+        """The inner attack; PGD from a random start unless the method has its own."""
+        return PGD(threat, steps=steps, step_size=step_size, keep="last")
+
+    @abstractmethod
+    def inner(self, views: Views) -> Loss | None:
+        """What the inner attack raises, as a function of images; None trains on clean images.
+
+        Called with the student in eval mode. Use `views.student(images)`, never the cached outputs of the student.
+        """
+
+    @abstractmethod
+    def forward(self, views: Views) -> Losses:
+        """Weighted scalar terms, whose sum training lowers, and detached notes for the log."""

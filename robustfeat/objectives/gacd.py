@@ -1,0 +1,226 @@
+"""GACD: guided adversarial contrastive distillation, Bai et al. 2020 (arXiv 2009.09922).
+
+Implements the method described in the paper's abstract; unspecified details follow CRD (Tian et al. 2020). docs/gacd.md
+lists every free choice.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robustfeat import losses
+from robustfeat.memory import MemoryBank
+from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives.views import Views
+from robustfeat.parallel import gather, mean_over_processes
+from robustfeat.types import Features, Loss, Losses, PerExample
+
+log = logging.getLogger(__name__)
+
+MOMENTUM = 0.5  # of the banks, as in CRD
+
+
+@OBJECTIVES.register("gacd")
+class GACD(Objective):
+    """The teacher's embedding is the anchor of a noise-contrastive critic; each sample weighs as much as the teacher is right.
+
+        t_i = g_T(f_T(x_i)),  s_j = g_S(f_S(x~_j)),  both of length 1
+        a_ij = t_i . s_j / tau - log(c N)
+        l_i = softplus(-a_ii) + sum over negatives j of softplus(a_ij)
+        L = sum_i w_i l_i / sum_i w_i,  w_i = p_T(y_i | x_i) ^ beta
+
+    Negatives are the live student embeddings of the other images of the batch (within a process) and, with `bank`, stored
+    ones of other classes. c is the mean of exp(t.s / tau) over the first batch. g_T is the identity unless `teacher_map`
+    says otherwise; g_S is the identity where the widths then agree, else one trained linear layer.
+
+    Args:
+        tau: temperature.
+        weight: "teacher_probability" of the label (without labels: of its best class), "teacher_correct" (0 or 1) or "none".
+        beta: exponent of the weight.
+        weight_on: the image on which the teacher is judged, "clean" or "attacked".
+        view: what the student sees: "student_adv" (attacked to raise `inner_loss`), "teacher_adv" (fools the teacher) or "clean".
+        inner_loss: what the attack on the student raises: "cosine" (1 - t.s), "teacher_head" (cross-entropy of the teacher's
+            own head on the student's features, scaled to the teacher's) or "objective" (l_i itself, without stored negatives).
+        bank: stored negatives drawn per image; 0 for none.
+        symmetric: add CRD's other half: the student's embedding as anchor against the teacher's of other images.
+        teacher_map: "none", or a "fixed" (random) or "trained" linear map of the teacher's features to `map_dim`.
+        map_dim: width of that space.
+        ce: weight of a cross-entropy term on the student's own head; 0 leaves the head to be fitted afterwards.
+    """
+
+    needs_teacher = True
+
+    c: Tensor
+    radius: Tensor
+
+    def __init__(
+        self,
+        tau: float = 0.1,
+        weight: Literal["teacher_probability", "teacher_correct", "none"] = "teacher_probability",
+        beta: float = 1.0,
+        weight_on: Literal["clean", "attacked"] = "clean",
+        view: Literal["student_adv", "teacher_adv", "clean"] = "student_adv",
+        inner_loss: Literal["cosine", "teacher_head", "objective"] = "teacher_head",
+        bank: int = 0,
+        symmetric: bool = False,
+        teacher_map: Literal["none", "fixed", "trained"] = "none",
+        map_dim: int = 128,
+        ce: float = 0.0,
+    ) -> None:
+        super().__init__()
+        for name, value in {"tau": tau, "map_dim": map_dim}.items():
+            if not value > 0:
+                raise ValueError(f"{name} must be greater than 0, got {value!r}")
+        for name, value in {"beta": beta, "bank": bank, "ce": ce}.items():
+            if not value >= 0:
+                raise ValueError(f"{name} must not be negative, got {value!r}")
+        self.tau, self.weight, self.beta, self.weight_on = tau, weight, beta, weight_on
+        self.view, self.inner_loss = view, inner_loss
+        self.bank, self.symmetric = bank, symmetric
+        self.teacher_map, self.map_dim, self.ce = teacher_map, map_dim, ce
+        if self.uses_teacher_head and teacher_map != "none":
+            raise ValueError("inner_loss='teacher_head' needs the teacher's own space; use teacher_map='none' or another inner_loss")
+
+    @property
+    def trains_head(self) -> bool:
+        return self.ce > 0
+
+    @property
+    def uses_teacher_head(self) -> bool:
+        """Whether the inner attack goes through the teacher's head on the student's features."""
+        return self.view == "student_adv" and self.inner_loss == "teacher_head"
+
+    def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
+        if spaces.teacher_dim is None:
+            raise ValueError("gacd distils from a teacher; give one with teacher=...")
+        labelled = spaces.labels is not None
+        judged = self.weight != "none" or self.uses_teacher_head or self.view == "teacher_adv"
+        if judged and labelled and spaces.teacher_classes != spaces.classes:
+            raise ValueError(
+                f"the teacher knows {spaces.teacher_classes} classes and the data has {spaces.classes}; "
+                "choose another teacher, or weight='none' with inner_loss='cosine' (features need no common classes)"
+            )
+        if not labelled and (self.uses_teacher_head or self.view == "teacher_adv" or self.weight == "teacher_correct"):
+            raise ValueError("the data set has no labels; use inner_loss='cosine' and weight='teacher_probability' or 'none'")
+        dim = spaces.teacher_dim if self.teacher_map == "none" else self.map_dim
+        self.teacher_side = nn.Identity() if self.teacher_map == "none" else _linear(spaces.teacher_dim, dim, generator)
+        self.teacher_side.requires_grad_(self.teacher_map == "trained")
+        same = self.teacher_map == "none" and spaces.student_dim == dim
+        self.student_side = nn.Identity() if same else _linear(spaces.student_dim, dim, generator)
+        self.register_buffer("c", torch.zeros(2))  # of the anchored and of the symmetric half; 0 until the first batch
+        self.register_buffer("radius", torch.zeros(()))  # mean length of the teacher's features in the first batch
+        if self.bank:
+            classes = spaces.labels if spaces.labels is not None else torch.arange(spaces.samples)
+            self.student_bank = MemoryBank(classes, dim, MOMENTUM, generator)
+            if self.symmetric:
+                self.teacher_bank = MemoryBank(classes, dim, MOMENTUM, generator)
+
+    def anchors(self, teacher_features: Features) -> Features:
+        """t: unit length, (n, d)."""
+        return F.normalize(self.teacher_side(teacher_features).float(), dim=1)
+
+    def embed(self, student_features: Features) -> Features:
+        """s: unit length, (n, d)."""
+        return F.normalize(self.student_side(student_features).float(), dim=1)
+
+    def inner(self, views: Views) -> Loss | None:
+        if self.view == "clean":
+            return None
+        if self.view == "teacher_adv":
+            teacher, labels = views.teacher, views.labels
+            return lambda images: losses.cross_entropy(teacher(images).logits, labels)
+        student, features = views.student, views.teacher_clean.features
+        with torch.no_grad():
+            anchors = self.anchors(features)
+        if self.inner_loss == "cosine":
+            return lambda images: 1 - (anchors * self.embed(student.features(images))).sum(dim=1)
+        if self.inner_loss == "objective":
+            return lambda images: self.critic(anchors @ self.embed(student.features(images)).T, None, half=0)[0]
+        if self.radius == 0:
+            self.radius.copy_(mean_over_processes(features.norm(dim=1).mean()))
+        head, labels = views.teacher.classify, views.labels
+        return lambda images: losses.cross_entropy(head(self.radius * self.embed(student.features(images))), labels)
+
+    def critic(self, cosines: Tensor, stored: Tensor | None, half: int) -> tuple[PerExample, PerExample]:
+        """Per anchor the loss l_i and log h(+), the critic's log-belief in the true pair.
+
+        cosines: (n, n), anchors by live embeddings, pairs on the diagonal.  stored: (n, N) with stored negatives.
+        """
+        scores = cosines / self.tau
+        negatives = len(cosines) - 1 + (0 if stored is None else stored.shape[1])
+        if self.c[half] == 0:
+            mean = scores.detach().exp().mean() if stored is None else (stored / self.tau).exp().mean()
+            self.c[half] = mean_over_processes(mean)
+        offset = torch.log(self.c[half].clone()) + math.log(max(1, negatives))
+        a = scores - offset
+        positive = F.softplus(-a.diagonal())
+        itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
+        loss = positive + F.softplus(a).masked_fill(itself, 0).sum(dim=1)
+        if stored is not None:
+            loss = loss + F.softplus(stored / self.tau - offset).sum(dim=1)
+        return loss, -positive.detach()
+
+    def weights(self, views: Views) -> PerExample:
+        """w: how right the teacher is on each image, (n,), in [0, 1]."""
+        teacher = views.teacher_clean if self.weight_on == "clean" else views.teacher_attacked
+        if self.weight == "none":
+            return torch.ones(len(views.clean), device=views.clean.device)
+        if self.weight == "teacher_correct":
+            return (teacher.logits.argmax(dim=1) == views.labels).float()
+        probability = teacher.logits.softmax(dim=1)
+        if views.batch.labels is None:
+            return probability.amax(dim=1) ** self.beta
+        return probability.gather(1, views.labels[:, None]).squeeze(1) ** self.beta
+
+    def forward(self, views: Views) -> Losses:
+        # The critic is float32 even under autocast: exp(t.s / tau) has no room for three digits.
+        features = views.student_attacked.features
+        with torch.autocast(features.device.type, enabled=False):
+            anchors, embeddings = self.anchors(views.teacher_clean.features), self.embed(features)
+            cosines = anchors @ embeddings.T
+            stored = self._stored("student_bank", anchors, views)
+            loss, log_belief = self.critic(cosines, stored, half=0)
+            if self.symmetric:
+                loss = loss + self.critic(cosines.T, self._stored("teacher_bank", embeddings, views), half=1)[0]
+            weights = self.weights(views)
+            terms = {"gacd": (weights * loss).sum() / weights.sum().clamp_min(1e-12)}
+            if self.ce:
+                terms["ce"] = self.ce * losses.cross_entropy(views.student_attacked.logits, views.labels).mean()
+        self._remember(views, anchors, embeddings)
+        negatives = len(cosines) - 1 + (0 if stored is None else stored.shape[1])
+        notes = {
+            "weight": weights.detach(),
+            "cosine": cosines.detach().diagonal().mean(),
+            # I(T; S) >= log N + E log h(+), Tian et al. 2020, equation 10; in nats.
+            "mutual_information": math.log(max(1, negatives)) + log_belief.mean(),
+        }
+        return Losses(terms, notes)
+
+    def _stored(self, name: str, anchors: Features, views: Views) -> Tensor | None:
+        """Cosines of each anchor with `bank` negatives drawn from a memory bank."""
+        if not self.bank:
+            return None
+        memory: MemoryBank = getattr(self, name)
+        return memory.scores(anchors, memory.draw(views.rows, self.bank, views.generator))
+
+    def _remember(self, views: Views, anchors: Features, embeddings: Features) -> None:
+        """Write the embeddings of all processes into the banks, in rank order, so that all banks stay equal."""
+        if not (self.bank and self.training):
+            return
+        rows = gather(views.rows)
+        self.student_bank.update(rows, gather(embeddings))
+        if self.symmetric:
+            self.teacher_bank.update(rows, gather(anchors))
+
+
+def _linear(before: int, after: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer without bias whose start depends on the generator."""
+    layer = nn.Linear(before, after, bias=False)
+    nn.init.normal_(layer.weight, std=before**-0.5, generator=generator)
+    return layer

@@ -1,0 +1,30 @@
+"""Ordinary training on clean images: the contrast to everything else here."""
+
+from __future__ import annotations
+
+from robustfeat import losses
+from robustfeat.objectives.base import OBJECTIVES, Objective
+from robustfeat.objectives.views import Views
+from robustfeat.types import Loss, Losses
+
+
+@OBJECTIVES.register("natural")
+class Natural(Objective):
+    """Cross-entropy of the student on clean images.
+
+    Args:
+        label_smoothing: share of each label that is spread over all classes.
+    """
+
+    robust = False
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def inner(self, views: Views) -> Loss | None:
+        return None
+
+    def forward(self, views: Views) -> Losses:
+        loss = losses.cross_entropy(views.student_clean.logits, views.labels, self.label_smoothing)
+        return Losses({"ce": loss.mean()}, {})

@@ -1,0 +1,37 @@
+"""TRADES, Zhang et al. 2019: CE(S(x)) + beta KL(S(x) || S(x')), x' raising the same KL."""
+
+from __future__ import annotations
+
+import torch
+
+from robustfeat import losses
+from robustfeat.objectives.base import OBJECTIVES, Objective
+from robustfeat.objectives.views import Views
+from robustfeat.types import Loss, Losses
+
+
+@OBJECTIVES.register("trades")
+class TRADES(Objective):
+    """Accuracy on clean images plus stability of the prediction around them.
+
+    Both gradients, through S(x) and S(x'), are kept, as in the authors' code.
+
+    Args:
+        beta: weight of the stability term; the authors use 6.
+    """
+
+    def __init__(self, beta: float = 6.0) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def inner(self, views: Views) -> Loss | None:
+        student = views.student
+        with torch.no_grad():
+            target = student(views.clean).logits
+        return lambda images: losses.kl(target, student(images).logits)
+
+    def forward(self, views: Views) -> Losses:
+        clean = views.student_clean.logits
+        ce = losses.cross_entropy(clean, views.labels).mean()
+        stability = losses.kl(clean, views.student_attacked.logits).mean()
+        return Losses({"ce": ce, "kl": self.beta * stability}, {})

@@ -1,0 +1,86 @@
+"""Student and teacher on one batch, clean and attacked: each computed at most once, and only if somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from robustfeat.network import Network
+from robustfeat.types import Batch, Images, Labels, Output
+
+
+class Views:
+    """What an objective sees of one step.
+
+    student, teacher: the networks, for the losses that an attack raises (call them on the attacked images).
+    clean, labels, rows: of the batch.  attacked: the adversarial images; the clean ones where there is no inner attack.
+    *_clean, *_attacked: outputs, cached. The teacher's carry no gradient.
+    generator: for the random numbers of this step.
+    """
+
+    def __init__(self, student: Network, teacher: Network | None, batch: Batch, generator: torch.Generator) -> None:
+        self.student = student
+        self.batch = batch
+        self.clean: Images = batch.images
+        self.rows = batch.rows
+        self.attacked: Images = batch.images
+        self.generator = generator
+        self._teacher = teacher
+        self._during_attack = False
+
+    @property
+    def teacher(self) -> Network:
+        if self._teacher is None:
+            raise ValueError("this objective distils from a teacher; give one with teacher=...")
+        return self._teacher
+
+    @property
+    def labels(self) -> Labels:
+        if self.batch.labels is None:
+            raise ValueError("this objective needs labels and the data set has none")
+        return self.batch.labels
+
+    @contextmanager
+    def attacking(self) -> Iterator[None]:
+        """While the inner attack runs, cached student outputs are out of reach.
+
+        What is cached then would be computed in eval mode and belong to the attack: the training term would later find
+        an output without a usable gradient, and silently train nothing.
+        """
+        self._during_attack = True
+        try:
+            yield
+        finally:
+            self._during_attack = False
+
+    def _run_student(self, images: Images) -> Output:
+        if self._during_attack:
+            raise RuntimeError(
+                "the loss of an inner attack must call views.student(images) on the images it is given, "
+                "not use the cached outputs of the training step"
+            )
+        return self.student(images)
+
+    @cached_property
+    def student_clean(self) -> Output:
+        return self._run_student(self.clean)
+
+    @cached_property
+    def student_attacked(self) -> Output:
+        return self.student_clean if self.attacked is self.clean else self._run_student(self.attacked)
+
+    @cached_property
+    def teacher_clean(self) -> Output:
+        return self._run_teacher(self.clean)
+
+    @cached_property
+    def teacher_attacked(self) -> Output:
+        return self.teacher_clean if self.attacked is self.clean else self._run_teacher(self.attacked)
+
+    def _run_teacher(self, images: Tensor) -> Output:
+        with torch.no_grad():
+            return self.teacher(images)

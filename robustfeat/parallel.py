@@ -1,0 +1,44 @@
+"""What several processes tell each other during a training step; with one process, nothing."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def world_size() -> int:
+    """Number of processes in the group."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process in the group, from 0."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def gather(values: Tensor) -> Tensor:
+    """The rows of all processes, in rank order, without gradient. Every process must hold the same number of rows."""
+    if world_size() == 1:
+        return values.detach()
+    parts = [torch.empty_like(values) for _ in range(world_size())]
+    dist.all_gather(parts, values.detach().contiguous())
+    return torch.cat(parts)
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a tensor over all processes, without gradient."""
+    value = value.detach().clone()
+    if world_size() > 1:
+        dist.all_reduce(value)
+        value /= world_size()
+    return value
+
+
+def largest_over_processes(*values: float, device: torch.device | str = "cpu") -> list[float]:
+    """Each value's maximum over all processes, so that all of them decide alike."""
+    if world_size() == 1:
+        return list(values)
+    largest = torch.tensor(values, dtype=torch.float32, device=device)
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return largest.tolist()

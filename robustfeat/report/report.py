@@ -1,0 +1,98 @@
+"""The result of an evaluation, and how it is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from robustfeat.errors import IntegrityError
+from robustfeat.files import write_text
+from robustfeat.types import Row
+
+
+@dataclass(frozen=True)
+class Report:
+    """Measured rows of one model, with exactly what ran.
+
+    attacks: name in the rows -> its configuration.  threat: what the attacker may do.  environment: versions and machine.
+    """
+
+    model: str
+    data: dict[str, Any]
+    threat: str
+    rows: tuple[Row, ...]
+    attacks: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def value(self, task: str, metric: str, attack: str = "none") -> float:
+        """One number of the report; KeyError where it was not measured."""
+        for row in self.rows:
+            if (row.task, row.metric, row.attack) == (task, metric, attack):
+                return row.value
+        raise KeyError(f"the report has no {metric!r} of task {task!r} under {attack!r}")
+
+    def to_json(self) -> str:
+        """The text of report.json."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write report.json atomically."""
+        write_text(Path(path), self.to_json())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Report:
+        """Read report.json."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls(**values | {"rows": tuple(Row(**row) for row in values["rows"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(f"{os.fspath(path)!r} is not a report: {error}") from error
+
+
+def _columns(reports: Sequence[Report]) -> list[list[str]]:
+    """Header and one line per task, metric and attack, models side by side."""
+    header = ["task", "metric", "attack", *[report.model for report in reports], "n"]
+    lines = [header]
+    keys = dict.fromkeys((row.task, row.metric, row.attack) for report in reports for row in report.rows)
+    for key in keys:
+        cells, n = [], 0
+        for report in reports:
+            row = next((r for r in report.rows if (r.task, r.metric, r.attack) == key), None)
+            cells.append("" if row is None else f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]")
+            n = row.n if row else n
+        lines.append([*key, *cells, str(n)])
+    return lines
+
+
+def table(*reports: Report) -> str:
+    """Reports side by side for a terminal; 95 % intervals in brackets."""
+    lines = _columns(reports)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    rule = "  ".join("-" * width for width in widths)
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([text[0], rule, *text[1:], "", *_footnotes(reports)])
+
+
+def markdown(*reports: Report, title: str = "Report") -> str:
+    """Reports side by side as Markdown."""
+    head, *body = _columns(reports)
+    lines = [f"# {title}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(line) + " |" for line in body]
+    lines += ["", "Values are fractions with 95 % intervals; larger is better for the defender.", ""]
+    return "\n".join(lines + [f"- {note}" for note in _footnotes(reports)]) + "\n"
+
+
+def _footnotes(reports: Sequence[Report]) -> list[str]:
+    """What ran, on what."""
+    notes = []
+    for name, configuration in {k: v for report in reports for k, v in report.attacks.items()}.items():
+        notes.append(f"attack {name}: {configuration}")
+    for kind in ("train", "test"):
+        described = {f"{r.data[kind]['images']} images of {r.data[kind]['name']}" for r in reports if kind in r.data}
+        notes += [f"{kind}: {text}" for text in sorted(described)]
+    return notes

@@ -1,0 +1,217 @@
+"""The parts of a training run, built from a recipe: data, networks, objective, optimiser, and their state on disk and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from robustfeat import checkpoint, hub
+from robustfeat.architecture import Architecture
+from robustfeat.attacks import Threat
+from robustfeat.average import moving_average
+from robustfeat.card import Card
+from robustfeat.checkpoint import Checkpoint
+from robustfeat.data import Augment, ImageDataset, Loader, dataset
+from robustfeat.distiller import Distiller
+from robustfeat.heads import fit_head
+from robustfeat.network import Network
+from robustfeat.objectives import Objective, Spaces
+from robustfeat.parallel import gather, rank, world_size
+from robustfeat.random import generator
+from robustfeat.recipe import Recipe
+
+SETUP = 6  # what this stream of random numbers is for
+HEAD_IMAGES = 5000
+# A resumed run may change what does not touch the weights.
+FREE = {"epochs", "max_steps", "minutes", "eval_minutes", "checkpoint_minutes", "keep", "log_steps"}
+
+
+class Run:
+    """Everything a run holds.
+
+    step: optimiser steps done.  seconds: time trained, over all sessions.  best: measurement and weights of the best
+    step so far, or None.
+    """
+
+    def __init__(self, objective: Objective, recipe: Recipe, accelerator: Accelerator) -> None:
+        self.objective, self.recipe, self.accelerator = objective, recipe, accelerator
+        self.train_data = dataset(recipe.data, recipe.train, image_size=recipe.image_size)
+        self.held_out = self._held_out()
+        self.teacher, self.teacher_facts = self._teacher()
+        self.student = self._student()
+        self.threat = Threat(recipe.norm, recipe.eps)
+        labels = self.train_data.labels
+        spaces = Spaces(
+            student_dim=self.student.feature_dim,
+            classes=self.student.architecture.classes,
+            samples=len(self.train_data),
+            teacher_dim=self.teacher.feature_dim if self.teacher else None,
+            teacher_classes=self.teacher.architecture.classes if self.teacher else None,
+            labels=labels,
+        )
+        objective.setup(spaces, generator(recipe.seed, SETUP))
+        self.student.head.requires_grad_(objective.trains_head)
+        augment = Augment(recipe.crop, recipe.flip, recipe.cutout)
+        self.loader = Loader(
+            self.train_data,
+            recipe.batch_size,
+            recipe.seed,
+            augment,
+            rank=accelerator.process_index,
+            world=accelerator.num_processes,
+            parts=recipe.accumulate,
+        )
+        layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.layout = layout
+        distiller = Distiller(self.student, self.teacher, objective, self.threat, recipe.steps, recipe.step_size)
+        distiller.to(accelerator.device, memory_format=layout).train()
+        self.average = moving_average(self.student, recipe.ema) if recipe.ema else None
+        if recipe.compile:
+            self.student.compile_backbone()
+        self.distiller, self.optimizer = accelerator.prepare(distiller, self._optimizer(distiller))
+        self.step, self.seconds = 0, 0.0
+        self.best: dict[str, Any] | None = None
+        self.best_weights: dict[str, Tensor] = {}
+
+    def _held_out(self) -> ImageDataset | None:
+        if self.train_data.labels is None:
+            return None
+        data = dataset(self.recipe.data, self.recipe.held_out, image_size=self.recipe.image_size)
+        return data.head(self.recipe.eval_images)
+
+    def _teacher(self) -> tuple[Network | None, dict[str, Any]]:
+        if self.recipe.teacher is None:
+            if self.objective.needs_teacher:
+                raise ValueError(f"objective {self.objective.name!r} distils from a teacher; give a model folder or name as teacher")
+            return None, {}
+        network, card = hub.load_network(self.recipe.teacher)
+        return network, {"name": card.name, "sha256": card.weights.get("sha256")}
+
+    def _student(self) -> Network:
+        """A new network, or a saved one to start from; new weights depend on the seed alone."""
+        labels = self.train_data.labels
+        classes = len(self.train_data.classes) or (int(labels.max()) + 1 if labels is not None else 1)
+        if labels is not None and len(labels.unique()) < 2:
+            raise ValueError(f"the training split of {self.train_data.name!r} has one class only; there is nothing to tell apart")
+        mean, std = self.train_data.mean_std()
+        architecture = Architecture(self.recipe.student, self.recipe.stem, classes, self.train_data.image_size, mean, std)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.recipe.seed)
+            network = Network(architecture)
+        if self.recipe.start is not None:
+            source, _ = hub.load_network(self.recipe.start)
+            if source.architecture.name != architecture.name or source.architecture.stem != architecture.stem:
+                raise ValueError(
+                    f"start {self.recipe.start!r} is {source.architecture.name} with stem {source.architecture.stem}, "
+                    f"the student {architecture.name} with stem {architecture.stem}; they must be the same"
+                )
+            if source.architecture.classes == classes:
+                return source
+            state = source.model.state_dict()
+            head = {id(parameter) for parameter in source.head.parameters()}
+            own = {name for name, parameter in source.model.named_parameters() if id(parameter) in head}
+            network.model.load_state_dict({k: v for k, v in state.items() if k not in own}, strict=False)
+        return network
+
+    def _optimizer(self, distiller: Distiller) -> torch.optim.Optimizer:
+        """SGD or AdamW; no weight decay on biases and normalisation layers."""
+        trained = [p for p in distiller.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
+        if self.recipe.optimizer == "adamw":
+            return torch.optim.AdamW(groups, lr=self.recipe.lr)
+        momentum = self.recipe.momentum
+        return torch.optim.SGD(groups, lr=self.recipe.lr, momentum=momentum, nesterov=momentum > 0)
+
+    def snapshot(self) -> Network:
+        """The network as it would be saved now: averaged if the run averages, its head fitted if the objective trains none."""
+        source = self.average.module if self.average is not None else self.student
+        network = Network(self.student.architecture)
+        network.load_state_dict(source.state_dict())
+        network.to(self.accelerator.device, memory_format=self.layout).eval()
+        if not self.objective.trains_head and self.train_data.labels is not None:
+            fit_head(network, self.train_data.head(HEAD_IMAGES), seed=self.recipe.seed)
+        return network
+
+    def card(self, name: str, training: dict[str, Any]) -> Card:
+        """The card of this run's student."""
+        data = self.train_data
+        return Card(
+            name=name,
+            architecture=self.student.architecture,
+            feature_dim=self.student.feature_dim,
+            head="none" if data.labels is None else "trained" if self.objective.trains_head else "linear",
+            threat=str(self.threat) if self.objective.robust else "none",
+            objective=self.objective.name,
+            options=self.objective.options(),
+            recipe=self.recipe,
+            data={"name": data.name, "split": self.recipe.train, "images": len(data), "fingerprint": data.fingerprint},
+            teacher=self.teacher_facts,
+            training=training,
+            classes=data.classes,
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for a checkpoint to continue this run."""
+        fixed = {key: value for key, value in self.recipe.as_dict().items() if key not in FREE}
+        return fixed | {
+            "objective": {"name": self.objective.name} | self.objective.options(),
+            "data": self.train_data.fingerprint,
+            "teacher weights": self.teacher_facts.get("sha256"),
+            "processes": world_size(),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint; called by all processes, written by the first."""
+        random = gather(torch.get_rng_state().to(self.accelerator.device)[None]).cpu()
+        tensors: dict[str, dict[str, Tensor]] = {
+            "student": dict(self.student.state_dict()),
+            "objective": dict(self.objective.state_dict()),
+            "optimizer": checkpoint.pack_optimizer(self.optimizer),
+            "random": {str(i): state for i, state in enumerate(random)},
+        }
+        if torch.cuda.is_available():
+            states = gather(torch.cuda.get_rng_state().to(self.accelerator.device)[None]).cpu()
+            tensors["random_cuda"] = {str(i): state for i, state in enumerate(states)}
+        if self.average is not None:
+            tensors["average"] = dict(self.average.state_dict())
+        if self.best is not None:
+            tensors["best"] = self.best_weights
+        scaler = self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": self.best,
+            "scaler": scaler,
+            "identity": self.identity(),
+        }
+        if self.accelerator.is_main_process:
+            checkpoint.save(folder, self.step, Checkpoint(tensors, state), self.recipe.keep)
+        self.accelerator.wait_for_everyone()
+
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint; ValueError where it belongs to another run."""
+        tensors, state = checkpoint.read(path)
+        mine, theirs = self.identity(), state["identity"]
+        if changed := [key for key in mine if mine[key] != theirs.get(key)]:
+            what = "; ".join(f"{key} was {theirs.get(key)!r} and is {mine[key]!r}" for key in changed)
+            raise ValueError(f"checkpoint {path} belongs to another run: {what}. Use another output folder, or the same settings")
+        self.student.load_state_dict(tensors["student"])
+        self.objective.load_state_dict(tensors.get("objective", {}))
+        checkpoint.unpack_optimizer(self.optimizer, tensors.get("optimizer", {}))
+        if self.average is not None:
+            self.average.load_state_dict(tensors["average"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(tensors["random"][str(rank())])
+        if torch.cuda.is_available() and "random_cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random_cuda"][str(rank())])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.best, self.best_weights = state["best"], tensors.get("best", {})

@@ -1,0 +1,230 @@
+"""`train`: the one training loop, for every objective, on Accelerate."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from robustfeat import checkpoint, heldout, hub
+from robustfeat.errors import DivergedError, InterruptedTraining
+from robustfeat.files import sync
+from robustfeat.interrupts import Interrupts
+from robustfeat.journal import Journal
+from robustfeat.network import Network
+from robustfeat.objectives import OBJECTIVES, Objective
+from robustfeat.parallel import largest_over_processes, rank
+from robustfeat.progress import Progress, duration
+from robustfeat.recipe import Recipe
+from robustfeat.run import Run
+from robustfeat.schedule import SCHEDULES, strength
+from robustfeat.types import Batch, Losses
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    objective: Objective | str,
+    recipe: Recipe,
+    out: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    log_with: str | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Train a student and return the folder of its best weights, which `robustfeat.load` reads.
+
+    objective: a method with its options, for example GACD(tau=0.2), or a name for its defaults.
+    out: gets best/ and last/ (models: best by held-out robust accuracy, and the final one), checkpoints/ and log.jsonl.
+    resume: continue from the latest valid checkpoint in `out`, from the beginning where there is none. A run that counts
+        in epochs or steps ends bit-identical on a CPU to one that was never interrupted.
+    log_with: an Accelerate tracker such as "tensorboard".
+
+    Raises ValueError for settings that do not fit together, FileExistsError where `out` holds a run and resume is False,
+    DivergedError where a loss is not finite, InterruptedTraining (a KeyboardInterrupt) after saving on Ctrl-C.
+    """
+    out = Path(out)
+    if isinstance(objective, str):
+        objective = OBJECTIVES[objective]()
+    if not resume and (out / "checkpoints").exists():
+        raise FileExistsError(f"{str(out)!r} holds a run already; resume it, or choose another folder")
+    AcceleratorState._reset_state(reset_partial_state=False)  # an earlier run of this process may have used another precision
+    accelerator = Accelerator(mixed_precision=recipe.precision, log_with=log_with, project_dir=str(out))
+    devices = [accelerator.device] if accelerator.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), Interrupts() as interrupts:
+        # Dropout and the like draw from the global generator; the caller gets his own back.
+        torch.manual_seed(recipe.seed * 1000 + accelerator.process_index)
+        run = Run(objective, recipe, accelerator)
+        return Loop(run, out, interrupts, quiet=quiet).go(resume, log_with)
+
+
+class Loop:
+    """Steps, log lines, held-out measurements and checkpoints of one run."""
+
+    def __init__(self, run: Run, out: Path, interrupts: Interrupts, *, quiet: bool) -> None:
+        self.run, self.out, self.interrupts = run, out, interrupts
+        self.recipe, self.accelerator = run.recipe, run.accelerator
+        self.journal = Journal(out / "log.jsonl", run.accelerator)
+        self.bar = Progress(f"train {run.objective.name}", 100, "%", quiet=quiet or not run.accelerator.is_main_process)
+        steps = self.recipe.epochs * run.loader.steps_per_epoch
+        self.total = self.recipe.max_steps or max(1, round(steps))
+        self.eval_every = max(1, round(self.recipe.eval_epochs * run.loader.steps_per_epoch))
+        self.measured_at = -1
+        self.network: Network | None = None
+
+    def go(self, resume: bool, log_with: str | None) -> Path:
+        """From the first or the resumed step to the end."""
+        folder = self.out / "checkpoints"
+        if resume:
+            self._resume(folder)
+        self.journal.rewind(self.run.step)
+        if log_with:
+            self.accelerator.init_trackers("robustfeat", config=_scalars(self.recipe.as_dict()))
+        self.begin = time.monotonic() - self.run.seconds
+        self.last_save = self.last_eval = time.monotonic()
+        with self.bar:
+            for parts in self.run.loader.steps(self.run.step):
+                if self.progress() >= 1:
+                    break
+                self._step(parts)
+                if self._eval_due():
+                    self._measure()
+                save, stop, seconds = largest_over_processes(
+                    float(time.monotonic() - self.last_save > 60 * self.recipe.checkpoint_minutes),
+                    float(self.interrupts.pending),
+                    time.monotonic() - self.begin,
+                    device=self.accelerator.device,
+                )
+                self.run.seconds = seconds
+                if save or stop:
+                    self._save(folder)
+                if stop:
+                    raise InterruptedTraining(f"interrupted at step {self.run.step}, saved; run again with --resume to go on")
+            if self.measured_at != self.run.step:
+                self._measure()
+            self._save(folder)
+            best = self._finish()
+        self.accelerator.end_training()
+        return best
+
+    def progress(self) -> float:
+        """Share of the run that is done, by the clock or by steps."""
+        if self.recipe.minutes:
+            return min(1.0, self.run.seconds / (60 * self.recipe.minutes))
+        return min(1.0, self.run.step / self.total)
+
+    def _resume(self, folder: Path) -> None:
+        path, problems = checkpoint.latest(folder)
+        for problem in problems:
+            log.warning("passed over: %s", problem)
+        if path is None:
+            self.bar.say(f"no checkpoint in {str(folder)!r}, starting from the beginning")
+            return
+        self.run.restore(path)
+        if self.run.best is not None:
+            self.measured_at = self.run.best["measured_at"]
+        self.bar.say(f"resumed at step {self.run.step} after {duration(self.run.seconds)} of training")
+
+    def _step(self, parts: list[Batch]) -> None:
+        """One optimiser step over the parts of a batch."""
+        run, recipe = self.run, self.recipe
+        progress = self.progress()
+        # The first step of a warm-up is not taken with rate 0.
+        position = max(progress, 1e-3)
+        lr = recipe.lr * SCHEDULES[recipe.schedule](position, recipe.warmup)
+        for group in run.optimizer.param_groups:
+            group["lr"] = lr
+        for i, part in enumerate(parts):
+            batch = part.to(self.accelerator.device, run.layout)
+            key = (recipe.seed, run.step, rank(), i)
+            last = i == len(parts) - 1
+            with self.accelerator.no_sync(run.distiller) if not last else nullcontext():
+                losses: Losses = run.distiller(batch, key, strength(position, recipe.eps_warmup))
+                self._check(losses)
+                total = torch.stack(list(losses.terms.values())).sum()
+                self.accelerator.backward(total / len(parts))
+        if recipe.clip is not None:
+            self.accelerator.clip_grad_norm_(run.distiller.parameters(), recipe.clip)
+        run.optimizer.step()
+        run.optimizer.zero_grad(set_to_none=True)
+        if run.average is not None:
+            run.average.update_parameters(run.student)
+        run.step += 1
+        self.journal.add(losses, run.loader.batch_size)
+        if run.step % recipe.log_steps == 0:
+            epoch = run.step / run.loader.steps_per_epoch
+            seconds = time.monotonic() - self.begin
+            self.journal.step(run.step, epoch, lr, progress, seconds, self.bar)
+
+    def _check(self, losses: Losses) -> None:
+        for name, value in losses.terms.items():
+            if not torch.isfinite(value):
+                raise DivergedError(
+                    f"term {name!r} became {float(value)} at step {self.run.step}; the checkpoints are untouched. "
+                    "Lower lr, raise warmup, or set clip"
+                )
+
+    def _eval_due(self) -> bool:
+        if self.recipe.eval_minutes is None:
+            return self.run.step % self.eval_every == 0
+        due = time.monotonic() - self.last_eval > 60 * self.recipe.eval_minutes
+        return bool(largest_over_processes(float(due), device=self.accelerator.device)[0])
+
+    def _measure(self) -> None:
+        """Held-out accuracy of a snapshot, which is kept if it is the best so far."""
+        run, recipe = self.run, self.recipe
+        network = run.snapshot()
+        found: dict[str, Any] = {"step": run.step, "measured_at": run.step}
+        rank_by: tuple[float, ...] = (float(run.step),)
+        if run.held_out is not None:
+            accuracy = heldout.measure(
+                network, run.held_out, run.threat, recipe.eval_steps, batch_size=recipe.batch_size, seed=recipe.seed
+            )
+            found |= {"held_out_clean": accuracy.clean, "held_out_robust": accuracy.robust, "images": len(run.held_out)}
+            rank_by = (accuracy.robust, accuracy.clean) if run.objective.robust else (accuracy.clean, accuracy.robust)
+            text = (
+                f"step {run.step}: held-out accuracy clean {accuracy.clean:.3f}, "
+                f"under PGD-{recipe.eval_steps} at {run.threat} {accuracy.robust:.3f} ({len(run.held_out)} images)"
+            )
+            self.journal.event(run.step, found, text, self.bar)
+        if run.best is None or rank_by > tuple(run.best["rank"]):
+            run.best = found | {"rank": rank_by}
+            run.best_weights = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
+            self._publish(network, "best", run.best)
+        run.best["measured_at"] = self.measured_at = run.step
+        self.network = network
+        self.last_eval = time.monotonic()
+
+    def _publish(self, network: Network, name: str, found: dict[str, Any]) -> None:
+        if self.accelerator.is_main_process:
+            facts = {key: value for key, value in found.items() if key not in ("rank", "measured_at")}
+            facts["minutes"] = round((time.monotonic() - self.begin) / 60, 2)
+            hub.save(self.out / name, network, self.run.card(self.out.name, facts))
+
+    def _save(self, folder: Path) -> None:
+        self.run.save(folder)
+        self.last_save = time.monotonic()
+
+    def _finish(self) -> Path:
+        """Write last/, and best/ again from memory, in case a kill lost it."""
+        network = self.network or self.run.snapshot()
+        self._publish(network, "last", {"step": self.run.step})
+        assert self.run.best is not None
+        network.load_state_dict(self.run.best_weights)
+        self._publish(network, "best", self.run.best)
+        if self.accelerator.is_main_process:
+            sync(self.out)
+        self.accelerator.wait_for_everyone()
+        return self.out / "best"
+
+
+def _scalars(values: dict[str, Any]) -> dict[str, Any]:
+    """What trackers accept as configuration."""
+    return {key: value for key, value in values.items() if isinstance(value, int | float | str | bool)}

@@ -1,0 +1,57 @@
+"""Packaging: `tasks/` and `pretrained/` lie beside the package and are installed inside it."""
+
+from setuptools import find_packages, setup
+
+CORE = find_packages(include=["robustfeat", "robustfeat.*"])
+
+setup(
+    name="robustfeat",
+    version="0.1.0",
+    description="Image features that stay meaningful under attack: distil, load, use and measure them",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=[*CORE, "robustfeat.tasks", "robustfeat.pretrained"],
+    package_dir={"robustfeat.tasks": "tasks", "robustfeat.pretrained": "pretrained"},
+    package_data={
+        "robustfeat": ["py.typed"],
+        "robustfeat.pretrained": ["README.md", "*/card.json", "*/README.md", "*/model.safetensors"],
+    },
+    install_requires=[
+        "torch>=2.6",
+        "torchvision",
+        "timm>=1.0.15",
+        "accelerate>=1.2",
+        "datasets>=3.2",
+        "scikit-learn>=1.5",
+        "scipy>=1.11",
+        "numpy>=1.26",
+        "safetensors>=0.4.5",
+        "huggingface_hub>=0.27",
+        "jaxtyping>=0.2.36",
+        "jsonargparse[signatures]>=4.36",
+        "pillow>=10",
+        "tqdm>=4.66",
+        "matplotlib>=3.8",
+    ],
+    extras_require={
+        # All FAISS wheels write the same `faiss/` folder, so exactly one of these is chosen by the user.
+        "cpu": ["faiss-cpu>=1.9"],
+        "gpu": ["faiss-gpu>=1.14.3"],
+        "autoattack": ["pyautoattack==0.2.0"],
+        "dev": [
+            "pyautoattack==0.2.0",
+            "pytorch-metric-learning>=2.8",
+            "pytorch-ood>=0.2",
+            "beartype>=0.19",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "ruff==0.17.6",
+            "mypy==2.4.1",
+        ],
+    },
+    entry_points={"console_scripts": ["robustfeat=robustfeat.cli:main"]},
+    classifiers=["Programming Language :: Python :: 3", "Topic :: Scientific/Engineering :: Artificial Intelligence"],
+)

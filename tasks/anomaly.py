@@ -1,0 +1,51 @@
+"""What an anomaly detector is: fitted on normal features, it gives every feature a score that is higher for anomalies."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from robustfeat.tasks.base import Task
+from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
+from robustfeat.types import Features, PerExample
+
+
+class AnomalyDetector(Task):
+    """Give `fit` and `anomaly`; metrics and loss follow. Targets: 1 is anomalous, 0 is normal.
+
+    Metrics are AUROC, AUPR (anomalous as positive) and TNR@95 = 1 - FPR@95, so that larger is better for each.
+    """
+
+    @abstractmethod
+    def anomaly(self, features: Features) -> PerExample:
+        """Anomaly score (n,), higher is more anomalous, differentiable in the features."""
+
+    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        return {"anomaly": self.anomaly(features)}
+
+    def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
+        return ranking_metrics(judged["anomaly"], targets == 1)
+
+    def columns(self, targets: Tensor) -> dict[str, Tensor]:
+        return attacked_sides(targets == 1)
+
+    def loss(self, features: Features, targets: Tensor) -> PerExample:
+        """The score of normal cases, minus the score of anomalous ones: an attacker moves each towards the other side."""
+        score = self.anomaly(features)
+        return torch.where(targets == 1, -score, score)
+
+
+def ranking_metrics(scores: Tensor, anomalous: Tensor) -> dict[str, float]:
+    """AUROC, AUPR and FPR@95 turned round."""
+    return {
+        "auroc": auroc(scores, anomalous),
+        "aupr": aupr(scores, anomalous),
+        "tnr@95": 1 - fpr_at_tpr(scores, anomalous),
+    }
+
+
+def attacked_sides(anomalous: Tensor) -> dict[str, Tensor]:
+    """Both sides attacked (the headline), normal cases made anomalous, anomalous ones made normal."""
+    return {"": torch.ones_like(anomalous), "normal": ~anomalous, "anomalous": anomalous}

@@ -1,0 +1,80 @@
+"""What a task is: features in; a decision, a score, and a per-example loss that an attack can raise."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from robustfeat.registry import Registry
+from robustfeat.types import Features, PerExample
+
+TASKS: Registry[Task] = Registry("task")
+
+
+class Task(nn.Module, ABC):
+    """Sees features only, so it can not forget normalisation or eps.
+
+    A task is asked about cases: pairs of a row of the test set and a target. For most tasks a case is an image with its
+    label; a task that judges an image several times (one detector per class) makes more of them.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def fit(self, features: Features, targets: Tensor) -> Self:
+        """Learn from training features (m, d) and labels (m,)."""
+
+    @abstractmethod
+    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        """Per case what is needed to compute the metrics; by default one value per metric, whose mean is the metric."""
+
+    @abstractmethod
+    def loss(self, features: Features, targets: Tensor) -> PerExample:
+        """Differentiable in the features; grows as the task fails, > 0 exactly when it failed, where that is defined."""
+
+    def cases(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows of the test set and their targets, for test labels (n,)."""
+        return torch.arange(len(labels)), labels
+
+    def columns(self, targets: Tensor) -> dict[str, Tensor]:
+        """Which cases an attacker controls, by the name of the column in the report; "" is the whole test set."""
+        return {"": torch.ones(len(targets), dtype=torch.bool)}
+
+    def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
+        """Metrics in [0, 1], larger is better for the defender; the first is the headline."""
+        return {name: float(values.double().mean()) for name, values in judged.items()}
+
+    def score(self, features: Features, targets: Tensor) -> dict[str, float]:
+        """Metrics on features (n, d) with one target each."""
+        return self.summary(self.judge(features, targets), targets)
+
+    def _require(self, fitted: object) -> None:
+        if fitted is None:
+            raise RuntimeError(f"{type(self).__name__} is not fitted; call fit first")
+
+
+def check_features(features: Tensor, targets: Tensor | None = None, width: int | None = None) -> None:
+    """ValueError unless features are finite floats (n, d) with one target each (and of the fitted width)."""
+    if not isinstance(features, Tensor) or features.ndim != 2 or not features.is_floating_point():
+        what = f"{features.dtype} of shape {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
+        raise ValueError(f"features must be a float tensor (n, d), got {what}")
+    if width is not None and features.shape[1] != width:
+        raise ValueError(f"features have width {features.shape[1]}, the task was fitted on width {width}")
+    if not torch.isfinite(features.detach()).all():
+        raise ValueError("features contain NaN or infinite values")
+    if targets is not None and len(targets) != len(features):
+        raise ValueError(f"{len(features)} features but {len(targets)} targets")
+
+
+def check_fit(features: Tensor, targets: Tensor) -> None:
+    """As `check_features`, and there is something to learn from."""
+    check_features(features, targets)
+    if len(features) == 0:
+        raise ValueError("there are no features to fit on")
+    if targets.is_floating_point() or targets.ndim != 1:
+        raise ValueError(f"targets must be integer class numbers (n,), got {targets.dtype} of shape {tuple(targets.shape)}")
+    if int(targets.min()) < 0:
+        raise ValueError(f"targets must not be negative, got {int(targets.min())}")

@@ -1,0 +1,44 @@
+"""95 % intervals: Wilson's for rates, the bootstrap over images for everything else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Z = 1.959964
+
+
+def wilson(rate: float, n: int) -> tuple[float, float]:
+    """Wilson score interval of a rate measured on n independent examples.
+
+    >>> [round(bound, 3) for bound in wilson(0.5, 100)]
+    [0.404, 0.596]
+    """
+    if n == 0:
+        return 0.0, 1.0
+    centre = (rate + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * math.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def bootstrap(
+    summary: Callable[[Tensor], dict[str, float]], images: int, generator: torch.Generator, resamples: int = 200
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of the metrics in summary(image numbers), with images drawn again with replacement.
+
+    A resample in which a metric is undefined (a class that was not drawn) is left out.
+    """
+    found: dict[str, list[float]] = {}
+    for _ in range(resamples):
+        drawn = torch.randint(images, (images,), generator=generator)
+        try:
+            metrics = summary(drawn)
+        except (ValueError, IndexError):
+            continue
+        for name, value in metrics.items():
+            found.setdefault(name, []).append(value)
+    return {name: (float(np.nanquantile(v, 0.025)), float(np.nanquantile(v, 0.975))) for name, v in found.items()}

@@ -1,0 +1,90 @@
+"""The one-class protocol: each class in turn is normal, all others are anomalous; the metrics are means over classes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
+from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.tasks.knn import KNN
+from robustfeat.tasks.mahalanobis import Mahalanobis
+from robustfeat.types import Features, PerExample
+
+
+@TASKS.register("anomaly")
+class OneClass(Task):
+    """One detector per class. A case is a test image and a detector; its target is (class of the detector, 1 if anomalous).
+
+    Each image is attacked once per detector: against its own class's to look anomalous, against the others' to look normal.
+
+    Args:
+        detector: an unfitted detector; a copy of it is fitted for each class. None takes Mahalanobis().
+    """
+
+    def __init__(self, detector: AnomalyDetector | None = None) -> None:
+        super().__init__()
+        self.detector = Mahalanobis() if detector is None else detector
+        self.detectors_ = nn.ModuleDict()
+
+    def fit(self, features: Features, targets: Tensor) -> Self:
+        check_fit(features, targets)
+        classes = targets.unique().tolist()
+        if len(classes) < 2:
+            raise ValueError("the one-class protocol needs at least two classes, the training targets have one")
+        self.detectors_ = nn.ModuleDict(
+            {str(c): copy.deepcopy(self.detector).fit(features[targets == c], targets[targets == c]) for c in classes}
+        )
+        return self
+
+    def cases(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        self._require(self.detectors_ if len(self.detectors_) else None)
+        classes = torch.tensor([int(name) for name in self.detectors_])
+        rows = torch.arange(len(labels)).repeat(len(classes))
+        detectors = classes.repeat_interleave(len(labels))
+        return rows, torch.stack([detectors, (labels[rows] != detectors).long()], dim=1)
+
+    def columns(self, targets: Tensor) -> dict[str, Tensor]:
+        return attacked_sides(targets[:, 1] == 1)
+
+    def anomaly(self, features: Features, targets: Tensor) -> PerExample:
+        """The score each case's own detector gives it, differentiable."""
+        self._require(self.detectors_ if len(self.detectors_) else None)
+        check_features(features, targets)
+        scores = features.new_zeros(len(features))
+        for name, detector in self.detectors_.items():
+            mine = targets[:, 0] == int(name)
+            if mine.any():
+                scores = scores.index_put((mine.nonzero().squeeze(1),), detector.anomaly(features[mine]))
+        return scores
+
+    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        return {"anomaly": self.anomaly(features, targets)}
+
+    def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
+        per_class = []
+        for name in self.detectors_:
+            mine = targets[:, 0] == int(name)
+            per_class.append(ranking_metrics(judged["anomaly"][mine], targets[mine, 1] == 1))
+        return {metric: sum(found[metric] for found in per_class) / len(per_class) for metric in per_class[0]}
+
+    def loss(self, features: Features, targets: Tensor) -> PerExample:
+        """As for a detector: the score of normal cases, minus the score of anomalous ones."""
+        score = self.anomaly(features, targets)
+        return torch.where(targets[:, 1] == 1, -score, score)
+
+
+@TASKS.register("anomaly-knn")
+class OneClassKNN(OneClass):
+    """The one-class protocol with the distance to the k-th nearest normal example.
+
+    Args:
+        k: which neighbour.
+    """
+
+    def __init__(self, k: int = 5) -> None:
+        super().__init__(KNN(k))
+        self.k = k

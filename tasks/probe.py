@@ -1,0 +1,62 @@
+"""Linear probe on frozen features ("SLF", standard linear finetuning)."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from robustfeat import logistic, losses
+from robustfeat.random import generator
+from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.types import Features, Logits, PerExample
+
+
+@TASKS.register("probe")
+class LinearProbe(Task):
+    """Multinomial logistic regression; its penalty is chosen on a held-out part of the training features.
+
+    Args:
+        held_out: share of the training features on which the penalty is chosen.
+        seed: of the choice of that share.
+    """
+
+    weight: Tensor | None
+    bias: Tensor | None
+
+    def __init__(self, held_out: float = 0.2, seed: int = 0) -> None:
+        super().__init__()
+        if not 0 < held_out < 1:
+            raise ValueError(f"held_out must be in (0, 1), got {held_out!r}")
+        self.held_out, self.seed = held_out, seed
+        self.penalty_: float | None = None
+        self.register_buffer("weight", None)
+        self.register_buffer("bias", None)
+
+    def fit(self, features: Features, targets: Tensor) -> Self:
+        check_fit(features, targets)
+        if len(targets.unique()) < 2:
+            raise ValueError("a probe needs at least two classes, the training targets have one")
+        classes = int(targets.max()) + 1
+        linear, self.penalty_ = logistic.fit_held_out(features, targets, classes, generator(self.seed), self.held_out)
+        self.weight, self.bias = linear.weight.to(features.device), linear.bias.to(features.device)
+        return self
+
+    def logits(self, features: Features) -> Logits:
+        """Class scores (n, k)."""
+        self._require(self.weight)
+        assert self.weight is not None
+        check_features(features, width=self.weight.shape[1])
+        return F.linear(features, self.weight, self.bias)
+
+    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        logits = self.logits(features)
+        if len(targets) and int(targets.max()) >= logits.shape[1]:
+            raise ValueError(f"target {int(targets.max())} is not among the {logits.shape[1]} classes the probe was fitted on")
+        return {"accuracy": (logits.argmax(dim=1) == targets).float()}
+
+    def loss(self, features: Features, targets: Tensor) -> PerExample:
+        """Margin of the best wrong class over the right one: > 0 exactly for wrong predictions."""
+        return losses.margin(self.logits(features), targets)

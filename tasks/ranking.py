@@ -1,0 +1,47 @@
+"""Metrics of a score that ranks anomalous examples above normal ones; ties count half."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def auroc(scores: Tensor, anomalous: Tensor) -> float:
+    """Probability that an anomalous example scores above a normal one. scores: (n,), anomalous: bool (n,)."""
+    positives = int(anomalous.sum())
+    negatives = len(scores) - positives
+    if positives == 0 or negatives == 0:
+        raise ValueError(f"auroc needs normal and anomalous examples, got {negatives} and {positives}")
+    return float((_midranks(scores)[anomalous].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _midranks(scores: Tensor) -> Tensor:
+    """Ranks from 1; equal scores share their mean rank."""
+    _, group, counts = torch.unique(scores, return_inverse=True, return_counts=True)
+    last = counts.cumsum(0).double()
+    return (last - (counts - 1) / 2)[group]
+
+
+def _curve(scores: Tensor, anomalous: Tensor) -> tuple[Tensor, Tensor]:
+    """True and false positives at each distinct threshold, from the highest score down."""
+    order = scores.argsort(descending=True, stable=True)
+    ranked, hits = scores[order], anomalous[order]
+    distinct = torch.cat([ranked[1:] != ranked[:-1], torch.ones(1, dtype=torch.bool)])
+    true = hits.cumsum(0)[distinct].double()
+    false = (~hits).cumsum(0)[distinct].double()
+    return true, false
+
+
+def aupr(scores: Tensor, anomalous: Tensor) -> float:
+    """Average precision with anomalous examples as the positive class."""
+    true, false = _curve(scores, anomalous)
+    recall = true / true[-1]
+    precision = true / (true + false)
+    return float((recall.diff(prepend=recall.new_zeros(1)) * precision).sum())
+
+
+def fpr_at_tpr(scores: Tensor, anomalous: Tensor, rate: float = 0.95) -> float:
+    """Share of normal examples called anomalous at the threshold that finds `rate` of the anomalous ones."""
+    true, false = _curve(scores, anomalous)
+    first = int((true / true[-1] >= rate).nonzero()[0])
+    return float(false[first] / false[-1])

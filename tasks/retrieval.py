@@ -1,0 +1,101 @@
+"""Retrieval by cosine similarity: FAISS finds, torch measures."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.types import Features, PerExample
+
+RECALL_AT = (1, 5, 10)
+
+
+@TASKS.register("retrieval")
+class Retrieval(Task):
+    """The training features are the gallery, the test features the queries; an item of the same class is relevant.
+
+    Search runs in a FAISS flat inner-product index over normalised features. The loss uses the torch twin of that index:
+    the best relevant and the best irrelevant item are found without gradient, their similarities measured with it.
+    Metrics: recall@1, @5, @10 and MAP@R (Musgrave et al. 2020). Queries whose class is not in the gallery are left out.
+    """
+
+    gallery: Tensor | None
+    labels: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("gallery", None)
+        self.register_buffer("labels", None)
+        self.index_: Any = None
+
+    def fit(self, features: Features, targets: Tensor) -> Self:
+        check_fit(features, targets)
+        self.gallery = F.normalize(features.detach().float(), dim=1)
+        self.labels = targets.clone()
+        self.index_ = _faiss().IndexFlatIP(self.gallery.shape[1])
+        self.index_.add(_array(self.gallery))
+        return self
+
+    def search(self, features: Features, k: int) -> tuple[Tensor, Tensor]:
+        """The k best gallery rows of each query and their cosines, best first: (n, k) each, on the CPU.
+
+        Raises ValueError for k outside 1..gallery size, where FAISS would answer with row -1.
+        """
+        self._require(self.gallery)
+        assert self.gallery is not None
+        check_features(features, width=self.gallery.shape[1])
+        if not 1 <= k <= len(self.gallery):
+            raise ValueError(f"k must be in 1..{len(self.gallery)}, the size of the gallery, got {k!r}")
+        similarities, rows = self.index_.search(_array(F.normalize(features.detach().float(), dim=1)), k)
+        return torch.from_numpy(rows), torch.from_numpy(similarities)
+
+    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        self._require(self.labels)
+        assert self.labels is not None
+        labels = self.labels.cpu()
+        relevant = torch.bincount(labels, minlength=int(targets.max()) + 1 if len(targets) else 0)[targets.cpu()]
+        deepest = min(max(int(relevant.max()) if len(relevant) else 1, *RECALL_AT), len(labels))
+        rows, _ = self.search(features, deepest)
+        hits = labels[rows] == targets.cpu()[:, None]
+        judged = {f"recall@{k}": hits[:, :k].any(dim=1).float() for k in RECALL_AT if k <= len(labels)}
+        # MAP@R: mean over the first R ranks of precision at each hit, R the number of relevant items.
+        ranks = torch.arange(1, deepest + 1)
+        precision = hits.double().cumsum(dim=1) / ranks * hits * (ranks <= relevant[:, None])
+        judged["map@r"] = (precision.sum(dim=1) / relevant.clamp_min(1)).float()
+        alone = relevant == 0
+        return {name: values.masked_fill(alone, torch.nan) for name, values in judged.items()}
+
+    def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
+        return {name: float(values.double().nanmean()) for name, values in judged.items()}
+
+    def loss(self, features: Features, targets: Tensor) -> PerExample:
+        """Cosine to the best irrelevant item minus cosine to the best relevant one: > 0 exactly where recall@1 fails."""
+        self._require(self.gallery)
+        assert self.gallery is not None
+        assert self.labels is not None
+        check_features(features, targets, width=self.gallery.shape[1])
+        queries = F.normalize(features, dim=1)
+        with torch.no_grad():
+            similarity = queries.detach() @ self.gallery.T
+            same = self.labels == targets[:, None]
+            best_relevant = similarity.masked_fill(~same, -torch.inf).argmax(dim=1)
+            best_irrelevant = similarity.masked_fill(same, -torch.inf).argmax(dim=1)
+        return (queries * (self.gallery[best_irrelevant] - self.gallery[best_relevant])).sum(dim=1)
+
+
+def _array(features: Tensor) -> np.ndarray:
+    """What FAISS takes: a contiguous float32 array."""
+    return np.ascontiguousarray(features.detach().cpu().numpy(), dtype=np.float32)
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError("retrieval needs FAISS: pip install 'robustfeat[cpu]' or, with a GPU, 'robustfeat[gpu]'") from error
+    return faiss
