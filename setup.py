@@ -1,5 +1,7 @@
 """Packaging: `tasks/` and `pretrained/` lie beside the package and are installed inside it."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 CORE = find_packages(include=["robustfeat", "robustfeat.*"])
@@ -8,7 +10,7 @@ setup(
     name="robustfeat",
     version="0.1.0",
     description="Image features that stay meaningful under attack: distil, load, use and measure them",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],

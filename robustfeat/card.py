@@ -56,7 +56,9 @@ class Card:
             values = json.loads(text)
             version = values.pop("format")
             if version != FORMAT:
-                raise IntegrityError(f"card format {version!r} is not {FORMAT}; install the version of robustfeat that wrote it")
+                raise IntegrityError(
+                    f"card format {version!r} is not {FORMAT}; install the version of robustfeat that wrote it"
+                )
             architecture = values["architecture"]
             for name in ("mean", "std"):
                 architecture[name] = tuple(map(float, architecture[name]))

@@ -54,7 +54,9 @@ class Distiller(nn.Module):
             loss = self.objective.inner(views)
             if loss is not None and strength > 0:
                 threat = self.threat if strength == 1 else Threat(self.threat.norm, Eps(self.threat.eps * strength))
-                step_size = self.step_size if strength == 1 or self.step_size is None else Eps(self.step_size * strength)
+                step_size = (
+                    self.step_size if strength == 1 or self.step_size is None else Eps(self.step_size * strength)
+                )
                 attack = self.objective.attack(threat, self.steps, step_size)
                 views.attacked = attack(loss, batch.images, generator=random)
         return self.objective(views)

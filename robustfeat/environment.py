@@ -13,7 +13,11 @@ PACKAGES = ("robustfeat", "torch", "timm", "accelerate", "datasets", "scikit-lea
 
 def environment(device: torch.device | str = "cpu") -> dict[str, str | int]:
     """Versions of the packages that matter (those installed), Python, system, device, CPU cores in use."""
-    found: dict[str, str | int] = {"python": platform.python_version(), "system": platform.platform(), "device": str(device)}
+    found: dict[str, str | int] = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "device": str(device),
+    }
     if torch.device(device).type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
     found["threads"] = torch.get_num_threads()

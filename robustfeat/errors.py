@@ -16,7 +16,7 @@ class DivergedError(ArithmeticError):
     """A loss became NaN or infinite; the message names the step and the term."""
 
 
-class InterruptedTraining(KeyboardInterrupt):  # noqa: N818 - it is a KeyboardInterrupt, named like one
+class InterruptedTraining(KeyboardInterrupt):
     """Training was interrupted, and saved itself first."""
 
 

@@ -13,6 +13,7 @@ from robustfeat.modes import evaluating
 from robustfeat.network import Network
 from robustfeat.parallel import mean_over_processes, rank, world_size
 from robustfeat.random import generator
+from robustfeat.types import Images, Labels, Loss, PerExample
 
 HELD_OUT = 5  # what this stream of random numbers is for
 
@@ -24,7 +25,9 @@ class Accuracy(NamedTuple):
     robust: float
 
 
-def measure(network: Network, data: ImageDataset, threat: Threat, steps: int, *, batch_size: int, seed: int) -> Accuracy:
+def measure(
+    network: Network, data: ImageDataset, threat: Threat, steps: int, *, batch_size: int, seed: int
+) -> Accuracy:
     """Accuracy clean and under PGD on cross-entropy; the batches are shared among processes, all get the same answer."""
     attack = PGD(threat, steps=steps) if steps else None
     device = network.mean.device
@@ -42,8 +45,17 @@ def measure(network: Network, data: ImageDataset, threat: Threat, steps: int, *,
             if attack is not None and right.any():
                 images, labels = images[right], labels[right]
                 random = generator(seed, HELD_OUT, i, device=device)
-                attacked = attack(lambda x, y=labels: losses.cross_entropy(network(x).logits, y), images, generator=random)
+                attacked = attack(
+                    lambda x, y=labels: losses.cross_entropy(network(x).logits, y), images, generator=random
+                )
                 with torch.no_grad():
                     correct[1] += (network(attacked).logits.argmax(1) == labels).sum().cpu()
     total = mean_over_processes(correct.float().to(device)) * world_size() / len(data)
     return Accuracy(float(total[0]), float(total[1]))
+
+
+def _loss(network: Network, labels: Labels) -> Loss:
+    def loss(images: Images) -> PerExample:
+        return losses.cross_entropy(network(images).logits, labels)
+
+    return loss

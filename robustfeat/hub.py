@@ -61,7 +61,9 @@ def load_network(name: str | os.PathLike[str]) -> tuple[Network, Card]:
     try:
         state = load_file(path)
         network = Network(card.architecture)
-        network.model.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
+        network.model.load_state_dict(
+            {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        )
     except (safetensors.SafetensorError, RuntimeError) as error:
         raise IntegrityError(f"{path} does not hold the weights of {card.architecture.name}: {error}") from error
     return network.eval(), card

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +26,7 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture, *, pretrained_tag: str | None = None) -> None:
         super().__init__()
         self.architecture = architecture
-        self.model = build(architecture, pretrained_tag=pretrained_tag)
+        self.model: Any = build(architecture, pretrained_tag=pretrained_tag)
         # Not persistent: the card has them, and the weights stay plain timm weights.
         self.register_buffer("mean", torch.tensor(architecture.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(architecture.std).view(1, 3, 1, 1), persistent=False)
@@ -45,10 +47,14 @@ class Network(nn.Module):
             try:
                 features, logits = self(images)
             except (RuntimeError, AssertionError) as error:
-                raise ValueError(f"{name} can not take {side}x{side} images ({error}); try another stem or size") from error
+                raise ValueError(
+                    f"{name} can not take {side}x{side} images ({error}); try another stem or size"
+                ) from error
             direct = self.model((images - self.mean) / self.std)
         if features.ndim != 2 or not torch.allclose(logits, direct, atol=1e-4):
-            raise ValueError(f"the logits of {name} are not its head applied to pooled features; choose another architecture")
+            raise ValueError(
+                f"the logits of {name} are not its head applied to pooled features; choose another architecture"
+            )
         return features.shape[1]
 
     def features(self, images: Images) -> Features:

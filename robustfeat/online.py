@@ -25,7 +25,9 @@ def reachable(url: str, timeout: float = 1.5) -> bool:
         return False
     parts = urlsplit(url)
     try:
-        socket.create_connection((parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)), timeout).close()
+        socket.create_connection(
+            (parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)), timeout
+        ).close()
     except OSError:
         return False
     return True

@@ -16,46 +16,47 @@ EPS = Eps("8/255")
 class Recipe:
     """What a run trains, on what, how long and with which optimiser. The objective's own options are beside it.
 
-    data: a name or path that `robustfeat.dataset` understands.
-    train: the split that is learnt from.
-    held_out: the split that decides which weights are best; never the test split.
-    image_size: pixels per side; None keeps the data's own size.
-    student: any timm architecture.
-    stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is).
-    start: a model folder or name whose weights the student starts from; None starts from scratch.
-    teacher: a model folder or name; needed by the objectives that distil.
-    norm: the norm that bounds the inner attack.
-    eps: the size of the inner attack in pixel units, for example 8/255.
-    steps: gradient steps of the inner attack.
-    step_size: size of one step in pixel units; None takes min(2.5 / steps, 1.25) x eps.
-    eps_warmup: share of the run over which eps grows from 0.
-    epochs: passes over the training data; ignored when minutes or max_steps is given.
-    max_steps: optimiser steps; overrides epochs.
-    minutes: a time budget: the schedule follows the clock, and training time counts across resumes.
-    batch_size: images per optimiser step, over all processes and accumulated parts together.
-    accumulate: parts into which a batch is cut to save memory.
-    optimizer: "sgd" (with Nesterov momentum) or "adamw".
-    lr: the largest learning rate.
-    momentum: of SGD.
-    weight_decay: on weights; not on biases and normalisation layers.
-    schedule: "cosine", "onecycle", "multistep" (a tenth after 1/2 and 3/4 of the run) or "constant".
-    warmup: share of the run over which the learning rate grows (onecycle: the rising part).
-    clip: largest gradient norm; None does not clip.
-    ema: decay of the averaged weights that are evaluated and saved; 0 turns averaging off.
-    crop: pixels of zero padding before a random crop.
-    flip: mirror half of the images.
-    cutout: side of the square that is blanked out; 0 for none.
-    precision: "no" (float32), "bf16" or "fp16".
-    channels_last: memory layout of images and convolutions.
-    compile: run the student through torch.compile.
-    seed: everything random in the run follows from it.
-    eval_minutes: time between two held-out measurements; None measures every eval_epochs.
-    eval_epochs: epochs between two held-out measurements.
-    eval_images: held-out images used for them.
-    eval_steps: PGD steps used for them.
-    checkpoint_minutes: at most so much work is lost by a kill.
-    keep: checkpoints that are kept.
-    log_steps: optimiser steps between two log lines.
+    Args:
+        data: a name or path that `robustfeat.dataset` understands.
+        train: the split that is learnt from.
+        held_out: the split that decides which weights are best; never the test split.
+        image_size: pixels per side; None keeps the data's own size.
+        student: any timm architecture.
+        stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is).
+        start: a model folder or name whose weights the student starts from; None starts from scratch.
+        teacher: a model folder or name; needed by the objectives that distil.
+        norm: the norm that bounds the inner attack.
+        eps: the size of the inner attack in pixel units, for example 8/255.
+        steps: gradient steps of the inner attack.
+        step_size: size of one step in pixel units; None takes min(2.5 / steps, 1.25) x eps.
+        eps_warmup: share of the run over which eps grows from 0.
+        epochs: passes over the training data; ignored when minutes or max_steps is given.
+        max_steps: optimiser steps; overrides epochs.
+        minutes: a time budget: the schedule follows the clock, and training time counts across resumes.
+        batch_size: images per optimiser step, over all processes and accumulated parts together.
+        accumulate: parts into which a batch is cut to save memory.
+        optimizer: "sgd" (with Nesterov momentum) or "adamw".
+        lr: the largest learning rate.
+        momentum: of SGD.
+        weight_decay: on weights; not on biases and normalisation layers.
+        schedule: "cosine", "onecycle", "multistep" (a tenth after 1/2 and 3/4 of the run) or "constant".
+        warmup: share of the run over which the learning rate grows (onecycle: the rising part).
+        clip: largest gradient norm; None does not clip.
+        ema: decay of the averaged weights that are evaluated and saved; 0 turns averaging off.
+        crop: pixels of zero padding before a random crop.
+        flip: mirror half of the images.
+        cutout: side of the square that is blanked out; 0 for none.
+        precision: "no" (float32), "bf16" or "fp16".
+        channels_last: memory layout of images and convolutions.
+        compile: run the student through torch.compile.
+        seed: everything random in the run follows from it.
+        eval_minutes: time between two held-out measurements; None measures every eval_epochs.
+        eval_epochs: epochs between two held-out measurements.
+        eval_images: held-out images used for them.
+        eval_steps: PGD steps used for them.
+        checkpoint_minutes: at most so much work is lost by a kill.
+        keep: checkpoints that are kept.
+        log_steps: optimiser steps between two log lines.
     """
 
     data: str = "digits"
@@ -115,7 +116,9 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)!r}")
         if self.batch_size % self.accumulate:
-            raise ValueError(f"batch_size {self.batch_size} can not be cut into accumulate = {self.accumulate} equal parts")
+            raise ValueError(
+                f"batch_size {self.batch_size} can not be cut into accumulate = {self.accumulate} equal parts"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; eps as it is printed, so that reading it back gives the same float."""

@@ -65,10 +65,9 @@ class Run:
             world=accelerator.num_processes,
             parts=recipe.accumulate,
         )
-        layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        self.layout = layout
+        self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         distiller = Distiller(self.student, self.teacher, objective, self.threat, recipe.steps, recipe.step_size)
-        distiller.to(accelerator.device, memory_format=layout).train()
+        distiller.to(accelerator.device).to(memory_format=self.layout).train()
         self.average = moving_average(self.student, recipe.ema) if recipe.ema else None
         if recipe.compile:
             self.student.compile_backbone()
@@ -86,7 +85,9 @@ class Run:
     def _teacher(self) -> tuple[Network | None, dict[str, Any]]:
         if self.recipe.teacher is None:
             if self.objective.needs_teacher:
-                raise ValueError(f"objective {self.objective.name!r} distils from a teacher; give a model folder or name as teacher")
+                raise ValueError(
+                    f"objective {self.objective.name!r} distils from a teacher; give a model folder or name as teacher"
+                )
             return None, {}
         network, card = hub.load_network(self.recipe.teacher)
         return network, {"name": card.name, "sha256": card.weights.get("sha256")}
@@ -96,9 +97,13 @@ class Run:
         labels = self.train_data.labels
         classes = len(self.train_data.classes) or (int(labels.max()) + 1 if labels is not None else 1)
         if labels is not None and len(labels.unique()) < 2:
-            raise ValueError(f"the training split of {self.train_data.name!r} has one class only; there is nothing to tell apart")
+            raise ValueError(
+                f"the training split of {self.train_data.name!r} has one class only; there is nothing to tell apart"
+            )
         mean, std = self.train_data.mean_std()
-        architecture = Architecture(self.recipe.student, self.recipe.stem, classes, self.train_data.image_size, mean, std)
+        architecture = Architecture(
+            self.recipe.student, self.recipe.stem, classes, self.train_data.image_size, mean, std
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed)
             network = Network(architecture)
@@ -135,7 +140,7 @@ class Run:
         source = self.average.module if self.average is not None else self.student
         network = Network(self.student.architecture)
         network.load_state_dict(source.state_dict())
-        network.to(self.accelerator.device, memory_format=self.layout).eval()
+        network.to(self.accelerator.device).to(memory_format=self.layout).eval()
         if not self.objective.trains_head and self.train_data.labels is not None:
             fit_head(network, self.train_data.head(HEAD_IMAGES), seed=self.recipe.seed)
         return network
@@ -202,7 +207,9 @@ class Run:
         mine, theirs = self.identity(), state["identity"]
         if changed := [key for key in mine if mine[key] != theirs.get(key)]:
             what = "; ".join(f"{key} was {theirs.get(key)!r} and is {mine[key]!r}" for key in changed)
-            raise ValueError(f"checkpoint {path} belongs to another run: {what}. Use another output folder, or the same settings")
+            raise ValueError(
+                f"checkpoint {path} belongs to another run: {what}. Use another output folder, or the same settings"
+            )
         self.student.load_state_dict(tensors["student"])
         self.objective.load_state_dict(tensors.get("objective", {}))
         checkpoint.unpack_optimizer(self.optimizer, tensors.get("optimizer", {}))

@@ -55,7 +55,9 @@ def train(
         objective = OBJECTIVES[objective]()
     if not resume and (out / "checkpoints").exists():
         raise FileExistsError(f"{str(out)!r} holds a run already; resume it, or choose another folder")
-    AcceleratorState._reset_state(reset_partial_state=False)  # an earlier run of this process may have used another precision
+    AcceleratorState._reset_state(
+        reset_partial_state=False
+    )  # an earlier run of this process may have used another precision
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=log_with, project_dir=str(out))
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), Interrupts() as interrupts:
@@ -106,7 +108,9 @@ class Loop:
                 if save or stop:
                     self._save(folder)
                 if stop:
-                    raise InterruptedTraining(f"interrupted at step {self.run.step}, saved; run again with --resume to go on")
+                    raise InterruptedTraining(
+                        f"interrupted at step {self.run.step}, saved; run again with --resume to go on"
+                    )
             if self.measured_at != self.run.step:
                 self._measure()
             self._save(folder)

@@ -1,7 +1,6 @@
 """Tasks on frozen features, and their evaluation clean and under attack."""
 
-from robustfeat.registry import import_siblings as _import_siblings
-from robustfeat.tasks.anomaly import AnomalyDetector
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
 from robustfeat.tasks.base import TASKS, Task
 from robustfeat.tasks.evaluate import evaluate
 from robustfeat.tasks.knn import KNN
@@ -10,9 +9,12 @@ from robustfeat.tasks.one_class import OneClass, OneClassKNN
 from robustfeat.tasks.probe import LinearProbe
 from robustfeat.tasks.retrieval import Retrieval
 
+from robustfeat.registry import import_siblings as _import_siblings
+
 _import_siblings(__name__, __path__)
 
 __all__ = [
+    "DETECTORS",
     "KNN",
     "TASKS",
     "AnomalyDetector",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import torch
-from torch import Tensor
-
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
+from torch import Tensor
+
+from robustfeat.registry import Registry
 from robustfeat.types import Features, PerExample
+
+DETECTORS: Registry[AnomalyDetector] = Registry("anomaly detector")
 
 
 class AnomalyDetector(Task):
@@ -23,6 +26,10 @@ class AnomalyDetector(Task):
         """Anomaly score (n,), higher is more anomalous, differentiable in the features."""
 
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        if not bool(((targets == 0) | (targets == 1)).all()):
+            raise ValueError(
+                "targets of an anomaly detector must be 0 (normal) or 1 (anomalous); for classes use OneClass"
+            )
         return {"anomaly": self.anomaly(features)}
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:

@@ -59,7 +59,11 @@ class Task(nn.Module, ABC):
 def check_features(features: Tensor, targets: Tensor | None = None, width: int | None = None) -> None:
     """ValueError unless features are finite floats (n, d) with one target each (and of the fitted width)."""
     if not isinstance(features, Tensor) or features.ndim != 2 or not features.is_floating_point():
-        what = f"{features.dtype} of shape {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
+        what = (
+            f"{features.dtype} of shape {tuple(features.shape)}"
+            if isinstance(features, Tensor)
+            else type(features).__name__
+        )
         raise ValueError(f"features must be a float tensor (n, d), got {what}")
     if width is not None and features.shape[1] != width:
         raise ValueError(f"features have width {features.shape[1]}, the task was fitted on width {width}")
@@ -75,6 +79,8 @@ def check_fit(features: Tensor, targets: Tensor) -> None:
     if len(features) == 0:
         raise ValueError("there are no features to fit on")
     if targets.is_floating_point() or targets.ndim != 1:
-        raise ValueError(f"targets must be integer class numbers (n,), got {targets.dtype} of shape {tuple(targets.shape)}")
+        raise ValueError(
+            f"targets must be integer class numbers (n,), got {targets.dtype} of shape {tuple(targets.shape)}"
+        )
     if int(targets.min()) < 0:
         raise ValueError(f"targets must not be negative, got {int(targets.min())}")

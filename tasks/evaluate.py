@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 import torch
+from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks.intervals import bootstrap, wilson
 from torch import Tensor
 
 from robustfeat.attacks import Attack
@@ -16,8 +18,6 @@ from robustfeat.modes import evaluating
 from robustfeat.progress import Progress
 from robustfeat.random import generator
 from robustfeat.report import Report
-from robustfeat.tasks.base import TASKS, Task
-from robustfeat.tasks.intervals import bootstrap, wilson
 from robustfeat.types import Features, PerExample, Row
 
 EVALUATE, RESAMPLE = 7, 8  # what these streams of random numbers are for
@@ -85,7 +85,9 @@ class _Pipeline:
         self.extractor, self.task, self.attack = extractor, task, attack
         self.label, self.progress = label, progress
 
-    def __call__(self, test: ImageDataset, rows: Tensor, targets: Tensor, batch_size: int, key: tuple[int, ...]) -> Features:
+    def __call__(
+        self, test: ImageDataset, rows: Tensor, targets: Tensor, batch_size: int, key: tuple[int, ...]
+    ) -> Features:
         """Features of the attacked image of every case."""
         device = self.extractor.device
         parts = []
@@ -107,7 +109,14 @@ class _Pipeline:
 
 
 def _measure(
-    task: Task, attack: str, features: Features, rows: Tensor, targets: Tensor, device: torch.device, begin: float, seed: int
+    task: Task,
+    attack: str,
+    features: Features,
+    rows: Tensor,
+    targets: Tensor,
+    device: torch.device,
+    begin: float,
+    seed: int,
 ) -> list[Row]:
     """One report row per metric."""
     with torch.no_grad():

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Self
 
 import torch
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.base import check_features
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.tasks.anomaly import AnomalyDetector
-from robustfeat.tasks.base import TASKS, check_features
 from robustfeat.types import Features, PerExample
 
 
-@TASKS.register("knn")
+@DETECTORS.register("knn")
 class KNN(AnomalyDetector):
     """anomaly(x) = Euclidean distance of the normalised feature to its k-th nearest normal one.
 

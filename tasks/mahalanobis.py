@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Self
 
 import torch
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.base import check_features
 from torch import Tensor
 
-from robustfeat.tasks.anomaly import AnomalyDetector
-from robustfeat.tasks.base import TASKS, check_features
 from robustfeat.types import Features, PerExample
 
 
-@TASKS.register("mahalanobis")
+@DETECTORS.register("mahalanobis")
 class Mahalanobis(AnomalyDetector):
     """anomaly(x) = (x - mean)^T (S + shrinkage tr(S)/d I)^-1 (x - mean), factorised in float64.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
+from typing import Self, cast
 
 import torch
-from torch import Tensor, nn
-
 from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
 from robustfeat.tasks.knn import KNN
 from robustfeat.tasks.mahalanobis import Mahalanobis
+from torch import Tensor, nn
+
 from robustfeat.types import Features, PerExample
 
 
@@ -58,7 +58,9 @@ class OneClass(Task):
         for name, detector in self.detectors_.items():
             mine = targets[:, 0] == int(name)
             if mine.any():
-                scores = scores.index_put((mine.nonzero().squeeze(1),), detector.anomaly(features[mine]))
+                scores = scores.index_put(
+                    (mine.nonzero().squeeze(1),), cast(AnomalyDetector, detector).anomaly(features[mine])
+                )
         return scores
 
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Self
 
-import torch
+from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
 from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat import logistic, losses
 from robustfeat.random import generator
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
 from robustfeat.types import Features, Logits, PerExample
 
 
@@ -54,7 +53,9 @@ class LinearProbe(Task):
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         logits = self.logits(features)
         if len(targets) and int(targets.max()) >= logits.shape[1]:
-            raise ValueError(f"target {int(targets.max())} is not among the {logits.shape[1]} classes the probe was fitted on")
+            raise ValueError(
+                f"target {int(targets.max())} is not among the {logits.shape[1]} classes the probe was fitted on"
+            )
         return {"accuracy": (logits.argmax(dim=1) == targets).float()}
 
     def loss(self, features: Features, targets: Tensor) -> PerExample:

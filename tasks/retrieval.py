@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
 from robustfeat.types import Features, PerExample
 
 RECALL_AT = (1, 5, 10)
@@ -97,5 +97,7 @@ def _faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise ImportError("retrieval needs FAISS: pip install 'robustfeat[cpu]' or, with a GPU, 'robustfeat[gpu]'") from error
+        raise ImportError(
+            "retrieval needs FAISS: pip install 'robustfeat[cpu]' or, with a GPU, 'robustfeat[gpu]'"
+        ) from error
     return faiss

@@ -34,10 +34,8 @@ class Threat:
         """The nearest point of the ball around `origin`, then of [0, 1]; the second step can not leave the ball."""
         delta = images - origin
         if self.norm == "linf":
-            delta = delta.clamp(-self.eps, self.eps)
-        else:
-            delta = delta * (self.eps / _l2(delta)).clamp(max=1)
-        return (origin + delta).clamp(0, 1)
+            return (origin + delta.clamp(-self.eps, self.eps)).clamp(0, 1)
+        return (origin + delta * (self.eps / _l2(delta)).clamp(max=1)).clamp(0, 1)
 
     def steepest(self, gradient: Images) -> Images:
         """The direction of norm 1 along which a linear function with this gradient rises fastest."""
@@ -88,7 +86,9 @@ def value_and_gradient(loss: Loss, images: Images) -> tuple[PerExample, Images]:
     with torch.enable_grad():
         values = loss(images)
         if values.shape != images.shape[:1]:
-            raise ValueError(f"the loss must return one value per image, shape ({len(images)},), got {tuple(values.shape)}")
+            raise ValueError(
+                f"the loss must return one value per image, shape ({len(images)},), got {tuple(values.shape)}"
+            )
         if not values.requires_grad:
             raise RuntimeError(
                 "the loss has no gradient: something between images and loss is detached (no_grad, inference_mode, .data, numpy)"

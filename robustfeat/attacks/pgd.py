@@ -45,7 +45,9 @@ class PGD(Attack):
                 strongest.offer(last, loss(last))
         return strongest.images
 
-    def _climb(self, loss: Loss, images: Images, generator: torch.Generator | None, strongest: Strongest | None) -> Images:
+    def _climb(
+        self, loss: Loss, images: Images, generator: torch.Generator | None, strongest: Strongest | None
+    ) -> Images:
         """One run of all steps; every point on the way is offered to `worst`."""
         assert self.step_size is not None
         point = self.threat.sample(images, generator) if self.start == "random" else images

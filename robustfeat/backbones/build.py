@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 from torch import nn
 
@@ -32,7 +34,7 @@ def build(architecture: Architecture, *, pretrained_tag: str | None = None) -> n
     """
     check_name(architecture.name)
     name = f"{architecture.name}.{pretrained_tag}" if pretrained_tag else architecture.name
-    arguments: dict[str, object] = {"num_classes": architecture.classes}
+    arguments: dict[str, Any] = {"num_classes": architecture.classes}
     if _is_transformer(architecture.name):
         arguments["img_size"] = architecture.image_size
         if architecture.stem != "timm":

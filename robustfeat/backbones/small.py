@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from timm.models import register_model
 from timm.models.resnet import BasicBlock, ResNet
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class ConvNet(nn.Module):
-    """Convolution, batch norm, ReLU, for each width; from the second on the resolution is halved; average pooling; a linear head."""
+    """Convolution, batch norm and ReLU for each width, at half the resolution from the second on; mean; a linear head."""
 
     def __init__(self, widths: tuple[int, ...], num_classes: int = 10, in_chans: int = 3) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ def _drop_timm_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
 
 @register_model
 def cnn_tiny(pretrained: bool = False, **arguments: Any) -> ConvNet:
-    return ConvNet((32, 64, 128), **_drop_timm_arguments(arguments))
+    return ConvNet((32, 64, 256), **_drop_timm_arguments(arguments))
 
 
 @register_model
@@ -58,7 +58,9 @@ def cnn_small(pretrained: bool = False, **arguments: Any) -> ConvNet:
 
 @register_model
 def resnet_tiny(pretrained: bool = False, **arguments: Any) -> ResNet:
-    model = ResNet(BasicBlock, (1, 1, 1, 1), channels=(16, 32, 64, 128), **_drop_timm_arguments(arguments))
+    model: Any = ResNet(
+        cast(Any, BasicBlock), (1, 1, 1, 1), channels=(16, 32, 64, 128), **_drop_timm_arguments(arguments)
+    )
     model.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
     nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
     model.maxpool = nn.Identity()

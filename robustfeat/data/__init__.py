@@ -6,4 +6,13 @@ from robustfeat.data.source import dataset
 from robustfeat.data.square import fit_square
 from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
 
-__all__ = ["Augment", "ImageDataset", "Loader", "MemoryImages", "StreamedImages", "check_images", "dataset", "fit_square"]
+__all__ = [
+    "Augment",
+    "ImageDataset",
+    "Loader",
+    "MemoryImages",
+    "StreamedImages",
+    "check_images",
+    "dataset",
+    "fit_square",
+]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import datasets
 import numpy as np
@@ -24,7 +24,7 @@ from robustfeat.registry import unknown
 
 log = logging.getLogger(__name__)
 
-Table = datasets.Dataset
+Table: TypeAlias = datasets.Dataset
 IN_MEMORY_BYTES = 1 << 30
 
 
@@ -173,5 +173,5 @@ def _decode_all(decode: Any, rows: torch.Tensor, on_error: OnError, *, keep: boo
         raise ValueError("not one image could be read")
     if not keep:
         return rows[good], torch.empty(0)
-    stacked = np.stack([images[i] for i in good])
+    stacked = np.stack([image for image in images if image is not None])
     return rows[good], torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -104,7 +105,7 @@ def _digits() -> dict[str, Callable[[], MemoryImages]]:
     order = torch.randperm(len(images), generator=generator(0))
     names = tuple(map(str, range(10)))
     rows = {"train": order[:1297], "test": order[1297:]}
-    return {key: (lambda r=r: MemoryImages("digits", images[r], labels[r], names)) for key, r in rows.items()}
+    return {key: partial(MemoryImages, "digits", images[r], labels[r], names) for key, r in rows.items()}
 
 
 def _select(splits: dict[str, Callable[[], MemoryImages]], part: Split, image_size: int | None) -> MemoryImages:

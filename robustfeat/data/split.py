@@ -40,5 +40,7 @@ def parse_split(text: str) -> Split:
     """
     match = _PATTERN.match(text.strip())
     if match is None:
-        raise ValueError(f"split {text!r} is not understood; write for example 'test', 'train[:90%]' or 'train[100:200]'")
+        raise ValueError(
+            f"split {text!r} is not understood; write for example 'test', 'train[:90%]' or 'train[100:200]'"
+        )
     return Split(match["name"], match["low"], match["high"])

@@ -93,7 +93,7 @@ class ImageDataset(ABC):
         """Per-channel mean and standard deviation over pixels, of the first `images` rows."""
         pixels = self.pixels(torch.arange(min(images, len(self)))).double().div_(255)
         mean, std = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3)).clamp_min(1e-3)
-        return tuple(mean.tolist()), tuple(std.tolist())  # type: ignore[return-value]
+        return tuple(mean.tolist()), tuple(std.tolist())
 
 
 class MemoryImages(ImageDataset):
@@ -123,8 +123,9 @@ class MemoryImages(ImageDataset):
 
     @property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(self.images.contiguous().numpy())
-        digest.update(b"" if self.labels is None else self.labels.numpy())
+        digest = hashlib.sha256(memoryview(self.images.contiguous().numpy()))
+        if self.labels is not None:
+            digest.update(memoryview(self.labels.numpy()))
         return digest.hexdigest()
 
 
@@ -173,5 +174,5 @@ class StreamedImages(ImageDataset):
     @property
     def fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self._source_fingerprint}:{self.image_size}".encode())
-        digest.update(self._rows.numpy())
+        digest.update(memoryview(self._rows.numpy()))
         return digest.hexdigest()

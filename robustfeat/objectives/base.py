@@ -42,7 +42,7 @@ class Objective(nn.Module, ABC):
     name: ClassVar[str]
     needs_teacher: ClassVar[bool] = False
     robust: ClassVar[bool] = True
-    """Whether robustness is its aim: then the best weights are those with the best held-out robust accuracy, else clean."""
+    """Whether robustness is its aim: then held-out robust accuracy decides which weights are best, else clean accuracy."""
 
     def options(self) -> dict[str, Any]:
         """The hyper-parameters by name."""
@@ -53,7 +53,7 @@ class Objective(nn.Module, ABC):
         """Whether the student's own classifier is trained; otherwise a linear head is fitted when training is over."""
         return True
 
-    def setup(self, spaces: Spaces, generator: torch.Generator) -> None:  # noqa: B027 - most methods need nothing
+    def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         """Make heads and memory for these widths; called once, before training."""
 
     def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> Attack:

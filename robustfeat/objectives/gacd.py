@@ -85,7 +85,9 @@ class GACD(Objective):
         self.bank, self.symmetric = bank, symmetric
         self.teacher_map, self.map_dim, self.ce = teacher_map, map_dim, ce
         if self.uses_teacher_head and teacher_map != "none":
-            raise ValueError("inner_loss='teacher_head' needs the teacher's own space; use teacher_map='none' or another inner_loss")
+            raise ValueError(
+                "inner_loss='teacher_head' needs the teacher's own space; use teacher_map='none' or another inner_loss"
+            )
 
     @property
     def trains_head(self) -> bool:
@@ -107,7 +109,9 @@ class GACD(Objective):
                 "choose another teacher, or weight='none' with inner_loss='cosine' (features need no common classes)"
             )
         if not labelled and (self.uses_teacher_head or self.view == "teacher_adv" or self.weight == "teacher_correct"):
-            raise ValueError("the data set has no labels; use inner_loss='cosine' and weight='teacher_probability' or 'none'")
+            raise ValueError(
+                "the data set has no labels; use inner_loss='cosine' and weight='teacher_probability' or 'none'"
+            )
         dim = spaces.teacher_dim if self.teacher_map == "none" else self.map_dim
         self.teacher_side = nn.Identity() if self.teacher_map == "none" else _linear(spaces.teacher_dim, dim, generator)
         self.teacher_side.requires_grad_(self.teacher_map == "trained")

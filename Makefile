@@ -1,0 +1,33 @@
+# Everything happens in .venv, which is made on the first call and brought up to date when setup.py changes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint types check clean
+
+demo: $(STAMP)
+	$(BIN)/robustfeat demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+# mypy sees the package as it is installed, with tasks/ inside it.
+types: $(STAMP)
+	$(BIN)/python setup.py -q build_py --build-lib build/types
+	$(BIN)/mypy build/types/robustfeat
+
+check: test lint types
+
+$(STAMP): setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip setuptools
+	$(BIN)/python -m pip install -q -e ".[cpu,dev]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build *.egg-info demo

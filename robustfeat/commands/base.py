@@ -1,0 +1,33 @@
+"""What a command is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command says on stdout: text for people, or with --json the data."""
+
+    text: str
+    data: Any
+
+
+@dataclass(frozen=True)
+class Command:
+    """name, one line of help, an example, `add` to declare its arguments on a parser, `run` on the parsed ones.
+
+    variants: for a command whose first word chooses among classes (train), name -> (help, add).
+    """
+
+    name: str
+    help: str
+    example: str
+    add: Callable[[ArgumentParser], None]
+    run: Callable[[dict[str, Any]], Result]
+    variants: dict[str, tuple[str, Callable[[ArgumentParser], None]]] | None = None
+    variant: str = "variant"

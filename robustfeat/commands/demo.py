@@ -1,0 +1,25 @@
+"""robustfeat demo"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from robustfeat.commands.base import Command, Result
+from robustfeat.demo import demo
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("--out", type=str, default="demo", help="folder for the models and the report")
+    parser.add_argument("--seed", type=int, default=0, help="everything random follows from it")
+
+
+def _run(values: dict[str, Any]) -> Result:
+    shown, data = demo(values["out"], seed=values["seed"])
+    return Result(shown, data)
+
+
+COMMAND = Command(
+    "demo", "The full pipeline on scikit-learn's digits, in minutes, without a download.", "robustfeat demo", _add, _run
+)

@@ -1,0 +1,22 @@
+"""robustfeat doctor"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from robustfeat.commands.base import Command, Result
+from robustfeat.doctor import doctor
+
+
+def _run(values: dict[str, Any]) -> Result:
+    facts = doctor()
+    return Result("\n".join(f"{name:22} {value}" for name, value in facts.items()), facts)
+
+
+COMMAND = Command(
+    "doctor",
+    "Print versions, devices and folders, and run a five-second self-test.",
+    "robustfeat doctor",
+    lambda parser: None,
+    _run,
+)

@@ -1,0 +1,75 @@
+"""robustfeat evaluate MODEL"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from robustfeat import hub
+from robustfeat.attacks import ATTACKS, Attack, Threat
+from robustfeat.commands.base import Command, Result
+from robustfeat.data import dataset
+from robustfeat.report import table
+from robustfeat.tasks import TASKS, evaluate
+from robustfeat.types import Eps
+
+CLASSIC = ["probe", "retrieval", "anomaly"]
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("model", type=str, help="a published name, a model folder, or timm:NAME")
+    parser.add_argument("--data", type=str, required=True, help="a data set with a train and a test split")
+    parser.add_argument("--train", type=str, default="train", help="split that the tasks are fitted on")
+    parser.add_argument("--test", type=str, default="test", help="split that is measured")
+    parser.add_argument(
+        "--task", type=str, action="append", help=f"once per task, of {', '.join(TASKS)} (default: {CLASSIC})"
+    )
+    parser.add_argument(
+        "--attack", type=str, action="append", help=f"once per attack, of {', '.join(ATTACKS)} (default: none)"
+    )
+    parser.add_argument("--norm", type=str, default="linf", help="linf or l2")
+    parser.add_argument(
+        "--eps", type=Eps, default=Eps("8/255"), help="size of the perturbation in pixel units, such as 8/255"
+    )
+    parser.add_argument("--steps", type=int, default=20, help="gradient steps of the attacks that have them")
+    parser.add_argument("--restarts", type=int, default=1, help="restarts of the attacks that have them")
+    parser.add_argument("--limit", type=int, default=None, help="measure the first so many test images")
+    parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
+    parser.add_argument("--seed", type=int, default=0, help="of the random starts")
+    parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
+    parser.add_argument("--out", type=str, default=None, help="write the report here as JSON")
+
+
+def make_attack(name: str, values: dict[str, Any]) -> Attack:
+    """An attack of that name with those of the options that it has."""
+    cls = ATTACKS[name]
+    options = {field.name: values[field.name] for field in dataclasses.fields(cls) if field.name in values}
+    return cls(threat=Threat(values["norm"], values["eps"]), **options)
+
+
+def _run(values: dict[str, Any]) -> Result:
+    if values["limit"] is not None and values["limit"] < 1:
+        raise ValueError(f"limit must be at least 1, got {values['limit']}")
+    attacks = {name: make_attack(name, values) for name in values["attack"] or []}
+    tasks = [TASKS[name]() for name in values["task"] or CLASSIC]
+    extractor = hub.load(values["model"], device=values["device"])
+    side = extractor.card.architecture.image_size
+    train, test = dataset(values["data"], values["train"]), dataset(values["data"], values["test"])
+    if test.image_size != side:
+        train, test = (dataset(values["data"], values[s], image_size=side) for s in ("train", "test"))
+    test = test.head(values["limit"])
+    report = evaluate(extractor, tasks, train, test, attacks, batch_size=values["batch_size"], seed=values["seed"])
+    if values["out"]:
+        report.save(values["out"])
+    return Result(table(report), dataclasses.asdict(report))
+
+
+COMMAND = Command(
+    "evaluate",
+    "Measure tasks on a model's features, clean and under attack.",
+    "robustfeat evaluate gacd-resnet18 --data cifar10 --task probe --attack pgd --eps 8/255 --limit 1000 --out report.json",
+    _add,
+    _run,
+)

@@ -1,0 +1,133 @@
+"""The contract of objectives, attacks and tasks, as checks that anybody can run on his own: one call per class.
+
+Each check raises AssertionError with what is wrong. They are what the library's own classes are tested with.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from robustfeat.architecture import Architecture
+from robustfeat.attacks import Attack, Threat
+from robustfeat.distiller import Distiller
+from robustfeat.network import Network
+from robustfeat.objectives import Objective, Spaces
+from robustfeat.random import generator
+from robustfeat.tasks import AnomalyDetector, Task
+from robustfeat.types import Batch, Images, PerExample
+
+
+def small_network(seed: int, name: str = "cnn_tiny", classes: int = 4) -> Network:
+    """An untrained network for 8x8 images, the same for the same seed; the global random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(Architecture(name, classes=classes, image_size=8))
+
+
+def check_objective(objective: Objective, *, seed: int = 0) -> None:
+    """One training step: finite terms, a gradient for the student and none for the teacher, modes and images untouched."""
+    random = generator(seed)
+    student, teacher = small_network(seed), small_network(seed + 1)
+    labels = torch.arange(12) % 4
+    batch = Batch(torch.rand(12, 3, 8, 8, generator=random), labels, torch.arange(12))
+    spaces = Spaces(
+        student.feature_dim, 4, samples=12, teacher_dim=teacher.feature_dim, teacher_classes=4, labels=labels
+    )
+    objective.setup(spaces, random)
+    distiller = Distiller(student, teacher if objective.needs_teacher else None, objective, Threat(), steps=2).train()
+    student.model.body[1].eval()  # a frozen batch norm must stay frozen
+    modes = [module.training for module in distiller.modules()]
+    before = batch.images.clone()
+    terms, notes = distiller(batch, (seed, 0, 0))
+    assert terms, "forward must return at least one term"
+    for name, value in terms.items():
+        assert value.ndim == 0, f"term {name!r} must be a scalar, it has shape {tuple(value.shape)}"
+        assert torch.isfinite(value), f"term {name!r} is {float(value)}"
+    assert not any(value.requires_grad for value in notes.values()), "notes must be detached"
+    torch.stack(list(terms.values())).sum().backward()
+    gradients = [p.grad for name, p in student.named_parameters() if "fc" not in name]
+    assert all(g is not None and torch.isfinite(g).all() for g in gradients), (
+        "every weight of the backbone needs a finite gradient"
+    )
+    assert any(g.abs().sum() > 0 for g in gradients if g is not None), "the gradient of the backbone is zero"
+    assert all(p.grad is None for p in teacher.parameters()), "the teacher must receive no gradient"
+    assert [module.training for module in distiller.modules()] == modes, (
+        "the step must leave every module's mode as it was"
+    )
+    assert torch.equal(batch.images, before), "the step must not change the images of the batch"
+    again = distiller(batch, (seed, 0, 0)).terms
+    assert again.keys() == terms.keys(), "the terms must have the same names in every step"
+    assert set(objective.options()) == set(type(objective)().options()), (
+        "options() must list the constructor's arguments"
+    )
+
+
+def check_attack(attack: Attack, *, seed: int = 0) -> None:
+    """Inside the ball and [0, 1], at least as bad as the clean image, repeatable, images and loss untouched."""
+    images = torch.rand(6, 3, 8, 8, generator=generator(seed))
+    images[0], images[1] = 0.0, 1.0
+    direction = torch.randn(3, 8, 8, generator=generator(seed, 1))
+
+    def loss(x: Images) -> PerExample:
+        return torch.tanh((x * direction).flatten(1).sum(dim=1) / 10)
+
+    before = images.clone()
+    result = attack(loss, images, generator=generator(seed))
+    assert torch.equal(images, before), "the attack must not change its input"
+    assert result.shape == images.shape, "the attack must keep the shape of the images"
+    assert not result.requires_grad, "the attack must return detached images"
+    assert torch.isfinite(result).all(), "the attack returned NaN or infinite pixels"
+    assert result.min() >= 0, "the attack left [0, 1] below"
+    assert result.max() <= 1, "the attack left [0, 1] above"
+    delta = (result - images).flatten(1)
+    size = delta.abs().amax(dim=1) if attack.threat.norm == "linf" else delta.norm(dim=1)
+    assert (size <= attack.threat.eps + 1e-6).all(), (
+        f"the attack left its ball: {float(size.max())} > {attack.threat.eps}"
+    )
+    assert (loss(result) >= loss(images)).all(), "the attack returned an image with a lower loss than the clean one"
+    assert (loss(result)[2:] > loss(images)[2:]).any(), "the attack never raised the loss"
+    again = attack(loss, images, generator=generator(seed))
+    assert torch.equal(result, again), "equal generators must give equal images"
+
+
+def check_task(task: Task, *, seed: int = 0) -> None:
+    """Fits, scores in [0, 1], has a gradient that an attack can use, and a loss whose rise lowers the headline metric."""
+    random = generator(seed)
+    centres = 3 * torch.randn(4, 16, generator=random)
+    labels = torch.arange(80) % 4
+    features = centres[labels] + torch.randn(80, 16, generator=random)
+    try:
+        task.loss(features, labels)
+    except RuntimeError as error:
+        assert "fit" in str(error), f"an unfitted task must say 'call fit first', it said {error}"  # noqa: PT017
+    else:
+        raise AssertionError("an unfitted task must raise RuntimeError")
+    normal = labels[:60] == 0
+    if isinstance(task, AnomalyDetector):
+        task.fit(features[:60][normal], labels[:60][normal])
+    else:
+        task.fit(features[:60], labels[:60])
+    rows, targets = task.cases(labels[60:] if not isinstance(task, AnomalyDetector) else (labels[60:] != 0).long())
+    tested = features[60:][rows]
+    clean = task.score(tested, targets)
+    assert all(0 <= value <= 1 for value in clean.values()), f"metrics must be in [0, 1], got {clean}"
+    moved = tested.clone().requires_grad_()
+    losses = task.loss(moved, targets)
+    assert losses.shape == (len(targets),), f"loss must have one value per case, got {tuple(losses.shape)}"
+    (gradient,) = torch.autograd.grad(losses.sum(), moved)
+    assert torch.isfinite(gradient).all(), "the gradient of the loss must be finite"
+    assert (gradient.abs().sum(dim=1) > 0).all(), "every case needs a gradient, or an attack does nothing"
+    worse = tested
+    for _ in range(20):
+        x = worse.clone().requires_grad_()
+        (step,) = torch.autograd.grad(task.loss(x, targets).sum(), x)
+        worse = (x + 0.5 * step / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).detach()
+    assert (task.loss(worse, targets) > task.loss(tested, targets)).float().mean() > 0.9, (
+        "climbing the loss must raise it"
+    )
+    headline = next(iter(clean))
+    attacked = task.score(worse, targets)
+    assert attacked[headline] < clean[headline], f"raising the loss must lower {headline!r}"
+    for name, mask in task.columns(targets).items():
+        assert mask.dtype == torch.bool, f"column {name!r} must be a bool mask"
+        assert len(mask) == len(targets), f"column {name!r} must cover every case"
