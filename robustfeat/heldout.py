@@ -45,9 +45,7 @@ def measure(
             if attack is not None and right.any():
                 images, labels = images[right], labels[right]
                 random = generator(seed, HELD_OUT, i, device=device)
-                attacked = attack(
-                    lambda x, y=labels: losses.cross_entropy(network(x).logits, y), images, generator=random
-                )
+                attacked = attack(_loss(network, labels), images, generator=random)
                 with torch.no_grad():
                     correct[1] += (network(attacked).logits.argmax(1) == labels).sum().cpu()
     total = mean_over_processes(correct.float().to(device)) * world_size() / len(data)

@@ -123,9 +123,9 @@ class MemoryImages(ImageDataset):
 
     @property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(memoryview(self.images.contiguous().numpy()))
+        digest = hashlib.sha256(self.images.contiguous().numpy().data)
         if self.labels is not None:
-            digest.update(memoryview(self.labels.numpy()))
+            digest.update(self.labels.contiguous().numpy().data)
         return digest.hexdigest()
 
 
@@ -174,5 +174,5 @@ class StreamedImages(ImageDataset):
     @property
     def fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self._source_fingerprint}:{self.image_size}".encode())
-        digest.update(memoryview(self._rows.numpy()))
+        digest.update(self._rows.contiguous().numpy().data)
         return digest.hexdigest()

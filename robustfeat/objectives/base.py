@@ -42,7 +42,7 @@ class Objective(nn.Module, ABC):
     name: ClassVar[str]
     needs_teacher: ClassVar[bool] = False
     robust: ClassVar[bool] = True
-    """Whether robustness is its aim: then held-out robust accuracy decides which weights are best, else clean accuracy."""
+    """Whether robustness is its aim: held-out robust accuracy then chooses the best weights, else clean accuracy."""
 
     def options(self) -> dict[str, Any]:
         """The hyper-parameters by name."""

@@ -1,0 +1,32 @@
+"""Shapes are checked at run time in the tests: annotated functions of the library go through jaxtyping and beartype."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+# Not the tasks: beartype does not take `Self` on a method. Their shapes are checked by check_task.
+CHECKED = ("losses", "memory", "network", "attacks", "objectives", "extractor", "distiller", "data", "heldout")
+install_import_hook([f"robustfeat.{module}" for module in CHECKED], "beartype.beartype")
+
+from robustfeat.card import Card  # noqa: E402
+from robustfeat.extractor import FeatureExtractor  # noqa: E402
+from robustfeat.testing import small_network  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _global_generator_untouched() -> Iterator[None]:
+    """Nothing in the library may seed or advance torch's global generator."""
+    before = torch.get_rng_state()
+    yield
+    assert torch.equal(torch.get_rng_state(), before), "the global random state was changed"
+
+
+@pytest.fixture
+def extractor() -> FeatureExtractor:
+    """An untrained extractor for 8x8 images with 4 classes and 256 features."""
+    network = small_network(0)
+    return FeatureExtractor(network, Card("untrained", network.architecture, network.feature_dim))

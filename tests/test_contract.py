@@ -1,0 +1,39 @@
+"""Every registered objective, attack and task keeps the contract; a new file is picked up without writing a test."""
+
+from __future__ import annotations
+
+import pytest
+from robustfeat.tasks import DETECTORS, TASKS
+
+from robustfeat.attacks import ATTACKS, Threat
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.testing import check_attack, check_objective, check_task
+from robustfeat.types import Eps
+
+
+def test_there_are_cases() -> None:
+    assert set(OBJECTIVES) >= {"natural", "at", "nfgsm", "trades", "gacd"}
+    assert set(ATTACKS) >= {"fgsm", "pgd"}
+    assert set(TASKS) >= {"probe", "retrieval", "anomaly", "anomaly-knn"}
+    assert set(DETECTORS) >= {"mahalanobis", "knn"}
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_objective(name: str) -> None:
+    check_objective(OBJECTIVES[name]())
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("name", list(ATTACKS))
+def test_attack(name: str, norm: str) -> None:
+    check_attack(ATTACKS[name](threat=Threat(norm, Eps(0.1 if norm == "linf" else 0.5))))
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_task(name: str) -> None:
+    check_task(TASKS[name]())
+
+
+@pytest.mark.parametrize("name", list(DETECTORS))
+def test_detector(name: str) -> None:
+    check_task(DETECTORS[name]())
