@@ -16,7 +16,7 @@ from robustfeat.card import Card
 from robustfeat.data import MemoryImages
 from robustfeat.environment import environment
 from robustfeat.extractor import FeatureExtractor
-from robustfeat.network import Network
+from robustfeat.network import new_network
 from robustfeat.random import generator
 from robustfeat.tasks import evaluate
 
@@ -53,9 +53,7 @@ def _self_test() -> None:
     labels = torch.arange(200) % 2
     images = torch.rand(200, 3, 8, 8, generator=random) * 0.5 + 0.4 * labels.view(-1, 1, 1, 1)
     data = MemoryImages("noise", (images.clamp(0, 1) * 255).to(torch.uint8), labels, ("dark", "bright"))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = Network(Architecture("cnn_tiny", classes=2, image_size=8))
+    network = new_network(Architecture("cnn_tiny", classes=2, image_size=8))
     extractor = FeatureExtractor(network, Card("noise", network.architecture, network.feature_dim))
     attack = PGD(Threat("linf"), steps=5)
     report = evaluate(extractor, ["probe"], data.take(range(100)), data.take(range(100, 200)), [attack], progress=False)

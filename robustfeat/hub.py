@@ -19,7 +19,7 @@ from robustfeat.card import Card
 from robustfeat.errors import IntegrityError, OfflineError
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.files import atomic_file, sha256, write_text
-from robustfeat.network import Network
+from robustfeat.network import Network, new_network
 from robustfeat.online import cache_only, hub_endpoint, reachable
 from robustfeat.registry import unknown
 
@@ -60,7 +60,7 @@ def load_network(name: str | os.PathLike[str]) -> tuple[Network, Card]:
     _verify(path, card)
     try:
         state = load_file(path)
-        network = Network(card.architecture)
+        network = new_network(card.architecture)
         network.model.load_state_dict(
             {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
         )
@@ -148,7 +148,7 @@ def _from_timm(name: str) -> tuple[Network, Card]:
         # timm asks the Hub, with a minute of retries, even for weights it has; without a connection it asks its cache only.
         offline = bool(tag) and not reachable(hub_endpoint())
         with cache_only(offline):
-            network = Network(architecture, pretrained_tag=tag or None)
+            network = new_network(architecture, pretrained_tag=tag or None)
     except (OSError, RuntimeError) as error:
         if not tag:
             raise

@@ -27,7 +27,8 @@ class Linear(NamedTuple):
 def fit(features: Tensor, labels: Tensor, classes: int, penalty: float, start: Linear | None = None) -> Linear:
     """Minimise mean cross-entropy + penalty / 2 ||W||^2 by L-BFGS in float64.
 
-    The same optimum as scikit-learn's LogisticRegression(C=1 / (n penalty)). Features are centred and scaled by one
+    The same optimum as scikit-learn's LogisticRegression(C=1 / (n penalty)); with two classes, where that fits the difference
+    of the two weights alone, C=2 / (n penalty). Features are centred and scaled by one
     number while solving, for the optimiser's sake; the penalty is on the weights as returned.
 
     features: (n, d); labels: (n,) in 0..classes-1; start: a solution to begin from, for a path of penalties.

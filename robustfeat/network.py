@@ -13,11 +13,19 @@ from robustfeat.modes import evaluating
 from robustfeat.types import Features, Images, Logits, Output
 
 
+def new_network(architecture: Architecture, seed: int = 0, *, pretrained_tag: str | None = None) -> Network:
+    """A network whose first weights depend on `seed` alone; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return Network(architecture, pretrained_tag=pretrained_tag)
+
+
 class Network(nn.Module):
     """A timm model with its normalisation in front.
 
     model: the timm model, with timm's own parameter names, so that its state dict is what timm reads and writes.
     feature_dim: width of the pooled penultimate features, which are what the head sees.
+    The first weights come from torch's global generator, as in timm; `new_network` takes a seed instead.
     """
 
     mean: Tensor

@@ -18,7 +18,7 @@ from robustfeat.checkpoint import Checkpoint
 from robustfeat.data import Augment, ImageDataset, Loader, dataset
 from robustfeat.distiller import Distiller
 from robustfeat.heads import fit_head
-from robustfeat.network import Network
+from robustfeat.network import Network, new_network
 from robustfeat.objectives import Objective, Spaces
 from robustfeat.parallel import gather, rank, world_size
 from robustfeat.random import generator
@@ -104,9 +104,7 @@ class Run:
         architecture = Architecture(
             self.recipe.student, self.recipe.stem, classes, self.train_data.image_size, mean, std
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.recipe.seed)
-            network = Network(architecture)
+        network = new_network(architecture, self.recipe.seed)
         if self.recipe.start is not None:
             source, _ = hub.load_network(self.recipe.start)
             if source.architecture.name != architecture.name or source.architecture.stem != architecture.stem:
@@ -138,7 +136,7 @@ class Run:
     def snapshot(self) -> Network:
         """The network as it would be saved now: averaged if the run averages, its head fitted if the objective trains none."""
         source = self.average.module if self.average is not None else self.student
-        network = Network(self.student.architecture)
+        network = new_network(self.student.architecture)
         network.load_state_dict(source.state_dict())
         network.to(self.accelerator.device).to(memory_format=self.layout).eval()
         if not self.objective.trains_head and self.train_data.labels is not None:

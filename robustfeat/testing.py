@@ -10,7 +10,7 @@ import torch
 from robustfeat.architecture import Architecture
 from robustfeat.attacks import Attack, Threat
 from robustfeat.distiller import Distiller
-from robustfeat.network import Network
+from robustfeat.network import Network, new_network
 from robustfeat.objectives import Objective, Spaces
 from robustfeat.random import generator
 from robustfeat.tasks import AnomalyDetector, Task
@@ -19,9 +19,7 @@ from robustfeat.types import Batch, Images, PerExample
 
 def small_network(seed: int, name: str = "cnn_tiny", classes: int = 4) -> Network:
     """An untrained network for 8x8 images, the same for the same seed; the global random state is left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Network(Architecture(name, classes=classes, image_size=8))
+    return new_network(Architecture(name, classes=classes, image_size=8), seed)
 
 
 def check_objective(objective: Objective, *, seed: int = 0) -> None:

@@ -62,7 +62,10 @@ def train(
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), Interrupts() as interrupts:
         # Dropout and the like draw from the global generator; the caller gets his own back.
-        torch.manual_seed(recipe.seed * 1000 + accelerator.process_index)
+        seed = recipe.seed * 1000 + accelerator.process_index
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
         run = Run(objective, recipe, accelerator)
         return Loop(run, out, interrupts, quiet=quiet).go(resume, log_with)
 
@@ -158,6 +161,7 @@ class Loop:
             self.accelerator.clip_grad_norm_(run.distiller.parameters(), recipe.clip)
         run.optimizer.step()
         run.optimizer.zero_grad(set_to_none=True)
+        run.objective.after_step()
         if run.average is not None:
             run.average.update_parameters(run.student)
         run.step += 1
@@ -169,9 +173,9 @@ class Loop:
 
     def _check(self, losses: Losses) -> None:
         for name, value in losses.terms.items():
-            if not torch.isfinite(value):
+            if not torch.isfinite(value.detach()):
                 raise DivergedError(
-                    f"term {name!r} became {float(value)} at step {self.run.step}; the checkpoints are untouched. "
+                    f"term {name!r} became {value.item()} at step {self.run.step}; the checkpoints are untouched. "
                     "Lower lr, raise warmup, or set clip"
                 )
 

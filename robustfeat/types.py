@@ -16,6 +16,7 @@ from torch import Tensor
 
 Images = Float[Tensor, "n c h w"]
 Features = Float[Tensor, "n d"]
+Embeddings = Float[Tensor, "n e"]
 Logits = Float[Tensor, "n k"]
 Labels = Int[Tensor, " n"]
 PerExample = Float[Tensor, " n"]

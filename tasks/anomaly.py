@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import torch
-from robustfeat.tasks.base import Task
+from robustfeat.tasks.base import Task, check_features
 from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
 from torch import Tensor
 
@@ -26,6 +26,7 @@ class AnomalyDetector(Task):
         """Anomaly score (n,), higher is more anomalous, differentiable in the features."""
 
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        check_features(features, targets)
         if not bool(((targets == 0) | (targets == 1)).all()):
             raise ValueError(
                 "targets of an anomaly detector must be 0 (normal) or 1 (anomalous); for classes use OneClass"
@@ -41,6 +42,7 @@ class AnomalyDetector(Task):
     def loss(self, features: Features, targets: Tensor) -> PerExample:
         """The score of normal cases, minus the score of anomalous ones: an attacker moves each towards the other side."""
         score = self.anomaly(features)
+        check_features(features, targets)
         return torch.where(targets == 1, -score, score)
 
 

@@ -49,6 +49,8 @@ class Task(nn.Module, ABC):
 
     def score(self, features: Features, targets: Tensor) -> dict[str, float]:
         """Metrics on features (n, d) with one target each."""
+        if len(features) == 0:
+            raise ValueError("there are no features to score")
         return self.summary(self.judge(features, targets), targets)
 
     def _require(self, fitted: object) -> None:
@@ -57,7 +59,7 @@ class Task(nn.Module, ABC):
 
 
 def check_features(features: Tensor, targets: Tensor | None = None, width: int | None = None) -> None:
-    """ValueError unless features are finite floats (n, d) with one target each (and of the fitted width)."""
+    """ValueError unless features are finite floats (n, d) with one target >= 0 each (and of the fitted width)."""
     if not isinstance(features, Tensor) or features.ndim != 2 or not features.is_floating_point():
         what = (
             f"{features.dtype} of shape {tuple(features.shape)}"
@@ -71,6 +73,8 @@ def check_features(features: Tensor, targets: Tensor | None = None, width: int |
         raise ValueError("features contain NaN or infinite values")
     if targets is not None and len(targets) != len(features):
         raise ValueError(f"{len(features)} features but {len(targets)} targets")
+    if targets is not None and len(targets) and int(targets.min()) < 0:
+        raise ValueError(f"targets must not be negative, got {int(targets.min())}")
 
 
 def check_fit(features: Tensor, targets: Tensor) -> None:
@@ -82,5 +86,3 @@ def check_fit(features: Tensor, targets: Tensor) -> None:
         raise ValueError(
             f"targets must be integer class numbers (n,), got {targets.dtype} of shape {tuple(targets.shape)}"
         )
-    if int(targets.min()) < 0:
-        raise ValueError(f"targets must not be negative, got {int(targets.min())}")

@@ -22,7 +22,8 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
         return 0.0, 1.0
     centre = (rate + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the bound is the rate itself; rounding must not put it on the wrong side.
+    return 0.0 if rate == 0 else centre - half, 1.0 if rate == 1 else centre + half
 
 
 def bootstrap(

@@ -51,13 +51,18 @@ class LinearProbe(Task):
         return F.linear(features, self.weight, self.bias)
 
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        return {"accuracy": (self._logits(features, targets).argmax(dim=1) == targets).float()}
+
+    def loss(self, features: Features, targets: Tensor) -> PerExample:
+        """Margin of the best wrong class over the right one: > 0 exactly for wrong predictions."""
+        return losses.margin(self._logits(features, targets), targets)
+
+    def _logits(self, features: Features, targets: Tensor) -> Logits:
+        """Class scores of features whose targets are classes of the probe."""
         logits = self.logits(features)
+        check_features(features, targets)
         if len(targets) and int(targets.max()) >= logits.shape[1]:
             raise ValueError(
                 f"target {int(targets.max())} is not among the {logits.shape[1]} classes the probe was fitted on"
             )
-        return {"accuracy": (logits.argmax(dim=1) == targets).float()}
-
-    def loss(self, features: Features, targets: Tensor) -> PerExample:
-        """Margin of the best wrong class over the right one: > 0 exactly for wrong predictions."""
-        return losses.margin(self.logits(features), targets)
+        return logits

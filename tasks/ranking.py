@@ -8,11 +8,17 @@ from torch import Tensor
 
 def auroc(scores: Tensor, anomalous: Tensor) -> float:
     """Probability that an anomalous example scores above a normal one. scores: (n,), anomalous: bool (n,)."""
-    positives = int(anomalous.sum())
-    negatives = len(scores) - positives
-    if positives == 0 or negatives == 0:
-        raise ValueError(f"auroc needs normal and anomalous examples, got {negatives} and {positives}")
+    positives, negatives = _sides(anomalous, "auroc")
     return float((_midranks(scores)[anomalous].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _sides(anomalous: Tensor, metric: str) -> tuple[int, int]:
+    """Numbers of anomalous and of normal examples, neither 0."""
+    positives = int(anomalous.sum())
+    negatives = len(anomalous) - positives
+    if positives == 0 or negatives == 0:
+        raise ValueError(f"{metric} needs normal and anomalous examples, got {negatives} and {positives}")
+    return positives, negatives
 
 
 def _midranks(scores: Tensor) -> Tensor:
@@ -26,7 +32,7 @@ def _curve(scores: Tensor, anomalous: Tensor) -> tuple[Tensor, Tensor]:
     """True and false positives at each distinct threshold, from the highest score down."""
     order = scores.argsort(descending=True, stable=True)
     ranked, hits = scores[order], anomalous[order]
-    distinct = torch.cat([ranked[1:] != ranked[:-1], torch.ones(1, dtype=torch.bool)])
+    distinct = torch.cat([ranked[1:] != ranked[:-1], torch.ones(1, dtype=torch.bool, device=scores.device)])
     true = hits.cumsum(0)[distinct].double()
     false = (~hits).cumsum(0)[distinct].double()
     return true, false
@@ -34,6 +40,7 @@ def _curve(scores: Tensor, anomalous: Tensor) -> tuple[Tensor, Tensor]:
 
 def aupr(scores: Tensor, anomalous: Tensor) -> float:
     """Average precision with anomalous examples as the positive class."""
+    _sides(anomalous, "aupr")
     true, false = _curve(scores, anomalous)
     recall = true / true[-1]
     precision = true / (true + false)
@@ -42,6 +49,7 @@ def aupr(scores: Tensor, anomalous: Tensor) -> float:
 
 def fpr_at_tpr(scores: Tensor, anomalous: Tensor, rate: float = 0.95) -> float:
     """Share of normal examples called anomalous at the threshold that finds `rate` of the anomalous ones."""
+    _sides(anomalous, "fpr_at_tpr")
     true, false = _curve(scores, anomalous)
     first = int((true / true[-1] >= rate).nonzero()[0])
     return float(false[first] / false[-1])

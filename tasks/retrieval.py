@@ -57,6 +57,7 @@ class Retrieval(Task):
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         self._require(self.labels)
         assert self.labels is not None
+        check_features(features, targets)
         labels = self.labels.cpu()
         relevant = torch.bincount(labels, minlength=int(targets.max()) + 1 if len(targets) else 0)[targets.cpu()]
         deepest = min(max(int(relevant.max()) if len(relevant) else 1, *RECALL_AT), len(labels))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from jaxtyping import install_import_hook
 
+sys.path.insert(0, str(Path(__file__).parent))
 # Not the tasks: beartype does not take `Self` on a method. Their shapes are checked by check_task.
 CHECKED = ("losses", "memory", "network", "attacks", "objectives", "extractor", "distiller", "data", "heldout")
-install_import_hook([f"robustfeat.{module}" for module in CHECKED], "beartype.beartype")
+install_import_hook([f"robustfeat.{module}" for module in CHECKED], "shape_checker.check")
 
 from robustfeat.card import Card  # noqa: E402
 from robustfeat.extractor import FeatureExtractor  # noqa: E402

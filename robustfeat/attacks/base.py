@@ -23,7 +23,7 @@ class Threat:
     """
 
     norm: Literal["linf", "l2"] = "linf"
-    eps: Eps = field(default_factory=lambda: Eps("8/255"))
+    eps: float = Eps("8/255")
 
     def __post_init__(self) -> None:
         if self.norm not in ("linf", "l2"):

@@ -22,7 +22,7 @@ class PGD(Attack):
     """
 
     steps: int = 20
-    step_size: Eps | None = None
+    step_size: float | None = None
     restarts: int = 1
     start: Literal["random", "clean"] = "random"
     keep: Literal["worst", "last"] = "worst"

@@ -23,7 +23,8 @@ class Spaces:
     """What an objective has to know to build its heads and its memory.
 
     student_dim, teacher_dim: widths of the features (teacher_dim is None without a teacher).
-    classes, teacher_classes: of the data and of the teacher's head.  labels: (M,) of the whole training set, or None.  samples: M.
+    classes, teacher_classes: of the data and of the teacher's head.
+    samples, labels: M, the size of the training set, and its labels (M,) or None.
     """
 
     student_dim: int
@@ -42,7 +43,7 @@ class Objective(nn.Module, ABC):
     name: ClassVar[str]
     needs_teacher: ClassVar[bool] = False
     robust: ClassVar[bool] = True
-    """Whether robustness is its aim: held-out robust accuracy then chooses the best weights, else clean accuracy."""
+    """Whether held-out robust accuracy chooses the best weights; otherwise clean accuracy does."""
 
     def options(self) -> dict[str, Any]:
         """The hyper-parameters by name."""
@@ -66,6 +67,10 @@ class Objective(nn.Module, ABC):
 
         Called with the student in eval mode. Use `views.student(images)`, never the cached outputs of the student.
         """
+
+    def after_step(self) -> None:
+        """Called by the training loop after each optimiser step, in every process: write to a memory here and not in
+        `forward`, whose gradient may still need what was there before."""
 
     @abstractmethod
     def forward(self, views: Views) -> Losses:

@@ -19,7 +19,7 @@ from robustfeat.memory import MemoryBank
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
-from robustfeat.types import Features, Loss, Losses, PerExample
+from robustfeat.types import Embeddings, Features, Labels, Loss, Losses, PerExample
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,8 @@ class GACD(Objective):
         self.view, self.inner_loss = view, inner_loss
         self.bank, self.symmetric = bank, symmetric
         self.teacher_map, self.map_dim, self.ce = teacher_map, map_dim, ce
+        self._remarked = False
+        self._seen: list[tuple[Labels, Embeddings, Embeddings]] = []
         if self.uses_teacher_head and teacher_map != "none":
             raise ValueError(
                 "inner_loss='teacher_head' needs the teacher's own space; use teacher_map='none' or another inner_loss"
@@ -125,12 +127,12 @@ class GACD(Objective):
             if self.symmetric:
                 self.teacher_bank = MemoryBank(classes, dim, MOMENTUM, generator)
 
-    def anchors(self, teacher_features: Features) -> Features:
-        """t: unit length, (n, d)."""
+    def anchors(self, teacher_features: Features) -> Embeddings:
+        """t: unit length, (n, e)."""
         return F.normalize(self.teacher_side(teacher_features).float(), dim=1)
 
-    def embed(self, student_features: Features) -> Features:
-        """s: unit length, (n, d)."""
+    def embed(self, student_features: Features) -> Embeddings:
+        """s: unit length, (n, e)."""
         return F.normalize(self.student_side(student_features).float(), dim=1)
 
     def inner(self, views: Views) -> Loss | None:
@@ -193,10 +195,12 @@ class GACD(Objective):
             if self.symmetric:
                 loss = loss + self.critic(cosines.T, self._stored("teacher_bank", embeddings, views), half=1)[0]
             weights = self.weights(views)
+            self._remark(weights)
             terms = {"gacd": (weights * loss).sum() / weights.sum().clamp_min(1e-12)}
             if self.ce:
                 terms["ce"] = self.ce * losses.cross_entropy(views.student_attacked.logits, views.labels).mean()
-        self._remember(views, anchors, embeddings)
+        if self.bank and self.training:
+            self._seen.append((views.rows, anchors.detach(), embeddings.detach()))
         negatives = len(cosines) - 1 + (0 if stored is None else stored.shape[1])
         notes = {
             "weight": weights.detach(),
@@ -206,25 +210,34 @@ class GACD(Objective):
         }
         return Losses(terms, notes)
 
-    def _stored(self, name: str, anchors: Features, views: Views) -> Tensor | None:
+    def _remark(self, weights: PerExample) -> None:
+        """Say once when the weights are all 1: then there is nothing left to reweight."""
+        if self.weight != "none" and not self._remarked and weights.mean() > 0.99:
+            self._remarked = True
+            log.warning(
+                "the teacher is right on this data with mean weight %.3f: the reweighting is a no-op here",
+                float(weights.mean()),
+            )
+
+    def _stored(self, name: str, anchors: Embeddings, views: Views) -> Tensor | None:
         """Cosines of each anchor with `bank` negatives drawn from a memory bank."""
         if not self.bank:
             return None
         memory: MemoryBank = getattr(self, name)
         return memory.scores(anchors, memory.draw(views.rows, self.bank, views.generator))
 
-    def _remember(self, views: Views, anchors: Features, embeddings: Features) -> None:
+    def after_step(self) -> None:
         """Write the embeddings of all processes into the banks, in rank order, so that all banks stay equal."""
-        if not (self.bank and self.training):
-            return
-        rows = gather(views.rows)
-        self.student_bank.update(rows, gather(embeddings))
-        if self.symmetric:
-            self.teacher_bank.update(rows, gather(anchors))
+        for rows, anchors, embeddings in self._seen:
+            everywhere = gather(rows)
+            self.student_bank.update(everywhere, gather(embeddings))
+            if self.symmetric:
+                self.teacher_bank.update(everywhere, gather(anchors))
+        self._seen.clear()
 
 
 def _linear(before: int, after: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer without bias whose start depends on the generator."""
-    layer = nn.Linear(before, after, bias=False)
+    layer = nn.utils.skip_init(nn.Linear, before, after, bias=False)  # the global generator is not ours to draw from
     nn.init.normal_(layer.weight, std=before**-0.5, generator=generator)
     return layer

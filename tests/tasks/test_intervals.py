@@ -1,0 +1,64 @@
+"""Intervals against scipy and against their own promise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from robustfeat.tasks.intervals import bootstrap, wilson
+from scipy.stats import binomtest
+
+from robustfeat.random import generator
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40, 500, 10_000])
+def test_wilson_as_scipy(n: int) -> None:
+    for hits in {0, 1, n // 3, n // 2, n - 1, n}:
+        expected = binomtest(hits, n).proportion_ci(method="wilson")
+        assert wilson(hits / n, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_wilson_contains_the_rate_at_both_ends() -> None:
+    for n in range(1, 300):
+        assert wilson(0.0, n)[0] == 0.0
+        assert wilson(1.0, n)[1] == 1.0
+    assert wilson(0.5, 0) == (0.0, 1.0)
+
+
+def test_bootstrap_covers_the_mean() -> None:
+    covered = 0
+    for trial in range(100):
+        sample = 3 + 2 * torch.randn(60, generator=generator(11, trial))
+        found = bootstrap(lambda drawn, x=sample: {"mean": float(x[drawn].mean())}, 60, generator(12, trial))  # type: ignore[misc]
+        low, high = found["mean"]
+        assert low <= float(sample.mean()) <= high
+        covered += low <= 3 <= high
+    assert 88 <= covered <= 99
+
+
+def test_bootstrap_width_as_the_normal_interval() -> None:
+    sample = torch.randn(400, generator=generator(13))
+    low, high = bootstrap(lambda drawn: {"mean": float(sample[drawn].mean())}, 400, generator(14), resamples=1000)[
+        "mean"
+    ]
+    assert high - low == pytest.approx(2 * 1.96 * float(sample.std()) / 20, rel=0.1)
+
+
+def test_bootstrap_is_reproducible() -> None:
+    sample = torch.randn(30, generator=generator(15))
+
+    def run(seed: int) -> dict[str, tuple[float, float]]:
+        return bootstrap(lambda drawn: {"mean": float(sample[drawn].mean())}, 30, generator(seed))
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+def test_bootstrap_leaves_out_undefined_resamples() -> None:
+    def summary(drawn: torch.Tensor) -> dict[str, float]:
+        if 0 not in drawn:
+            raise ValueError("undefined")
+        return {"share of image 0": float((drawn == 0).float().mean())}
+
+    low, _ = bootstrap(summary, 5, generator(16))["share of image 0"]
+    assert low >= 0.2
+    assert bootstrap(lambda _: summary(torch.ones(1)), 5, generator(16)) == {}
