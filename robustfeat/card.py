@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-from robustfeat.architecture import Architecture
+from robustfeat.architecture import Architecture, Stem
 from robustfeat.errors import IntegrityError
 from robustfeat.recipe import Recipe
 from robustfeat.types import Row
@@ -62,12 +62,18 @@ class Card:
             architecture = values["architecture"]
             for name in ("mean", "std"):
                 architecture[name] = tuple(map(float, architecture[name]))
+            for name in ("classes", "image_size"):
+                architecture[name] = int(architecture[name])
+            if not isinstance(architecture["name"], str) or architecture["stem"] not in get_args(Stem):
+                raise ValueError(f"architecture {architecture['name']!r} with stem {architecture['stem']!r}")
+            for name in ("options", "data", "teacher", "training", "weights", "versions"):
+                values[name] = dict(values[name])
             values["architecture"] = Architecture(**architecture)
             values["recipe"] = Recipe.from_dict(values["recipe"]) if values["recipe"] else None
             values["results"] = tuple(Row(**row) for row in values["results"])
             values["classes"] = tuple(values["classes"])
             return cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise IntegrityError(f"card.json is not a valid card ({error}); fetch the model again") from error
 
     def readme(self) -> str:

@@ -43,7 +43,7 @@ def demo(out: str | os.PathLike[str], seed: int = 0) -> tuple[str, dict[str, Any
     teacher = str(folder / "teacher")
     runs: dict[str, tuple[Objective, Recipe]] = {
         "teacher": (AdversarialTraining(), dataclasses.replace(base, student="cnn_small", epochs=40)),
-        "gacd": (GACD(), dataclasses.replace(base, student="cnn_tiny", epochs=60, teacher=teacher)),
+        "gacd": (GACD(), dataclasses.replace(base, student="cnn_tiny", epochs=60, lr=0.2, crop=0, teacher=teacher)),
         "natural": (Natural(), dataclasses.replace(base, student="cnn_tiny", epochs=10)),
     }
     train_data, test_data = dataset("digits", "train"), dataset("digits", "test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -31,17 +32,20 @@ def extract(
     its name when it is complete.
     """
     target = Path(out)
+    if target.is_dir():
+        raise IsADirectoryError(f"{str(target)!r} is a folder; give the name of a file")
     target.parent.mkdir(parents=True, exist_ok=True)
     part, notes = target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.json")
     header, offsets, total = _layout(len(data), extractor.feature_dim, extractor, data)
-    identity = {"header": header.decode(), "batch_size": batch_size}
-    done = _resume_at(part, notes, identity)
+    identity = {"header": header[8:].decode(), "weights": _digest(extractor), "batch_size": batch_size}
+    done = _resume_at(part, total, notes, identity)
     if done == 0:
+        notes.unlink(missing_ok=True)  # notes of another model must not outlive its part
         with open(part, "wb") as file:
             file.write(header)
             file.truncate(total)
     with open(part, "r+b") as file, evaluating(extractor), Progress("features", len(data), quiet=not progress) as bar:
-        bar.at(done)
+        bar.begin_at(done)
         for start in range(done, len(data), batch_size):
             batch = data.batch(torch.arange(start, min(start + batch_size, len(data))))
             features = extractor.transform_batch(batch.images).numpy()
@@ -82,13 +86,23 @@ def _layout(n: int, dim: int, extractor: FeatureExtractor, data: ImageDataset) -
     return header, {name: len(header) + offset for name, offset in offsets.items()}, len(header) + end
 
 
-def _resume_at(part: Path, notes: Path, identity: dict[str, object]) -> int:
+def _digest(extractor: FeatureExtractor) -> str:
+    """sha256 of the weights as they are now; the card knows only what they were when loaded."""
+    digest = hashlib.sha256()
+    for name, tensor in (*extractor.named_parameters(), *extractor.named_buffers()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _resume_at(part: Path, size: int, notes: Path, identity: dict[str, object]) -> int:
     """Rows that an earlier, interrupted call has finished for the same model and data."""
     try:
         found = json.loads(notes.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0
-    same = part.is_file() and {key: found.get(key) for key in identity} == identity
+    whole = part.is_file() and part.stat().st_size == size
+    same = whole and {key: found.get(key) for key in identity} == identity
     return int(found["done"]) if same else 0
 
 

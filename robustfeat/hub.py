@@ -66,6 +66,8 @@ def load_network(name: str | os.PathLike[str]) -> tuple[Network, Card]:
         )
     except (safetensors.SafetensorError, RuntimeError) as error:
         raise IntegrityError(f"{path} does not hold the weights of {card.architecture.name}: {error}") from error
+    if network.feature_dim != card.feature_dim:
+        raise IntegrityError(f"{path} gives {network.feature_dim} features, its card says {card.feature_dim}")
     return network.eval(), card
 
 
@@ -133,7 +135,10 @@ def _from_timm(name: str) -> tuple[Network, Card]:
     """A plain timm model: "resnet18" untrained, "resnet18.a1_in1k" with timm's weights."""
     architecture_name, _, tag = name.partition(".")
     check_name(architecture_name)
-    cfg = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    try:
+        cfg = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    except RuntimeError:  # a tag that this timm does not know
+        cfg = None
     if cfg is None or (tag and cfg.tag != tag):
         raise unknown("timm weights", name, timm.list_pretrained(f"{architecture_name}.*"))
     architecture = Architecture(

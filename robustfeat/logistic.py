@@ -59,7 +59,7 @@ def fit(features: Tensor, labels: Tensor, classes: int, penalty: float, start: L
     if start is not None:
         weight = start.weight.double() * scale
         begin = torch.cat([weight.flatten(), start.bias.double() + start.weight.double() @ centre]).numpy()
-    options = {"maxiter": 2000, "gtol": 1e-6, "ftol": 64 * np.finfo(float).eps}
+    options = {"maxiter": 2000, "gtol": 1e-8, "ftol": 64 * np.finfo(float).eps}
     solution = minimize(value_and_gradient, begin, jac=True, method="L-BFGS-B", options=options).x
     weight = torch.from_numpy(solution[: classes * d]).view(classes, d) / scale
     bias = torch.from_numpy(solution[classes * d :]) - weight @ centre

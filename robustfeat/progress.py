@@ -20,6 +20,7 @@ class Progress:
     def __init__(self, label: str, total: float | None, unit: str = "images", *, quiet: bool = False) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = 0.0
+        self._skipped = 0.0  # done before this session
         self._start = self._last_line = time.monotonic()
         self._terminal = sys.stderr.isatty()
         self._quiet = quiet
@@ -31,6 +32,12 @@ class Progress:
     def advance(self, amount: float, note: str = "") -> None:
         """Say that `amount` more units are done."""
         self.at(self.done + amount, note)
+
+    def begin_at(self, done: float) -> None:
+        """Say how much an earlier session has done; it does not count for the speed."""
+        self._skipped = self.done = done
+        if self._bar is not None:
+            self._bar.initial = self._bar.n = done
 
     def at(self, done: float, note: str = "") -> None:
         """Say how many units are done."""
@@ -47,7 +54,7 @@ class Progress:
         spent = time.monotonic() - self._start
         if not self.total:
             return f"{self.done:.0f} {self.unit}, {duration(spent)}"
-        left = spent * (self.total - self.done) / max(self.done, 1e-9)
+        left = spent * (self.total - self.done) / max(self.done - self._skipped, 1e-9)
         return f"{self.done:.0f}/{self.total:.0f} {self.unit}, {duration(spent)} gone, {duration(left)} left"
 
     def say(self, text: str) -> None:

@@ -94,6 +94,7 @@ class Loop:
             self.accelerator.init_trackers("robustfeat", config=_scalars(self.recipe.as_dict()))
         self.begin = time.monotonic() - self.run.seconds
         self.last_save = self.last_eval = time.monotonic()
+        self.bar.begin_at(100 * self.progress())
         with self.bar:
             for parts in self.run.loader.steps(self.run.step):
                 if self.progress() >= 1:

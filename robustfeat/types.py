@@ -36,8 +36,8 @@ class Eps(float):
 
     def __new__(cls, value: str | float) -> Eps:
         try:
-            number = float(Fraction(value.replace(" ", ""))) if isinstance(value, str) else float(value)
-        except (ValueError, ZeroDivisionError):
+            number = float(Fraction(value.replace(" ", "")) if isinstance(value, str) and "/" in value else value)
+        except (ValueError, TypeError, OverflowError, ZeroDivisionError):
             raise ValueError(f"eps {value!r} is not a number; write a fraction like '8/255' or a decimal") from None
         if not 0 < number < float("inf"):
             raise ValueError(f"eps must be a positive number in pixel units of [0, 1], got {value!r}; try '8/255'")

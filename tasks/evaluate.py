@@ -135,7 +135,8 @@ def _measure(
     seconds = round(time.monotonic() - begin, 3)
     found = []
     for name, value in metrics.items():
-        low, high = wilson(value, images) if name in rates else resampled.get(name, (value, value))
+        # Where no resample had the metric (fewer images than classes, say), nothing is known about it.
+        low, high = wilson(value, images) if name in rates else resampled.get(name, (0.0, 1.0))
         found.append(Row(task.name, name, attack, value, low, high, images, seconds))
     return found
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from glob import escape
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from robustfeat.data.split import Split
 from robustfeat.data.square import fit_square
 from robustfeat.data.store import ImageDataset, MemoryImages, OnError, StreamedImages
-from robustfeat.errors import OfflineError
+from robustfeat.errors import OfflineError, UnknownNameError
 from robustfeat.online import cache_only, hub_endpoint, reachable
 from robustfeat.registry import unknown
 
@@ -26,36 +28,42 @@ log = logging.getLogger(__name__)
 
 Table: TypeAlias = datasets.Dataset
 IN_MEMORY_BYTES = 1 << 30
+SPLITS = ("train", "test", "validation")
 
 
 def parquet(files: Sequence[Path], split: str) -> Table:
     """The files of a split: those whose name begins with it (`train-00000-of-00001.parquet`), or a single file for any."""
-    if len(files) == 1 and not files[0].name.startswith(("train", "test", "validation")):
+    if len(files) == 1 and not files[0].name.startswith(SPLITS):
         chosen = [files[0]]
     else:
-        chosen = [file for file in files if file.name.startswith(split)]
+        chosen = [file for file in files if re.match(rf"{re.escape(split)}(?![a-zA-Z])", file.name)]
     if not chosen:
         raise unknown("split", split, {file.name.split("-")[0].removesuffix(".parquet") for file in files})
-    return _load("parquet", data_files={split: [str(file) for file in chosen]}, split=split)
+    source = str(chosen[0] if len(files) == 1 else chosen[0].parent)
+    return _load(source, "parquet", data_files={split: [escape(str(file)) for file in chosen]}, split=split)
 
 
 def image_folder(folder: Path, split: str) -> Table:
     """A folder of images by class, with or without one folder per split above the classes; a plain folder has no labels."""
-    own = folder / split
-    if not own.is_dir() and any((folder / name).is_dir() for name in ("train", "test", "validation")):
+    parts = [name for name in dict.fromkeys((*SPLITS, split)) if (folder / name).is_dir()]
+    if not parts:
+        return _load(str(folder), "imagefolder", data_dir=escape(str(folder)), split="train")
+    if split not in parts:
         raise unknown("split", split, [path.name for path in folder.iterdir() if path.is_dir()])
-    return _load("imagefolder", data_dir=str(own if own.is_dir() else folder), split="train")
+    # All splits at once: a class has the same number in each, also where one of them lacks a class.
+    files = {f"part{i}": escape(str(folder / name)) + "/**" for i, name in enumerate(parts)}
+    return _load(str(folder), "imagefolder", data_files=files, split=f"part{parts.index(split)}")
 
 
 def hub(repository: str, split: str) -> Table:
     """A data set of the Hub by its id, "owner/name" or "owner/name:config"; the local cache comes first."""
     name, _, config = repository.partition(":")
     with cache_only(not reachable(hub_endpoint())):
-        return _load(name, config or None, split=split)
+        return _load(repository, name, config or None, split=split)
 
 
-def _load(*arguments: Any, **options: Any) -> Table:
-    source = arguments[0]
+def _load(source: str, *arguments: Any, **options: Any) -> Table:
+    """datasets.load_dataset with our errors, which name the source."""
     bars = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
@@ -63,14 +71,17 @@ def _load(*arguments: Any, **options: Any) -> Table:
     except (ConnectionError, TimeoutError) as error:
         raise OfflineError(
             f"data set {source!r} is not in the cache and the Hub can not be reached; "
-            "put a folder of the same name under $ROBUSTFEAT_DATA, or connect"
+            "connect, or give the path of a folder with its files (cifar10 and the like: under $ROBUSTFEAT_DATA)"
         ) from error
     except FileNotFoundError as error:
         raise FileNotFoundError(f"data set {source!r} was not found: {error}") from error
-    except ValueError as error:
-        if "split" in str(error).lower():
-            raise KeyError(f"data set {source!r} has no split {options['split']!r}: {error}") from error
-        raise
+    except (ValueError, datasets.exceptions.DatasetGenerationError) as error:
+        if str(error).lower().startswith(("unknown split", "bad split")):
+            raise UnknownNameError(f"data set {source!r} has no split {options['split']!r}: {error}") from error
+        reason = " ".join(str(error.__cause__ or error).split())
+        if "corresponds to no data" in reason:
+            reason = "the split is empty"
+        raise ValueError(f"data set {source!r} can not be read: {reason}") from error
     finally:
         if bars:
             datasets.enable_progress_bars()
@@ -93,13 +104,15 @@ def read(
         raise ValueError(f"data set {name!r} has no image column among {table.column_names}; name it with image=...")
     label = _column(table, label, datasets.ClassLabel, "label")
     rows = torch.tensor(part.rows(len(table)))
-    encoded = table.select_columns([image]).cast_column(image, datasets.Image(decode=False))
-    size = image_size or _side(name, encoded, image, int(rows[0]))
+    try:
+        encoded = table.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+    except (NotImplementedError, TypeError) as error:
+        raise ValueError(f"column {image!r} of {name!r} holds no images: {error}") from error
+    size = image_size or _side(name, encoded, image, rows, on_error)
     decode = partial(_decode, name, encoded, image, size, resize=image_size is not None)
     labels, classes = None, ()
     if label is not None:
-        column = table.select_columns([label]).with_format("numpy")[:][label]
-        labels = torch.from_numpy(np.asarray(column).astype(np.int64))
+        labels = _labels(name, table, label)
         classes = tuple(getattr(table.features[label], "names", None) or map(str, range(int(labels.max()) + 1)))
     fits = len(rows) * 3 * size * size <= IN_MEMORY_BYTES
     use_memory = fits if in_memory is None else in_memory
@@ -123,9 +136,24 @@ def _column(table: Table, wanted: str | None, kind: type, role: str) -> str | No
     return found[0] if found else None
 
 
-def _side(name: str, table: Table, column: str, row: int) -> int:
-    """Pixels per side of the first image; images that are not square need image_size."""
-    width, height = _open(name, table, column, row).size
+def _labels(name: str, table: Table, column: str) -> torch.Tensor:
+    values = np.asarray(table.select_columns([column]).with_format("numpy")[:][column])
+    if values.dtype.kind not in "iub":  # missing values make floats
+        raise ValueError(f"label column {column!r} of {name!r} must hold a class number per row, it is {values.dtype}")
+    return torch.from_numpy(values.astype(np.int64))
+
+
+def _side(name: str, table: Table, column: str, rows: torch.Tensor, on_error: OnError) -> int:
+    """Pixels per side of the first image that can be read; images that are not square need image_size."""
+    for row in rows.tolist():
+        try:
+            width, height = _open(name, table, column, row).size
+            break
+        except ValueError:
+            if on_error == "raise":
+                raise
+    else:
+        raise ValueError(f"not one image of {name!r} could be read")
     if width != height:
         raise ValueError(f"the images of {name!r} are not square ({width}x{height}); choose image_size=...")
     return width

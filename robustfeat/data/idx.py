@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def _array(path: Path, dimensions: int) -> np.ndarray:
     """Magic (two zero bytes, type 8 = uint8, number of dimensions), one big-endian length per dimension, then the data."""
     try:
         content = gzip.decompress(path.read_bytes())
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path} is damaged ({error}); install the data set again") from error
     header = 4 + 4 * dimensions
     if content[:4] != bytes((0, 0, 8, dimensions)):

@@ -175,4 +175,6 @@ class StreamedImages(ImageDataset):
     def fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self._source_fingerprint}:{self.image_size}".encode())
         digest.update(self._rows.contiguous().numpy().data)
+        if self.labels is not None:
+            digest.update(self.labels.contiguous().numpy().data)
         return digest.hexdigest()

@@ -61,7 +61,7 @@ class GACD(Objective):
 
     def __init__(
         self,
-        tau: float = 0.1,
+        tau: float = 0.2,
         weight: Literal["teacher_probability", "teacher_correct", "none"] = "teacher_probability",
         beta: float = 1.0,
         weight_on: Literal["clean", "attacked"] = "clean",

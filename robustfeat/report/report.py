@@ -90,7 +90,7 @@ def markdown(*reports: Report, title: str = "Report") -> str:
 def _footnotes(reports: Sequence[Report]) -> list[str]:
     """What ran, on what."""
     notes = []
-    for name, configuration in {k: v for report in reports for k, v in report.attacks.items()}.items():
+    for name, configuration in dict.fromkeys(item for report in reports for item in report.attacks.items()):
         notes.append(f"attack {name}: {configuration}")
     for kind in ("train", "test"):
         described = {f"{r.data[kind]['images']} images of {r.data[kind]['name']}" for r in reports if kind in r.data}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from robustfeat.tasks.intervals import bootstrap, wilson
 from scipy.stats import binomtest
+from torch import Tensor
 
 from robustfeat.random import generator
 
@@ -24,12 +27,15 @@ def test_wilson_contains_the_rate_at_both_ends() -> None:
     assert wilson(0.5, 0) == (0.0, 1.0)
 
 
+def mean_of(sample: Tensor) -> Callable[[Tensor], dict[str, float]]:
+    return lambda drawn: {"mean": float(sample[drawn].mean())}
+
+
 def test_bootstrap_covers_the_mean() -> None:
     covered = 0
     for trial in range(100):
         sample = 3 + 2 * torch.randn(60, generator=generator(11, trial))
-        found = bootstrap(lambda drawn, x=sample: {"mean": float(x[drawn].mean())}, 60, generator(12, trial))  # type: ignore[misc]
-        low, high = found["mean"]
+        low, high = bootstrap(mean_of(sample), 60, generator(12, trial))["mean"]
         assert low <= float(sample.mean()) <= high
         covered += low <= 3 <= high
     assert 88 <= covered <= 99
@@ -37,24 +43,19 @@ def test_bootstrap_covers_the_mean() -> None:
 
 def test_bootstrap_width_as_the_normal_interval() -> None:
     sample = torch.randn(400, generator=generator(13))
-    low, high = bootstrap(lambda drawn: {"mean": float(sample[drawn].mean())}, 400, generator(14), resamples=1000)[
-        "mean"
-    ]
+    low, high = bootstrap(mean_of(sample), 400, generator(14), resamples=1000)["mean"]
     assert high - low == pytest.approx(2 * 1.96 * float(sample.std()) / 20, rel=0.1)
 
 
 def test_bootstrap_is_reproducible() -> None:
     sample = torch.randn(30, generator=generator(15))
-
-    def run(seed: int) -> dict[str, tuple[float, float]]:
-        return bootstrap(lambda drawn: {"mean": float(sample[drawn].mean())}, 30, generator(seed))
-
-    assert run(1) == run(1)
-    assert run(1) != run(2)
+    first, again, other = (bootstrap(mean_of(sample), 30, generator(seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
 
 
 def test_bootstrap_leaves_out_undefined_resamples() -> None:
-    def summary(drawn: torch.Tensor) -> dict[str, float]:
+    def summary(drawn: Tensor) -> dict[str, float]:
         if 0 not in drawn:
             raise ValueError("undefined")
         return {"share of image 0": float((drawn == 0).float().mean())}

@@ -1,0 +1,75 @@
+"""The stored negatives of GACD against the literal gather of CRD: 50,000 x 128 bank, N = 16,384, batch 128.
+
+Both compute the loss of one batch, forward and backward to the student's embeddings, from the same drawn columns, in the
+symmetric half (the one whose stored scores carry gradient). Memory is the peak of the resident set above the start, each
+measured in a process of its own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+
+import torch
+from side_by_side import ratio
+from torch import Tensor
+from torch.nn import functional as F
+
+from robustfeat.memory import MemoryBank
+from robustfeat.objectives import GACD
+from robustfeat.random import generator
+
+M, D, N, BATCH, TAU = 50_000, 128, 16_384, 128, 0.07
+
+
+def setup() -> tuple[GACD, MemoryBank, Tensor, Tensor, Tensor]:
+    random = generator(0)
+    bank = MemoryBank(torch.randint(10, (M,), generator=random), D, 0.5, random)
+    t = F.normalize(torch.randn(BATCH, D, generator=random), dim=1)
+    s = F.normalize(torch.randn(BATCH, D, generator=random), dim=1).requires_grad_()
+    columns = bank.draw(torch.arange(BATCH), N, random)
+    objective = GACD(tau=TAU)
+    objective.register_buffer("c", torch.full((2,), 2.2))
+    return objective, bank, t, s, columns
+
+
+def ours(objective: GACD, bank: MemoryBank, t: Tensor, s: Tensor, columns: Tensor) -> Tensor:
+    loss = objective.critic(s @ t.T, bank.scores(s, columns), half=1)[0].mean()
+    (gradient,) = torch.autograd.grad(loss, s)
+    return torch.cat([loss.detach()[None], gradient.flatten()])
+
+
+def literal(objective: GACD, bank: MemoryBank, t: Tensor, s: Tensor, columns: Tensor) -> Tensor:
+    """As in CRD's code: gather (n, N, d) vectors, batched matrix product with each query; plus the live pairs."""
+    vectors = torch.index_select(bank.vectors, 0, columns.flatten()).view(BATCH, N, D)
+    stored = torch.bmm(vectors, s.view(BATCH, D, 1)).squeeze(2)
+    loss = objective.critic(s @ t.T, stored, half=1)[0].mean()
+    (gradient,) = torch.autograd.grad(loss, s)
+    return torch.cat([loss.detach()[None], gradient.flatten()])
+
+
+def peak(name: str, queue: multiprocessing.Queue[float]) -> None:
+    parts = setup()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    {"ours": ours, "literal": literal}[name](*parts)
+    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def memory(name: str) -> float:
+    """MiB above the start."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=peak, args=(name, queue))
+    process.start()
+    found = queue.get()
+    process.join()
+    return found
+
+
+if __name__ == "__main__":
+    parts = setup()
+    torch.testing.assert_close(ours(*parts), literal(*parts), atol=1e-4, rtol=1e-4)
+    a, b, r = ratio(lambda: ours(*parts), lambda: literal(*parts), rounds=7, warmup=1)
+    print(f"time: ours {a * 1000:.0f} ms, literal gather {b * 1000:.0f} ms, {1 / r:.1f} times faster")
+    own, other = memory("ours"), memory("literal")
+    print(f"peak memory: ours {own:.0f} MiB, literal gather {other:.0f} MiB, {other / own:.1f} times less")

@@ -1,0 +1,304 @@
+"""`evaluate` against the same thing by hand, and against closed forms for linear pipelines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import faiss
+import numpy as np
+import pytest
+import torch
+from robustfeat.tasks import KNN, TASKS, LinearProbe, OneClass, OneClassKNN, Retrieval, evaluate
+from sklearn.covariance import ShrunkCovariance
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn import functional as F
+
+from robustfeat.attacks import FGSM, PGD, Attack, Threat
+from robustfeat.data import MemoryImages
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.random import generator
+from robustfeat.report import Report
+from robustfeat.types import Eps, Row
+
+HEADLINE = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc", "anomaly-knn": "auroc"}
+WEAK = PGD(threat=Threat("linf", Eps("8/255")), steps=3, step_size=Eps("3/255"))
+
+
+def images(n: int, seed: int, classes: int = 4) -> MemoryImages:
+    """8x8 images of `classes` blurred patterns in noise, hard enough that no task is perfect."""
+    labels = torch.arange(n) % classes
+    patterns = torch.rand(classes, 3, 8, 8, generator=generator(41))
+    noise = torch.randn(n, 3, 8, 8, generator=generator(seed))
+    pixels = (0.25 + 0.5 * patterns[labels] + 0.25 * noise).clamp(0, 1)
+    return MemoryImages("patterns", pixels.mul(255).round().byte(), labels)
+
+
+TRAIN, TEST = images(64, 42), images(40, 43)
+
+
+def run(extractor: FeatureExtractor, attacks: list[Attack], tasks: list[str] | None = None, seed: int = 0) -> Report:
+    return evaluate(extractor, tasks or list(HEADLINE), TRAIN, TEST, attacks, batch_size=16, seed=seed, progress=False)
+
+
+@pytest.fixture
+def no_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the bootstrap, which takes most of the time here."""
+    monkeypatch.setattr(sys.modules[evaluate.__module__], "bootstrap", lambda *_: {})
+
+
+def without_time(report: Report) -> list[Row]:
+    return [dataclasses.replace(row, seconds=0.0) for row in report.rows]
+
+
+def test_the_clean_rows_by_hand(extractor: FeatureExtractor) -> None:
+    report = run(extractor, [])
+    learnt, tested = extractor.transform(TRAIN), extractor.transform(TEST)
+    classes, labels = TRAIN.require_labels().numpy(), TEST.require_labels().numpy()
+
+    penalty = LinearProbe().fit(torch.from_numpy(learnt), torch.from_numpy(classes)).penalty_
+    assert penalty is not None
+    referee = LogisticRegression(C=1 / (64 * penalty), solver="newton-cholesky", tol=1e-8)
+    expected = referee.fit(learnt.astype(np.float64), classes).score(tested.astype(np.float64), labels)
+    assert report.value("probe", "accuracy") == pytest.approx(expected, abs=1e-9)
+
+    index = faiss.IndexFlatIP(learnt.shape[1])
+    index.add(learnt / np.linalg.norm(learnt, axis=1, keepdims=True))
+    nearest = index.search(tested / np.linalg.norm(tested, axis=1, keepdims=True), 16)[1]
+    hits = classes[nearest] == labels[:, None]
+    for k in (1, 5, 10):
+        assert report.value("retrieval", f"recall@{k}") == pytest.approx(hits[:, :k].any(axis=1).mean(), abs=1e-6)
+    precision = hits.cumsum(axis=1) / np.arange(1, 17) * hits  # 16 items of each class
+    assert report.value("retrieval", "map@r") == pytest.approx((precision.sum(axis=1) / 16).mean(), abs=1e-6)
+
+    aurocs: dict[str, list[float]] = {"anomaly": [], "anomaly-knn": []}
+    sphere = F.normalize(torch.from_numpy(learnt).double(), dim=1)
+    for c in range(4):
+        gaussian = ShrunkCovariance(shrinkage=0.1 / 1.1).fit(learnt[classes == c].astype(np.float64))
+        scores = {"anomaly": gaussian.mahalanobis(tested.astype(np.float64))}
+        distances = torch.cdist(F.normalize(torch.from_numpy(tested).double(), dim=1), sphere[classes == c])
+        scores["anomaly-knn"] = distances.sort(dim=1).values[:, 4].numpy()
+        for name, values in aurocs.items():
+            values.append(roc_auc_score(labels != c, scores[name]))
+    for name, values in aurocs.items():
+        assert report.value(name, "auroc") == pytest.approx(np.mean(values), abs=1e-6)
+    assert all(0.3 < report.value(task, metric) < 1 for task, metric in HEADLINE.items()), "too easy to tell anything"
+
+
+def test_row_schema(extractor: FeatureExtractor) -> None:
+    report = run(extractor, [WEAK, FGSM(threat=WEAK.threat)])
+    sides = ["", "/normal", "/anomalous"]
+    expected = []
+    for task, metrics, suffixes in (
+        ("probe", ["accuracy"], [""]),
+        ("retrieval", ["recall@1", "recall@5", "recall@10", "map@r"], [""]),
+        ("anomaly", ["auroc", "aupr", "tnr@95"], sides),
+        ("anomaly-knn", ["auroc", "aupr", "tnr@95"], sides),
+    ):
+        attacks = ["none", *[name + suffix for name in ("pgd", "fgsm") for suffix in suffixes]]
+        expected += [(task, metric, attack) for attack in attacks for metric in metrics]
+    rows = [(row.task, row.metric, row.attack) for row in report.rows]
+    assert sorted(rows) == sorted(expected)
+    for row in report.rows:
+        assert row.n == 40
+        assert 0 <= row.low <= row.value <= row.high <= 1, row
+        assert row.seconds >= 0
+    for task, metric in HEADLINE.items():
+        assert report.value(task, metric, "pgd") <= report.value(task, metric)
+        assert report.value(task, metric, "fgsm") <= report.value(task, metric)
+        assert report.value(task, metric, "pgd") < 0.75 * report.value(task, metric), "the attack does something"
+    for task in ("anomaly", "anomaly-knn"):
+        for column in ("pgd/normal", "pgd/anomalous"):
+            assert report.value(task, "auroc", "pgd") <= report.value(task, "auroc", column)
+            assert report.value(task, "auroc", column) <= report.value(task, "auroc")
+
+
+@pytest.mark.usefixtures("no_intervals")
+def test_more_of_pgd_is_not_weaker(extractor: FeatureExtractor) -> None:
+    """The stronger attack passes through every point of the weaker one, so this holds exactly."""
+    gentle = dataclasses.replace(WEAK, threat=Threat("linf", Eps("2/255")), step_size=Eps("1/255"))
+    weak = run(extractor, [gentle])
+    for stronger in (dataclasses.replace(gentle, restarts=3), dataclasses.replace(gentle, steps=9)):
+        strong = run(extractor, [stronger])
+        for task, metric in HEADLINE.items():
+            assert strong.value(task, metric, "pgd") <= weak.value(task, metric, "pgd"), (task, stronger)
+
+
+def test_equal_seeds_give_equal_reports(extractor: FeatureExtractor) -> None:
+    tasks = ["probe", "retrieval", "anomaly-knn"]
+    first, second = run(extractor, [WEAK], tasks, seed=5), run(extractor, [WEAK], tasks, seed=5)
+    assert without_time(first) == without_time(second)
+    assert without_time(first) != without_time(run(extractor, [WEAK], tasks, seed=6))
+
+
+def test_the_report_file(extractor: FeatureExtractor, tmp_path: Path) -> None:
+    report = run(extractor, [WEAK], ["probe", "anomaly-knn"])
+    report.save(tmp_path / "report.json")
+    values = json.loads((tmp_path / "report.json").read_text())
+    assert {"model", "data", "threat", "rows", "environment"} <= set(values)
+    assert values["model"] == "untrained"
+    assert values["threat"] == "linf 8/255"
+    assert values["attacks"] == {"pgd": repr(WEAK)}
+    assert values["data"]["test"] == {"name": "patterns", "images": 40, "fingerprint": TEST.fingerprint}
+    assert values["data"]["train"]["images"] == 64
+    assert values["environment"]["torch"] == torch.__version__.split("+")[0]
+    for row in values["rows"]:
+        assert set(row) == {"task", "metric", "attack", "value", "low", "high", "n", "seconds"}
+    assert Report.load(tmp_path / "report.json") == report
+
+
+def test_names_of_attacks_and_tasks(extractor: FeatureExtractor) -> None:
+    fgsm = FGSM(threat=WEAK.threat)
+    listed = run(extractor, [fgsm, WEAK, fgsm], ["probe"])
+    assert [row.attack for row in listed.rows] == ["none", "fgsm", "pgd", "fgsm-2"]
+    mapped = evaluate(extractor, [LinearProbe()], TRAIN, TEST, {"quick": fgsm}, progress=False)
+    assert [row.attack for row in mapped.rows] == ["none", "quick"]
+    assert mapped.value("probe", "accuracy", "quick") == listed.value("probe", "accuracy", "fgsm")
+    assert run(extractor, [], ["probe"]).threat == "none"
+
+
+def test_modes_and_parameters_are_left_alone(extractor: FeatureExtractor) -> None:
+    extractor.train()
+    extractor.network.model.body[1].eval()
+    modes = [module.training for module in extractor.modules()]
+    before = {name: value.clone() for name, value in extractor.state_dict().items()}
+    run(extractor, [WEAK], ["probe"])
+    assert [module.training for module in extractor.modules()] == modes
+    assert all(torch.equal(value, before[name]) for name, value in extractor.state_dict().items())
+    assert all(parameter.grad is None for parameter in extractor.parameters())
+
+
+def test_an_interval_that_was_not_found_is_not_narrow(extractor: FeatureExtractor) -> None:
+    """Ten test images of ten classes: hardly a resample has all classes, and without one its AUROC is undefined."""
+    report = evaluate(extractor, ["anomaly-knn"], images(100, 42, 10), images(10, 43, 10), progress=False)
+    assert [(row.low, row.high) for row in report.rows] == [(0, 1)] * 3
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "tasks", "error", "message"),
+    [
+        (TRAIN, TEST, [], ValueError, "no task"),
+        (TRAIN, TEST, ["prob"], KeyError, "did you mean 'probe'"),
+        (TRAIN, TEST.take(torch.arange(0)), ["probe"], ValueError, "test split of 'patterns' is empty"),
+        (TRAIN.take(torch.arange(0)), TEST, ["probe"], ValueError, "no features to fit on"),
+        (MemoryImages("bare", TRAIN.images, None), TEST, ["probe"], ValueError, "'bare' has no labels"),
+        (TRAIN, MemoryImages("bare", TEST.images, None), ["probe"], ValueError, "'bare' has no labels"),
+        (TRAIN, images(40, 43, classes=5), ["probe"], ValueError, "target 4 is not among the 4 classes"),
+        (images(64, 42, classes=1), TEST, ["probe"], ValueError, "at least two classes"),
+        (TRAIN, TEST.head(1), ["anomaly"], ValueError, "needs normal and anomalous"),
+    ],
+)
+def test_errors(
+    extractor: FeatureExtractor,
+    train: MemoryImages,
+    test: MemoryImages,
+    tasks: list[str],
+    error: type[Exception],
+    message: str,
+) -> None:
+    with pytest.raises(error, match=message):
+        evaluate(extractor, tasks, train, test, [WEAK], progress=False)
+
+
+RESIZED: dict[str, dict[str, Any]] = {"fgsm": {}, "pgd": {"step_size": None}}  # the step follows the new eps
+PATTERN = torch.randn(192, generator=generator(51)).sign()
+
+
+def two_lines(n: int, seed: int) -> MemoryImages:
+    """Two classes on the two sides of grey, near and far, some on the wrong side; no pixel near 0 or 1."""
+    random = generator(seed)
+    labels = torch.arange(n) % 2
+    height = (labels * 2 - 1) * (0.08 * torch.rand(n, generator=random) - 0.01)
+    pixels = 0.5 + height[:, None] * PATTERN + 0.03 * torch.randn(n, 192, generator=random).clamp(-3, 3)
+    return MemoryImages("lines", pixels.mul(255).round().byte().view(n, 3, 8, 8), labels)
+
+
+@pytest.mark.usefixtures("no_intervals")
+@pytest.mark.parametrize(
+    ("attack", "norm"),
+    [
+        (FGSM(), "linf"),
+        (FGSM(), "l2"),
+        (PGD(steps=8, start="clean"), "linf"),
+        (PGD(steps=8, start="clean"), "l2"),
+        (PGD(steps=8), "linf"),  # under l2 the noise across the gradient fades, it does not vanish
+    ],
+    ids=["fgsm-linf", "fgsm-l2", "pgd-linf", "pgd-l2", "pgd-from-noise-linf"],
+)
+def test_a_linear_probe_falls_exactly_at_its_margin(
+    linear_extractor: Callable[[Tensor], FeatureExtractor], attack: Attack, norm: Literal["linf", "l2"]
+) -> None:
+    """Robust at eps if and only if margin > eps ||A (w_i - w_j)||, in the dual norm: 1 for linf, 2 for l2."""
+    directions = torch.randn(192, 6, generator=generator(52)) + PATTERN[:, None]
+    extractor = linear_extractor(directions)
+    train, test = two_lines(200, 53), two_lines(80, 54)
+    probe = LinearProbe().fit(torch.from_numpy(extractor.transform(train)), train.require_labels())
+    assert probe.weight is not None
+    assert probe.bias is not None
+    normal = directions.double() @ (probe.weight[1] - probe.weight[0]).double()
+    side = test.require_labels() * 2 - 1
+    score = (test.images.double().flatten(1) / 255 - 0.5) @ normal + float(probe.bias[1] - probe.bias[0])
+    needed = (side * score / normal.norm(p=1 if norm == "linf" else 2)).sort().values
+    largest_change = 1.0 if norm == "linf" else float(normal.abs().max() / normal.norm())  # of a pixel, per eps
+    room = float((0.5 - (test.images.double() / 255 - 0.5).abs()).min()) / largest_change
+    assert (needed < 0).any(), "some are wrong as they are"
+    for rank in (10, 25, 40, 60, 79):
+        falls = float(needed[rank])
+        assert 0 < falls * 1.01 < room, "or the box cuts the attack off"
+        gap = max(1e-3 * falls, 1e-6)
+        for eps in (falls - gap, falls + gap):
+            sized = dataclasses.replace(attack, threat=Threat(norm, Eps(eps)), **RESIZED[attack.name])
+            report = evaluate(extractor, ["probe"], train, test, [sized], batch_size=32, progress=False)
+            expected = float((needed > eps).double().mean())
+            assert report.value("probe", "accuracy", attack.name) == pytest.approx(expected, abs=1e-9), (rank, eps)
+            assert report.value("probe", "accuracy") == pytest.approx(float((needed > 0).double().mean()), abs=1e-9)
+
+
+@pytest.mark.usefixtures("no_intervals")
+def test_retrieval_falls_at_the_angle_to_the_bisector(
+    linear_extractor: Callable[[Tensor], FeatureExtractor],
+) -> None:
+    """Two gallery items and two features: a query is lost exactly when linf eps carries it over the bisector.
+
+    The gradient of a cosine turns on the way, so the steps must be able to go more than the 2.5 eps of PGD's default.
+    """
+    directions = torch.randn(192, 2, generator=generator(61)) / 10
+    extractor = linear_extractor(directions)
+    inverse = torch.linalg.pinv(directions.double())  # (2, 192): pixels that have given features
+    angle = torch.linspace(-1.2, 1.2, 24, dtype=torch.float64)
+    wanted = torch.stack([angle.cos(), angle.sin()], dim=1)
+    labels = (angle > 0).long()
+    ends = torch.tensor([[0.5, -1.0], [0.5, 1.0]], dtype=torch.float64)  # the bisector is the first axis
+
+    def as_images(features: Tensor, labels: Tensor) -> MemoryImages:
+        pixels = 0.5 + features @ inverse
+        assert pixels.min() > 0.2
+        assert pixels.max() < 0.8
+        return MemoryImages("fan", pixels.mul(255).round().byte().view(-1, 3, 8, 8), labels)
+
+    train, test = as_images(ends, torch.arange(2)), as_images(wanted, labels)
+    gallery = F.normalize(torch.from_numpy(extractor.transform(train)).double(), dim=1)
+    normal = directions.double() @ (gallery[1] - gallery[0])
+    score = (test.images.double().flatten(1) / 255 - 0.5) @ normal
+    needed = ((labels * 2 - 1) * score / normal.abs().sum()).sort().values
+    for rank in (3, 12, 20):
+        for eps in (float(needed[rank]) * 0.98, float(needed[rank]) * 1.02):
+            attack = PGD(threat=Threat("linf", Eps(eps)), steps=100, step_size=Eps(eps / 4))
+            report = evaluate(extractor, ["retrieval"], train, test, [attack], progress=False)
+            expected = float((needed > eps).double().mean())
+            assert report.value("retrieval", "recall@1", "pgd") == pytest.approx(expected, abs=1e-6), (rank, eps)
+
+
+@pytest.mark.usefixtures("no_intervals")
+def test_every_registered_task_can_be_evaluated(extractor: FeatureExtractor) -> None:
+    report = evaluate(extractor, list(TASKS), TRAIN, TEST, [FGSM(threat=WEAK.threat)], progress=False)
+    assert {row.task for row in report.rows} == set(TASKS)
+    fitted = [LinearProbe(), Retrieval(), OneClass(KNN(2)), OneClassKNN(2)]
+    again = evaluate(extractor, fitted, TRAIN, TEST, progress=False)
+    assert again.value("anomaly", "auroc") == again.value("anomaly-knn", "auroc")

@@ -1,0 +1,78 @@
+"""Who may import whom, read from the source: a module imports only from lower rows."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# Rows from the bottom up. Modules of one row do not import each other; a package counts as one module.
+ROWS = (
+    ("errors", "files", "types", "architecture", "modes", "random", "progress", "interrupts", "parallel", "online", "schedule"),
+    ("registry", "recipe", "losses", "environment"),
+    ("memory", "logistic", "card", "backbones", "attacks", "data"),
+    ("network", "report"),
+    ("extractor", "objectives", "average", "heads", "heldout"),
+    ("hub", "distiller", "checkpoint", "journal", "extract"),
+    ("run",),
+    ("train", "tasks"),
+    ("testing", "doctor", "demo"),
+    ("commands",),
+    ("cli",),
+    ("__init__", "__main__"),
+)
+ROW = {name: number for number, row in enumerate(ROWS) for name in row}
+
+
+def sources() -> list[tuple[str, Path]]:
+    """(module or package, file) of everything that is shipped."""
+    found = [(path.relative_to(ROOT / "robustfeat").parts[0].removesuffix(".py"), path) for path in (ROOT / "robustfeat").rglob("*.py")]
+    return found + [("tasks", path) for path in (ROOT / "tasks").rglob("*.py")]
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level parts of the library that a file imports, wherever the import stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("robustfeat.")}
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "robustfeat":
+            parts = node.module.split(".")
+            names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+    return names
+
+
+def test_every_module_has_a_row() -> None:
+    assert {name for name, _ in sources()} == set(ROW)
+
+
+@pytest.mark.parametrize(("name", "path"), sources(), ids=[str(path.relative_to(ROOT)) for _, path in sources()])
+def test_imports_come_from_lower_rows(name: str, path: Path) -> None:
+    wrong = [other for other in imported(path) if other != name and not ROW[other] < ROW[name]]
+    assert wrong == [], f"{path.name} (row {ROW[name]}) must not import {wrong}"
+
+
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+FORBIDDEN_NAMES = {"pickle", "dill", "joblib", "shelve", "marshal"}
+
+
+@pytest.mark.parametrize("path", [path for _, path in sources()], ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_unpickles_evaluates_or_assumes_cuda(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            assert not {name.split(".")[0] for name in names} & FORBIDDEN_NAMES
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in FORBIDDEN_CALLS, f"{node.func.id}() in line {node.lineno}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+            assert (owner, node.func.attr) != ("torch", "load"), f"torch.load in line {node.lineno}"
+            assert node.func.attr != "cuda", f".cuda() in line {node.lineno}"
+            assert (owner, node.func.attr) != ("yaml", "load"), f"yaml.load in line {node.lineno}"
+
+
+def test_files_stay_small() -> None:
+    long = {str(path.relative_to(ROOT)): n for _, path in sources() if (n := len(path.read_text().splitlines())) > 250}
+    assert long == {}, "split by idea"

@@ -1,0 +1,73 @@
+"""What is built is what is documented: tasks and weights inside the package, nothing else at the top level."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import robustfeat
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that an installation gets."""
+    target = tmp_path_factory.mktemp("built")
+    work = tmp_path_factory.mktemp("egg")
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(work), "build_py", "--build-lib", str(target)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    return target
+
+
+def test_tasks_and_weights_are_inside_the_package(built: Path) -> None:
+    assert [path.name for path in built.iterdir()] == ["robustfeat"]
+    for folder in ("tasks", "attacks", "objectives", "commands", "data", "backbones", "report", "pretrained"):
+        assert (built / "robustfeat" / folder / "__init__.py").is_file(), folder
+    assert (built / "robustfeat" / "py.typed").is_file()
+    assert (built / "robustfeat" / "pretrained" / "README.md").is_file()
+    for source in (ROOT / "tasks").glob("*.py"):
+        assert (built / "robustfeat" / "tasks" / source.name).is_file()
+
+
+def test_every_published_model_is_inside_the_package(built: Path) -> None:
+    for name in robustfeat.models():
+        for file in ("card.json", "README.md", "model.safetensors"):
+            assert (built / "robustfeat" / "pretrained" / name / file).is_file(), f"{name}/{file}"
+
+
+def test_it_imports_from_anywhere(built: Path, tmp_path: Path) -> None:
+    code = (
+        "import robustfeat, robustfeat.tasks, robustfeat.pretrained, importlib.util;"
+        "assert robustfeat.__file__.startswith({0!r}), robustfeat.__file__;"
+        "assert robustfeat.tasks.__file__.startswith({0!r}), robustfeat.tasks.__file__;"
+        "assert importlib.util.find_spec('tasks') is None;"
+        "print(robustfeat.models())"
+    ).format(str(built))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(built)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_checkout_has_only_what_a_project_has() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout.split()
+    top = {line.split("/")[0] for line in tracked}
+    given = {"robustfeat", "tasks", "pretrained", "tests", "setup.py", "README.md"}
+    usual = {"pyproject.toml", "Makefile", "LICENSE", ".gitignore", ".ci", "benchmarks", "docs", "examples"}
+    assert top <= given | usual, top - given - usual
+
+
+def test_the_licence_is_apache() -> None:
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_build_system_is_declared() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert settings["build-system"]["build-backend"] == "setuptools.build_meta"

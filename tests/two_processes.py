@@ -1,0 +1,47 @@
+"""Run by test_processes on two ranks: three GACD steps, then the largest difference of any tensor between the ranks."""
+
+from __future__ import annotations
+
+import tempfile
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+
+from robustfeat import hub
+from robustfeat.card import Card
+from robustfeat.objectives import GACD
+from robustfeat.recipe import Recipe
+from robustfeat.run import Run
+from robustfeat.testing import small_network
+from robustfeat.types import Eps
+
+network = small_network(0, "cnn_small", classes=10)
+with tempfile.TemporaryDirectory() as folder:
+    hub.save(folder, network, Card("teacher", network.architecture, network.feature_dim))
+    recipe = Recipe(
+        data="digits", student="cnn_tiny", stem="timm", teacher=folder, eps=Eps(0.1), steps=2, batch_size=32, channels_last=False
+    )
+    accelerator = Accelerator(cpu=True)
+    run = Run(GACD(bank=16, symmetric=True), recipe, accelerator)
+    seen = []
+    for step in range(3):
+        (batch,) = run.loader.step(step)
+        seen += batch.rows.tolist()
+        terms = run.distiller(batch, (0, step, accelerator.process_index)).terms
+        accelerator.backward(sum(terms.values()))
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        run.objective.after_step()
+    state = {**dict(run.student.named_parameters()), **dict(run.objective.state_dict())}
+    gap = 0.0
+    for value in state.values():
+        both = [torch.empty_like(value) for _ in range(2)]
+        dist.all_gather(both, value.detach().contiguous())
+        gap = max(gap, float((both[0].double() - both[1].double()).abs().max()))
+    rows = [None, None]
+    dist.all_gather_object(rows, seen)
+    assert not set(rows[0]) & set(rows[1])  # type: ignore[arg-type]
+    moved = (run.objective.student_bank.labels[torch.tensor(seen)] >= 0).all()
+    print(f"gap {gap}" if moved else "the bank was not written")
+    accelerator.end_training()
