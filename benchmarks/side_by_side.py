@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 
 
-def ratio(one: Callable[[], object], other: Callable[[], object], rounds: int = 15, warmup: int = 2) -> tuple[float, float, float]:
+def ratio(
+    one: Callable[[], object], other: Callable[[], object], rounds: int = 15, warmup: int = 2
+) -> tuple[float, float, float]:
     """Median seconds of each, and the median of one / other, pair by pair."""
     pairs = []
     for i in range(warmup + rounds):

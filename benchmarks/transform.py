@@ -19,11 +19,20 @@ from robustfeat.random import generator
 IMAGES = 5000
 
 
-def bare(model: torch.nn.Module, images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, batch_size: int) -> np.ndarray:
+def bare(
+    model: torch.nn.Module, images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, batch_size: int
+) -> np.ndarray:
     out = np.empty((len(images), 512), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
-            x = images[start : start + batch_size].to(memory_format=torch.channels_last).float().div_(255).sub_(mean).div_(std)
+            x = (
+                images[start : start + batch_size]
+                .to(memory_format=torch.channels_last)
+                .float()
+                .div_(255)
+                .sub_(mean)
+                .div_(std)
+            )
             out[start : start + batch_size] = model.forward_head(model.forward_features(x), pre_logits=True).numpy()
     return out
 

@@ -44,7 +44,7 @@ class Eps(float):
         return super().__new__(cls, number)
 
     def __repr__(self) -> str:
-        steps = round(float(self) * 255)
+        steps = round(min(float(self), 1.0) * 255)
         if 0 < steps < 255 and float(self) == steps / 255:
             return f"{steps}/255"
         return float.__repr__(self)

@@ -45,7 +45,9 @@ def evaluate(
     chosen = [TASKS[task]() if isinstance(task, str) else task for task in tasks]
     if not chosen:
         raise ValueError("there is no task to evaluate; give at least one")
-    named = _named(attacks)
+    if not isinstance(attacks, Mapping):
+        attacks = dict(zip(numbered([attack.name for attack in attacks]), attacks, strict=True))
+    titles = numbered([task.name for task in chosen])
     train_labels, test_labels = train.require_labels(), test.require_labels()
     if len(test_labels) == 0:
         raise ValueError(f"the test split of {test.name!r} is empty")
@@ -54,25 +56,25 @@ def evaluate(
     with evaluating(extractor):
         learnt = torch.from_numpy(extractor.transform(train, batch_size=batch_size, progress=progress)).to(device)
         clean = torch.from_numpy(extractor.transform(test, batch_size=batch_size, progress=progress))
-        for task in chosen:
+        for title, task in zip(titles, chosen, strict=True):
             begin = time.monotonic()
             task.to(device).fit(learnt, train_labels.to(device))
             case_rows, targets = task.cases(test_labels)
             features = clean[case_rows]
-            rows += _measure(task, "none", features, case_rows, targets, device, begin, seed)
-            for number, (name, attack) in enumerate(named.items()):
+            rows += _measure(title, task, "none", features, case_rows, targets, device, begin, seed)
+            for number, (name, attack) in enumerate(attacks.items()):
                 begin = time.monotonic()
-                pipeline = _Pipeline(extractor, task, attack, f"{task.name} under {name}", progress)
+                pipeline = _Pipeline(extractor, task, attack, f"{title} under {name}", progress)
                 attacked = pipeline(test, case_rows, targets, batch_size, (seed, number))
                 for column, mask in task.columns(targets).items():
                     mixed = torch.where(mask[:, None], attacked, features)
                     label = f"{name}/{column}" if column else name
-                    rows += _measure(task, label, mixed, case_rows, targets, device, begin, seed)
+                    rows += _measure(title, task, label, mixed, case_rows, targets, device, begin, seed)
     return Report(
         model=extractor.card.name,
         data={"train": _describe(train), "test": _describe(test)},
-        threat=", ".join(dict.fromkeys(str(attack.threat) for attack in named.values())) or "none",
-        attacks={name: repr(attack) for name, attack in named.items()},
+        threat=", ".join(dict.fromkeys(str(attack.threat) for attack in attacks.values())) or "none",
+        attacks={name: repr(attack) for name, attack in attacks.items()},
         rows=tuple(rows),
         environment=environment(device),
     )
@@ -109,6 +111,7 @@ class _Pipeline:
 
 
 def _measure(
+    title: str,
     task: Task,
     attack: str,
     features: Features,
@@ -137,20 +140,22 @@ def _measure(
     for name, value in metrics.items():
         # Where no resample had the metric (fewer images than classes, say), nothing is known about it.
         low, high = wilson(value, images) if name in rates else resampled.get(name, (0.0, 1.0))
-        found.append(Row(task.name, name, attack, value, low, high, images, seconds))
+        found.append(Row(title, name, attack, value, low, high, images, seconds))
     return found
 
 
-def _named(attacks: Sequence[Attack] | Mapping[str, Attack]) -> dict[str, Attack]:
-    if isinstance(attacks, Mapping):
-        return dict(attacks)
-    named: dict[str, Attack] = {}
-    for attack in attacks:
-        name, number = attack.name, 2
-        while name in named:
-            name, number = f"{attack.name}-{number}", number + 1
-        named[name] = attack
-    return named
+def numbered(names: Sequence[str]) -> list[str]:
+    """Names made unique: the second "pgd" becomes "pgd-2".
+
+    >>> numbered(["pgd", "fgsm", "pgd"])
+    ['pgd', 'fgsm', 'pgd-2']
+    """
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return result
 
 
 def _describe(data: ImageDataset) -> dict[str, object]:

@@ -43,6 +43,8 @@ class OneClass(Task):
     def cases(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         self._require(self.detectors_ if len(self.detectors_) else None)
         classes = torch.tensor([int(name) for name in self.detectors_])
+        if absent := sorted(set(classes.tolist()) - set(labels.tolist())):
+            raise ValueError(f"classes {absent} were fitted and have no test image; their detectors can not be judged")
         rows = torch.arange(len(labels)).repeat(len(classes))
         detectors = classes.repeat_interleave(len(labels))
         return rows, torch.stack([detectors, (labels[rows] != detectors).long()], dim=1)
@@ -70,7 +72,11 @@ class OneClass(Task):
         per_class = []
         for name in self.detectors_:
             mine = targets[:, 0] == int(name)
-            per_class.append(ranking_metrics(judged["anomaly"][mine], targets[mine, 1] == 1))
+            anomalous = targets[mine, 1] == 1
+            if anomalous.any() and not anomalous.all():  # a bootstrap resample may lack a class
+                per_class.append(ranking_metrics(judged["anomaly"][mine], anomalous))
+        if not per_class:
+            raise ValueError("no class has both normal and anomalous test images")
         return {metric: sum(found[metric] for found in per_class) / len(per_class) for metric in per_class[0]}
 
     def loss(self, features: Features, targets: Tensor) -> PerExample:

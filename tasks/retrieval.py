@@ -72,6 +72,8 @@ class Retrieval(Task):
         return {name: values.masked_fill(alone, torch.nan) for name, values in judged.items()}
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
+        if bool(judged["map@r"].isnan().all()):
+            raise ValueError("no query has its class in the gallery; there is nothing to retrieve")
         return {name: float(values.double().nanmean()) for name, values in judged.items()}
 
     def loss(self, features: Features, targets: Tensor) -> PerExample:

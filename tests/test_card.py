@@ -47,7 +47,17 @@ def test_anything_else_is_an_integrity_error(text: str) -> None:
 
 def test_the_readme_comes_from_the_card() -> None:
     text = CARD.readme()
-    for piece in ("gacd-x", "resnet18", "linf 8/255", "0.500", "0.470 to 0.530", "1000", "cifar10", "Apache-2.0", '"tau": 0.1'):
+    for piece in (
+        "gacd-x",
+        "resnet18",
+        "linf 8/255",
+        "0.500",
+        "0.470 to 0.530",
+        "1000",
+        "cifar10",
+        "Apache-2.0",
+        '"tau": 0.1',
+    ):
         assert piece in text
 
 

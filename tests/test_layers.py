@@ -10,7 +10,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Rows from the bottom up. Modules of one row do not import each other; a package counts as one module.
 ROWS = (
-    ("errors", "files", "types", "architecture", "modes", "random", "progress", "interrupts", "parallel", "online", "schedule"),
+    (
+        "errors",
+        "files",
+        "types",
+        "architecture",
+        "modes",
+        "random",
+        "progress",
+        "interrupts",
+        "parallel",
+        "online",
+        "schedule",
+    ),
     ("registry", "recipe", "losses", "environment"),
     ("memory", "logistic", "card", "backbones", "attacks", "data"),
     ("network", "report"),
@@ -28,7 +40,10 @@ ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 
 def sources() -> list[tuple[str, Path]]:
     """(module or package, file) of everything that is shipped."""
-    found = [(path.relative_to(ROOT / "robustfeat").parts[0].removesuffix(".py"), path) for path in (ROOT / "robustfeat").rglob("*.py")]
+    found = [
+        (path.relative_to(ROOT / "robustfeat").parts[0].removesuffix(".py"), path)
+        for path in (ROOT / "robustfeat").rglob("*.py")
+    ]
     return found + [("tasks", path) for path in (ROOT / "tasks").rglob("*.py")]
 
 

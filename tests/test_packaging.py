@@ -20,7 +20,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that an installation gets."""
     target = tmp_path_factory.mktemp("built")
     work = tmp_path_factory.mktemp("egg")
-    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(work), "build_py", "--build-lib", str(target)]
+    command = [
+        sys.executable,
+        "setup.py",
+        "-q",
+        "egg_info",
+        "--egg-base",
+        str(work),
+        "build_py",
+        "--build-lib",
+        str(target),
+    ]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
     return target
 
@@ -44,11 +54,11 @@ def test_every_published_model_is_inside_the_package(built: Path) -> None:
 def test_it_imports_from_anywhere(built: Path, tmp_path: Path) -> None:
     code = (
         "import robustfeat, robustfeat.tasks, robustfeat.pretrained, importlib.util;"
-        "assert robustfeat.__file__.startswith({0!r}), robustfeat.__file__;"
-        "assert robustfeat.tasks.__file__.startswith({0!r}), robustfeat.tasks.__file__;"
+        f"assert robustfeat.__file__.startswith({str(built)!r}), robustfeat.__file__;"
+        f"assert robustfeat.tasks.__file__.startswith({str(built)!r}), robustfeat.tasks.__file__;"
         "assert importlib.util.find_spec('tasks') is None;"
         "print(robustfeat.models())"
-    ).format(str(built))
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(built)}, capture_output=True, text=True, timeout=120,

@@ -111,7 +111,10 @@ def test_the_command_line_resumes_a_killed_run(teacher: str, tmp_path: Path) -> 
     arguments = [*GACD, f"--teacher={teacher}", "--max_steps=12"]
     run(1, *arguments, f"--out={whole}")
     process = subprocess.Popen(
-        [*launcher(1), *arguments, f"--out={killed}"], env=ENVIRONMENT, start_new_session=True, stderr=subprocess.DEVNULL
+        [*launcher(1), *arguments, f"--out={killed}"],
+        env=ENVIRONMENT,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 100
     while checkpoint.latest(killed / "checkpoints")[0] is None and time.monotonic() < deadline:

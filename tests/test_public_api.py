@@ -5,19 +5,18 @@ import subprocess
 import sys
 
 import pytest
+import robustfeat.tasks
 
 import robustfeat
 import robustfeat.attacks
 import robustfeat.objectives
-import robustfeat.tasks
 
 PACKAGES = [robustfeat, robustfeat.attacks, robustfeat.objectives, robustfeat.tasks]
 
 
 def test_the_names_are_those() -> None:
     assert sorted(robustfeat.__all__) == sorted(
-        "FGSM PGD Attack Card DivergedError Eps FeatureExtractor IntegrityError OfflineError Recipe Report Threat "
-        "dataset evaluate extract load models save train".split()
+        ["FGSM", "PGD", "Attack", "Card", "DivergedError", "Eps", "FeatureExtractor", "IntegrityError", "OfflineError", "Recipe", "Report", "Threat", "dataset", "evaluate", "extract", "load", "models", "save", "train"]
     )
 
 

@@ -29,7 +29,9 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     torch.set_rng_state(state)  # the last example draws its random start from the global generator
 
 
-@pytest.mark.parametrize("line", [line for block in blocks("bash") for line in block.splitlines() if line.startswith("robustfeat")])
+@pytest.mark.parametrize(
+    "line", [line for block in blocks("bash") for line in block.splitlines() if line.startswith("robustfeat")]
+)
 def test_the_commands_parse(line: str) -> None:
     parser = build_parser(find_commands())
     for command in line.split("#")[0].split(";"):

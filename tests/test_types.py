@@ -16,7 +16,15 @@ from robustfeat.types import Batch, Eps
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("8/255", 8 / 255), (" 8 / 255 ", 8 / 255), ("0.5", 0.5), ("1e-3", 1e-3), ("1/3", 1 / 3), ("2", 2.0), (0.25, 0.25)],
+    [
+        ("8/255", 8 / 255),
+        (" 8 / 255 ", 8 / 255),
+        ("0.5", 0.5),
+        ("1e-3", 1e-3),
+        ("1/3", 1 / 3),
+        ("2", 2.0),
+        (0.25, 0.25),
+    ],
 )
 def test_reads_fractions_and_decimals(text: str | float, value: float) -> None:
     assert Eps(text) == value

@@ -20,7 +20,14 @@ network = small_network(0, "cnn_small", classes=10)
 with tempfile.TemporaryDirectory() as folder:
     hub.save(folder, network, Card("teacher", network.architecture, network.feature_dim))
     recipe = Recipe(
-        data="digits", student="cnn_tiny", stem="timm", teacher=folder, eps=Eps(0.1), steps=2, batch_size=32, channels_last=False
+        data="digits",
+        student="cnn_tiny",
+        stem="timm",
+        teacher=folder,
+        eps=Eps(0.1),
+        steps=2,
+        batch_size=32,
+        channels_last=False,
     )
     accelerator = Accelerator(cpu=True)
     run = Run(GACD(bank=16, symmetric=True), recipe, accelerator)

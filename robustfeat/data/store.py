@@ -117,7 +117,7 @@ class MemoryImages(ImageDataset):
         return self.images[rows]
 
     def take(self, rows: Sequence[int] | Tensor) -> MemoryImages:
-        index = torch.as_tensor(rows)
+        index = torch.as_tensor(rows, dtype=torch.long)
         labels = None if self.labels is None else self.labels[index]
         return MemoryImages(self.name, self.images[index], labels, self.classes)
 
@@ -164,7 +164,7 @@ class StreamedImages(ImageDataset):
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
     def take(self, rows: Sequence[int] | Tensor) -> StreamedImages:
-        index = torch.as_tensor(rows)
+        index = torch.as_tensor(rows, dtype=torch.long)
         labels = None if self.labels is None else self.labels[index]
         kept = self._rows[index]
         return StreamedImages(

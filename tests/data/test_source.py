@@ -1,0 +1,487 @@
+"""Every source gives the same kind of data set, and what is wrong with the files is said with file and row."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import shutil
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from datasets import ClassLabel, Features, Value
+from huggingface_hub import constants
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from robustfeat.data import ImageDataset, MemoryImages, StreamedImages, dataset, fit_square, idx
+from robustfeat.errors import OfflineError
+
+AB = ClassLabel(names=["a", "b"])
+
+
+@pytest.fixture(autouse=True)
+def _own_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
+    monkeypatch.setattr(idx, "DEBIAN_FOLDER", cache / "none")
+    monkeypatch.delenv("ROBUSTFEAT_DATA", raising=False)
+
+
+def pixels(n: int, seed: int = 0, height: int = 8, width: int = 8) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), dtype=np.uint8)
+
+
+def write_images(folder: Path, images: np.ndarray | Sequence[Image.Image]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(images):
+        (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(folder / f"{i}.png")
+
+
+def write_parquet(path: Path, images: Sequence[object], **labels: tuple[Sequence[object], object]) -> Path:
+    """A table with a column img of PNG bytes and label columns name=(values, feature)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = {"img": [Image.fromarray(image) if isinstance(image, np.ndarray) else image for image in images]}
+    features = {"img": datasets.Image()}
+    for name, (column, feature) in labels.items():
+        values[name], features[name] = list(column), feature
+    datasets.Dataset.from_dict(values, features=Features(features)).to_parquet(str(path))
+    return path
+
+
+def everything(data: ImageDataset) -> np.ndarray:
+    """All pixels as (n, h, w, 3), as PIL has them."""
+    return data.pixels(torch.arange(len(data))).permute(0, 2, 3, 1).numpy()
+
+
+@pytest.fixture
+def by_class(tmp_path: Path) -> Path:
+    """Three images of class cat, then two of class dog."""
+    write_images(tmp_path / "pets" / "cat", pixels(3, seed=1))
+    write_images(tmp_path / "pets" / "dog", pixels(2, seed=2))
+    return tmp_path / "pets"
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    train, test = dataset("digits"), dataset("digits", "test")
+    assert (len(train), len(test)) == (1297, 500)
+    assert train.image_size == 8
+    assert train.classes == tuple("0123456789")
+    both = np.concatenate([everything(train), everything(test)])
+    assert (both == both[..., :1]).all()
+    labels = torch.cat([train.require_labels(), test.require_labels()]).tolist()
+    found = sorted(zip([grey.tobytes() for grey in both[..., 0]], labels, strict=True))
+    digits = load_digits()
+    grey = np.rint(digits.images * 255 / 16).astype(np.uint8)
+    assert found == sorted(zip([image.tobytes() for image in grey], digits.target.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("split", "rows"),
+    [
+        ("train", range(1297)),
+        ("train[:90%]", range(1167)),
+        ("train[90%:]", range(1167, 1297)),
+        ("test[100:200]", range(100, 200)),
+        ("test[:]", range(500)),
+        ("test[490:9999]", range(490, 500)),
+        (" test[5:] ", range(5, 500)),
+    ],
+)
+def test_splits_are_parts(split: str, rows: range) -> None:
+    whole = dataset("digits", split.strip().split("[")[0])
+    part = dataset("digits", split)
+    assert np.array_equal(everything(part), everything(whole.take(rows)))
+    assert torch.equal(part.require_labels(), whole.require_labels()[list(rows)])
+
+
+def test_tenths_cut_a_split_without_rest() -> None:
+    low, high = dataset("digits", "train[:90%]"), dataset("digits", "train[90%:]")
+    assert np.array_equal(np.concatenate([everything(low), everything(high)]), everything(dataset("digits")))
+
+
+@pytest.mark.parametrize("split", ["train[50:50]", "train[90%:10%]", "train[5000:]", "train[:0]"])
+def test_an_empty_part_is_refused(split: str) -> None:
+    with pytest.raises(ValueError, match="is empty"):
+        dataset("digits", split)
+
+
+@pytest.mark.parametrize(
+    "split", ["", "train[", "train[:-5]", "train[a:b]", "train[5]", "train[:1.5%]", "[:5]", "tr ain"]
+)
+def test_a_split_that_is_not_understood_gets_examples(split: str) -> None:
+    with pytest.raises(ValueError, match="write for example 'test'"):
+        dataset("digits", split)
+
+
+def test_a_split_that_is_not_there_gets_the_nearest() -> None:
+    with pytest.raises(KeyError, match="unknown split 'tset'; did you mean 'test'"):
+        dataset("digits", "tset")
+
+
+@pytest.mark.parametrize(("name", "near"), [("digit", "digits"), ("cifar-10", "cifar10"), ("cifar1000", "cifar100")])
+def test_an_unknown_name_gets_the_nearest(name: str, near: str) -> None:
+    with pytest.raises(KeyError, match=f"unknown data set '{name}'; did you mean '{near}'"):
+        dataset(name)
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./none", "~/none-at-all", "none.parquet"])
+def test_a_path_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        dataset(name)
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="neither parquet files nor images"):
+        dataset(tmp_path)
+
+
+def test_classes_are_folders(by_class: Path) -> None:
+    data = dataset(by_class)
+    assert data.classes == ("cat", "dog")
+    assert data.require_labels().tolist() == [0, 0, 0, 1, 1]
+    assert np.array_equal(everything(data), np.concatenate([pixels(3, seed=1), pixels(2, seed=2)]))
+
+
+def test_classes_have_the_same_number_in_every_split(tmp_path: Path) -> None:
+    for split, classes in {"train": "abc", "test": "c", "validation": "bc"}.items():
+        for name in classes:
+            write_images(tmp_path / split / name, pixels(2))
+    found = {split: dataset(tmp_path, split) for split in ("train", "test", "validation")}
+    assert {data.classes for data in found.values()} == {("a", "b", "c")}
+    assert found["train"].require_labels().tolist() == [0, 0, 1, 1, 2, 2]
+    assert found["test"].require_labels().tolist() == [2, 2]
+    assert found["validation"].require_labels().tolist() == [1, 1, 2, 2]
+
+
+def test_a_split_folder_that_is_not_there_or_empty(tmp_path: Path) -> None:
+    for name in "ab":
+        write_images(tmp_path / "train" / name, pixels(2))
+    with pytest.raises(KeyError, match=r"unknown split 'test'.* Known: train"):
+        dataset(tmp_path, "test")
+    (tmp_path / "test").mkdir()
+    assert len(dataset(tmp_path)) == 4
+    with pytest.raises(ValueError, match="the split is empty"):
+        dataset(tmp_path, "test")
+
+
+def test_names_that_look_like_patterns(tmp_path: Path) -> None:
+    write_images(tmp_path / "a[1]*" / "x", pixels(2))
+    write_images(tmp_path / "a[1]*" / "y", pixels(2))
+    assert len(dataset(tmp_path / "a[1]*")) == 4
+    write_parquet(tmp_path / "b[1]" / "train.parquet", pixels(3))
+    assert len(dataset(tmp_path / "b[1]")) == 3
+
+
+def test_images_without_classes(tmp_path: Path) -> None:
+    write_images(tmp_path / "plain", pixels(3))
+    data = dataset(tmp_path / "plain")
+    assert data.labels is None
+    assert data.classes == ()
+    with pytest.raises(ValueError, match="has no labels"):
+        data.require_labels()
+
+
+def test_parquet_as_cifar_has_it(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "plain_text/train-00000-of-00002.parquet", pixels(3), label=([0, 1, 1], AB))
+    write_parquet(tmp_path / "plain_text/train-00001-of-00002.parquet", pixels(2, seed=1), label=([1, 0], AB))
+    write_parquet(tmp_path / "plain_text/test-00000-of-00001.parquet", pixels(2, seed=2), label=([1, 1], AB))
+    train, test = dataset(tmp_path), dataset(tmp_path, "test")
+    assert train.classes == test.classes == ("a", "b")
+    assert train.require_labels().tolist() == [0, 1, 1, 1, 0]
+    assert np.array_equal(everything(train), np.concatenate([pixels(3), pixels(2, seed=1)]))
+    assert np.array_equal(everything(test), pixels(2, seed=2))
+    for split in ("t", "tes", "validation"):
+        with pytest.raises(KeyError, match=r"unknown split .* Known: test, train"):
+            dataset(tmp_path, split)
+
+
+def test_one_parquet_file_is_any_split(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "all.parquet", pixels(4), label=([0, 1, 0, 1], AB))
+    assert len(dataset(path, "train[:3]")) == 3
+    assert np.array_equal(everything(dataset(path, "test")), pixels(4))
+
+
+def test_the_data_folder_comes_before_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBUSTFEAT_DATA", str(tmp_path))
+    write_parquet(tmp_path / "cifar10" / "train-0.parquet", pixels(3), label=([1, 0, 1], AB))
+    data = dataset("cifar10", "train[:2]")
+    assert (data.name, data.require_labels().tolist()) == ("cifar10", [1, 0])
+    assert np.array_equal(everything(data), pixels(2))
+
+
+def test_fine_labels_are_those_of_cifar100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBUSTFEAT_DATA", str(tmp_path))
+    columns = {"fine_label": ([2, 0], ClassLabel(num_classes=3)), "coarse_label": ([1, 0], AB)}
+    write_parquet(tmp_path / "cifar100" / "train-0.parquet", pixels(2), **columns)
+    assert dataset("cifar100").require_labels().tolist() == [2, 0]
+    with pytest.raises(ValueError, match=r"several label columns, \['fine_label', 'coarse_label'\].*label="):
+        dataset(tmp_path / "cifar100")
+    assert dataset(tmp_path / "cifar100", label="coarse_label").classes == ("a", "b")
+    with pytest.raises(KeyError, match="unknown label column 'coarse'; did you mean 'coarse_label'"):
+        dataset(tmp_path / "cifar100", label="coarse")
+
+
+def test_a_column_of_numbers_is_a_label_when_named(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "x.parquet", pixels(3), number=([2, 0, 2], Value("int16")))
+    assert dataset(path).labels is None
+    data = dataset(path, label="number")
+    assert data.require_labels().tolist() == [2, 0, 2]
+    assert data.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("values", "feature"),
+    [([0, None, 1], AB), ([0.5, 1, 2], Value("float32")), (["x", "y", "x"], Value("string"))],
+    ids=["missing", "fractions", "words"],
+)
+def test_labels_that_are_not_class_numbers_are_refused(tmp_path: Path, values: list[object], feature: object) -> None:
+    path = write_parquet(tmp_path / "x.parquet", pixels(3), y=(values, feature))
+    with pytest.raises(ValueError, match="label column 'y'.* class number per row"):
+        dataset(path, label="y")
+
+
+def test_columns_without_images_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    datasets.Dataset.from_dict({"a": [1, 2]}).to_parquet(str(path))
+    with pytest.raises(ValueError, match=r"no image column among \['a'\].*image="):
+        dataset(path)
+    with pytest.raises(ValueError, match="column 'a' .*holds no images"):
+        dataset(path, image="a")
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "x.parquet", [], label=([], AB))
+    with pytest.raises(ValueError, match=r"x\.parquet.* the split is empty"):
+        dataset(path)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 200, -20])
+def test_a_truncated_table_is_named(tmp_path: Path, keep: int) -> None:
+    path = write_parquet(tmp_path / "x.parquet", pixels(3))
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"x\.parquet' can not be read"):
+        dataset(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA"])
+def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
+    images = [Image.fromarray(image).convert(mode) for image in pixels(2)]
+    data = dataset(write_parquet(tmp_path / "x.parquet", images))
+    found = everything(data)
+    assert found.shape == (2, 8, 8, 3)
+    assert np.array_equal(found, np.stack([np.asarray(image.convert("RGB")) for image in images]))
+    if mode in ("L", "LA", "1"):
+        assert (found == found[..., :1]).all()
+
+
+def test_sizes_that_differ_need_image_size(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "x.parquet", [pixels(1)[0], pixels(1, height=9, width=9)[0]])
+    with pytest.raises(ValueError, match=r"image 1 of .* is \(9, 9\), others 8x8; choose image_size"):
+        dataset(path)
+    assert dataset(path, image_size=8).image_size == 8
+
+
+def test_images_that_are_not_square_need_image_size(tmp_path: Path) -> None:
+    wide = pixels(2, height=8, width=14)
+    path = write_parquet(tmp_path / "x.parquet", wide)
+    with pytest.raises(ValueError, match=r"not square \(14x8\); choose image_size"):
+        dataset(path)
+    assert np.array_equal(everything(dataset(path, image_size=8)), wide[:, :, 3:11])  # the middle, not scaled
+
+
+@pytest.mark.parametrize("size", [4, 8, 12])
+def test_images_are_scaled(tmp_path: Path, size: int) -> None:
+    images = pixels(3)
+    data = dataset(write_parquet(tmp_path / "x.parquet", images), image_size=size)
+    assert data.image_size == size
+    assert np.array_equal(
+        everything(data), np.stack([np.asarray(fit_square(Image.fromarray(i), size)) for i in images])
+    )
+    digits = dataset("digits", "test[:5]", image_size=size)
+    assert digits.image_size == size
+    assert everything(digits).shape == (5, size, size, 3)
+
+
+@pytest.fixture
+def broken(by_class: Path) -> Path:
+    """As by_class, with the first file cut off and the fourth replaced by text."""
+    cut = by_class / "cat" / "0.png"
+    cut.write_bytes(cut.read_bytes()[:60])
+    (by_class / "dog" / "0.png").write_text("<html>not found</html>")
+    return by_class
+
+
+@pytest.mark.parametrize("image_size", [None, 8])
+def test_a_broken_image_is_named_with_file_and_row(broken: Path, image_size: int | None) -> None:
+    with pytest.raises(ValueError, match=r"broken image in .*row 0 \(.*cat/0\.png\).*on_error='skip'"):
+        dataset(broken, image_size=image_size)
+    with pytest.raises(ValueError, match=r"row 3 \(.*dog/0\.png\)"):
+        dataset(broken, "train[2:]", image_size=image_size)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("image_size", [None, 8])
+def test_broken_images_are_skipped_and_counted(
+    broken: Path, image_size: int | None, in_memory: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "robustfeat"):
+        data = dataset(broken, image_size=image_size, on_error="skip", in_memory=in_memory)
+    assert "skipped 2 broken images of 5" in caplog.text
+    assert data.require_labels().tolist() == [0, 0, 1]
+    assert np.array_equal(everything(data), np.concatenate([pixels(3, seed=1)[1:], pixels(2, seed=2)[1:]]))
+
+
+def test_a_streamed_broken_image_is_named_when_it_is_read(broken: Path) -> None:
+    data = dataset(broken, image_size=8, in_memory=False)
+    assert len(data) == 5
+    data.batch(torch.tensor([1, 2, 4]))
+    with pytest.raises(ValueError, match=r"row 3 \(.*dog/0\.png\)"):
+        data.batch(torch.tensor([2, 3]))
+
+
+def test_a_missing_image_is_named(by_class: Path) -> None:
+    data = dataset(by_class, in_memory=False)
+    (by_class / "cat" / "1.png").unlink()
+    with pytest.raises(ValueError, match=r"row 1 \(.*cat/1\.png\): .*No such file"):
+        data.batch(torch.tensor([1]))
+
+
+def test_a_cell_without_image_is_named(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "x.parquet", [pixels(1)[0], None])
+    with pytest.raises(ValueError, match=r"broken image in .*x\.parquet', row 1"):
+        dataset(path)
+    assert len(dataset(path, on_error="skip")) == 1
+
+
+def test_not_one_image_is_an_error(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "x.parquet", [None, None])
+    for image_size in (None, 8):
+        with pytest.raises(ValueError, match="not one image"):
+            dataset(path, on_error="skip", image_size=image_size)
+
+
+@pytest.mark.parametrize("image_size", [None, 5])
+def test_streamed_equals_in_memory(by_class: Path, image_size: int | None) -> None:
+    memory = dataset(by_class, "train[1:]", image_size=image_size, in_memory=True)
+    streamed = dataset(by_class, "train[1:]", image_size=image_size, in_memory=False)
+    assert isinstance(memory, MemoryImages)
+    assert isinstance(streamed, StreamedImages)
+    for choose in (lambda d: d, lambda d: d.head(3), lambda d: d.take([3, 0, 0])):
+        one, two = choose(memory), choose(streamed)
+        assert len(one) == len(two)
+        assert np.array_equal(everything(one), everything(two))
+        assert torch.equal(one.require_labels(), two.require_labels())
+        assert (one.name, one.classes, one.image_size) == (two.name, two.classes, two.image_size)
+        for a, b in zip(one.batches(2), two.batches(2), strict=True):
+            assert torch.equal(a.images, b.images)
+            assert torch.equal(a.rows, b.rows)
+    assert memory.mean_std() == streamed.mean_std()
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_the_fingerprint_is_that_of_the_content(by_class: Path, in_memory: bool) -> None:
+    def load(split: str = "train", **options: object) -> ImageDataset:
+        return dataset(by_class, split, in_memory=in_memory, **options)  # type: ignore[arg-type]
+
+    first = load()
+    assert load().fingerprint == first.fingerprint
+    others = {load("train[:4]").fingerprint, load(image_size=4).fingerprint, first.take([1, 0, 2, 3, 4]).fingerprint}
+    image = pixels(1, seed=2)[0]
+    image[0, 0, 0] ^= 1
+    time.sleep(0.02)
+    Image.fromarray(image).save(by_class / "dog" / "0.png")
+    others.add(load().fingerprint)
+    shutil.move(by_class / "dog" / "1.png", by_class / "cat" / "3.png")
+    others.add(load().fingerprint)
+    assert len(others | {first.fingerprint}) == 6
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_the_fingerprint_knows_which_labels(tmp_path: Path, in_memory: bool) -> None:
+    path = write_parquet(tmp_path / "x.parquet", pixels(2), one=([0, 1], AB), two=([1, 1], AB))
+    assert len({dataset(path, label=name, in_memory=in_memory).fingerprint for name in ("one", "two")}) == 2
+
+
+def write_idx(folder: Path, split: str, images: np.ndarray, labels: Sequence[int]) -> tuple[Path, Path]:
+    """Fashion-MNIST's two files of a split."""
+    folder.mkdir(parents=True, exist_ok=True)
+    prefix = {"train": "train", "test": "t10k"}[split]
+    paths = folder / f"{prefix}-images-idx3-ubyte.gz", folder / f"{prefix}-labels-idx1-ubyte.gz"
+    for path, values in zip(paths, (images, np.array(labels, dtype=np.uint8)), strict=True):
+        shape = b"".join(length.to_bytes(4, "big") for length in values.shape)
+        path.write_bytes(gzip.compress(bytes((0, 0, 8, values.ndim)) + shape + values.tobytes()))
+    return paths
+
+
+@pytest.fixture
+def fashion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    monkeypatch.setenv("ROBUSTFEAT_DATA", str(tmp_path))
+    return write_idx(tmp_path / "fashion-mnist", "train", pixels(4)[..., 0], [9, 0, 3, 3])
+
+
+@pytest.mark.usefixtures("fashion")
+def test_idx_files(tmp_path: Path) -> None:
+    write_idx(tmp_path / "fashion-mnist", "test", pixels(2, seed=1)[..., 0], [1, 2])
+    train, test = dataset("fashion-mnist"), dataset("fashion-mnist", "test[1:]")
+    assert train.classes[9] == "Ankle boot"
+    assert train.require_labels().tolist() == [9, 0, 3, 3]
+    assert test.require_labels().tolist() == [2]
+    assert np.array_equal(everything(train), np.repeat(pixels(4)[..., :1], 3, axis=3))
+    assert np.array_equal(everything(test), np.repeat(pixels(2, seed=1)[1:, ..., :1], 3, axis=3))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_damaged_idx_files_are_named(fashion: tuple[Path, Path], which: int) -> None:
+    path = fashion[which]
+    whole = path.read_bytes()
+    content = gzip.decompress(whole)
+    versions = [whole[:n] for n in (0, 5, 15, len(whole) // 2, len(whole) - 1)]
+    random = np.random.default_rng(which)
+    for at in random.integers(10, len(whole), 20):  # the ten bytes before hold no content
+        versions.append(whole[:at] + bytes([whole[at] ^ 1 << int(random.integers(8))]) + whole[at + 1 :])
+    inner = [content[:-1], content + b"\0", content[:4], content[:6], b"", b"\0\0\x0d" + content[3:]]
+    inner += [content[:3] + b"\x02" + content[4:], b"P5\n" + content]
+    for version in versions + [gzip.compress(text) for text in inner] + [content]:
+        path.write_bytes(version)
+        with pytest.raises(ValueError, match=path.name):
+            dataset("fashion-mnist")
+
+
+def test_idx_files_must_agree(fashion: tuple[Path, Path]) -> None:
+    write_idx(fashion[0].parent, "train", pixels(4)[..., 0], [1, 2, 3])
+    with pytest.raises(ValueError, match="has 4 images, .* has 3 labels"):
+        dataset("fashion-mnist")
+
+
+@pytest.mark.parametrize("name", ["owner/name", "owner/name:config", "cifar10", "stl10", "fashion-mnist"])
+@pytest.mark.parametrize("how", ["told", "refused"])
+def test_offline_is_said_quickly(name: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound but not listening: nobody else can take the port
+        if how == "told":
+            monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        else:
+            monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        begin = time.monotonic()
+        with pytest.raises(OfflineError, match="not in the cache and the Hub can not be reached"):
+            dataset(name)
+        assert time.monotonic() - begin < 3
+
+
+def test_a_split_that_the_hub_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise ValueError("Unknown split \"tset\". Should be one of ['train', 'test'].")
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(KeyError) as caught:
+        dataset("owner/name", "tset")
+    assert str(caught.value).startswith("data set 'owner/name' has no split 'tset'")
