@@ -139,16 +139,17 @@ def _from_timm(name: str) -> tuple[Network, Card]:
         cfg = timm.get_pretrained_cfg(name, allow_unregistered=True)
     except RuntimeError:  # a tag that this timm does not know
         cfg = None
-    if cfg is None or (tag and cfg.tag != tag):
+    if tag and (cfg is None or cfg.tag != tag):
         raise unknown("timm weights", name, timm.list_pretrained(f"{architecture_name}.*"))
-    architecture = Architecture(
-        architecture_name,
-        stem="timm",
-        classes=cfg.num_classes or 1000,
-        image_size=(cfg.input_size or (3, 224, 224))[-1],
-        mean=tuple(cfg.mean or (0.5,) * 3),  # type: ignore[arg-type]
-        std=tuple(cfg.std or (0.5,) * 3),  # type: ignore[arg-type]
-    )
+    architecture = Architecture(architecture_name)
+    if cfg is not None:  # None for an architecture of which timm has no weights at all
+        architecture = replace(
+            architecture,
+            classes=cfg.num_classes or 1000,
+            image_size=(cfg.input_size or (3, 224, 224))[-1],
+            mean=tuple(cfg.mean or (0.5,) * 3),  # type: ignore[arg-type]
+            std=tuple(cfg.std or (0.5,) * 3),  # type: ignore[arg-type]
+        )
     try:
         # timm asks the Hub, with a minute of retries, even for weights it has; without a connection it asks its cache only.
         offline = bool(tag) and not reachable(hub_endpoint())

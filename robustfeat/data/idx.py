@@ -44,7 +44,7 @@ def _array(path: Path, dimensions: int) -> np.ndarray:
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path} is damaged ({error}); install the data set again") from error
     header = 4 + 4 * dimensions
-    if content[:4] != bytes((0, 0, 8, dimensions)):
+    if len(content) < header or content[:4] != bytes((0, 0, 8, dimensions)):
         raise ValueError(f"{path} is not an IDX file of {dimensions}-dimensional bytes")
     shape = np.frombuffer(content[4:header], dtype=">u4").astype(int)
     if len(content) - header != int(np.prod(shape)):

@@ -22,7 +22,7 @@ def plot_robustness(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.6 + 2.4 * len(headline), 3.4), layout="constrained")
+    figure = Figure(figsize=(2.6 + 2.2 * len(headline), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
@@ -42,7 +42,7 @@ def plot_robustness(
     axes.set_ylim(0, 1.02)
     axes.set_ylabel(f"pale: clean, full: under {attack}")
     axes.set_title(f"{reports[0].threat}" if reports else "")
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     target = Path(path)
     with atomic_file(target) as temporary:
         figure.savefig(temporary, dpi=130, format=target.suffix.lstrip(".") or "png")
