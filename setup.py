@@ -29,6 +29,7 @@ setup(
         "datasets>=3.2",
         "scikit-learn>=1.5",
         "scipy>=1.11",
+        "threadpoolctl>=3.1",
         "numpy>=1.26",
         "safetensors>=0.4.5",
         "huggingface_hub>=0.27",

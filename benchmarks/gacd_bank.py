@@ -1,4 +1,4 @@
-"""The stored negatives of GACD against the literal gather of CRD: 50,000 x 128 bank, N = 16,384, batch 128.
+"""The GACD loss with stored negatives against the literal gather of CRD: 50,000 x 128 bank, N = 16,384, batch 128.
 
 Both compute the loss of one batch, forward and backward to the student's embeddings, from the same drawn columns, in the
 symmetric half (the one whose stored scores carry gradient). Memory is the peak of the resident set above the start, each
@@ -8,7 +8,7 @@ measured in a process of its own.
 from __future__ import annotations
 
 import multiprocessing
-import resource
+from pathlib import Path
 
 import torch
 from side_by_side import ratio
@@ -34,25 +34,40 @@ def setup() -> tuple[GACD, MemoryBank, Tensor, Tensor, Tensor]:
 
 
 def ours(objective: GACD, bank: MemoryBank, t: Tensor, s: Tensor, columns: Tensor) -> Tensor:
-    loss = objective.critic(s @ t.T, bank.scores(s, columns), half=1)[0].mean()
+    loss = objective.critic(s / TAU @ t.T, bank.scores(s / TAU, columns), half=1)[0].mean()
     (gradient,) = torch.autograd.grad(loss, s)
     return torch.cat([loss.detach()[None], gradient.flatten()])
 
 
 def literal(objective: GACD, bank: MemoryBank, t: Tensor, s: Tensor, columns: Tensor) -> Tensor:
-    """As in CRD's code: gather (n, N, d) vectors, batched matrix product with each query; plus the live pairs."""
+    """CRD's arithmetic: gather (n, N, d) vectors, batched product with each query, exp, divide by Z = c M, two logs.
+
+    The live pairs, which CRD does not have, are added as in ours.
+    """
     vectors = torch.index_select(bank.vectors, 0, columns.flatten()).view(BATCH, N, D)
-    stored = torch.bmm(vectors, s.view(BATCH, D, 1)).squeeze(2)
-    loss = objective.critic(s @ t.T, stored, half=1)[0].mean()
+    x = torch.exp(torch.bmm(vectors, s.view(BATCH, D, 1)).squeeze(2) / TAU) / (objective.c[1] * M)
+    live = torch.exp(s @ t.T / TAU) / (objective.c[1] * M)
+    noise = (N + BATCH - 1) / M
+    positive = live.diagonal()
+    loss = -torch.log(positive / (positive + noise)) - torch.log(noise / (x + noise)).sum(1)
+    others = torch.log(noise / (live + noise))
+    loss = (loss - others.sum(1) + others.diagonal()).mean()
     (gradient,) = torch.autograd.grad(loss, s)
     return torch.cat([loss.detach()[None], gradient.flatten()])
 
 
+def resident(field: str) -> float:
+    """MiB of a field of /proc/self/status: VmRSS is now, VmHWM the peak since it was last reset."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{field}:")[1].split()[0]) / 1024
+
+
 def peak(name: str, queue: multiprocessing.Queue[float]) -> None:
     parts = setup()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = resident("VmRSS")
     {"ours": ours, "literal": literal}[name](*parts)
-    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    queue.put(resident("VmHWM") - before)
 
 
 def memory(name: str) -> float:

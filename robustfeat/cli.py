@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         return _fail(130, str(error) or "interrupted", error, debug)
     except ArgumentError as error:
-        return _fail(2, f"{_shorten(str(error))} (see robustfeat --help)", error, debug)
+        return _fail(2, f"{_shorten(error)} (see robustfeat --help)", error, debug)
     except IntegrityError as error:
         return _fail(3, str(error), error, debug)
     except OfflineError as error:
@@ -107,9 +107,11 @@ def _underscored(argument: str) -> str:
     return "--" + name[2:].replace("-", "_") + equals + value
 
 
-def _shorten(message: str) -> str:
+def _shorten(error: ArgumentError) -> str:
     """jsonargparse's message on one line, without the argument's inner path."""
-    return " ".join(message.replace("Parser key ", "argument ").split())
+    if type(error.__cause__) is KeyError:  # jsonargparse fails while it says which, where subcommands are nested
+        return "the config file has an option that this command does not know; --print_config shows those that it knows"
+    return " ".join(str(error).replace("Parser key ", "argument ").split())
 
 
 def _fail(code: int, message: str, error: BaseException, debug: bool) -> int:

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
 from robustfeat.card import Card
-from robustfeat.data import ImageDataset, check_images, fit_square
+from robustfeat.data import ImageDataset, check_images, fit_square, to_rgb
 from robustfeat.modes import evaluating
 from robustfeat.network import Network
 from robustfeat.progress import Progress
@@ -40,7 +40,7 @@ class FeatureExtractor(nn.Module):
 
     def forward(self, images: Images) -> Features:
         """Features (n, d) of images (n, 3, h, w) in [0, 1], always differentiable. Raises ValueError for other ranges."""
-        return self.network.features(check_images(images))
+        return self.network.features(check_images(images).to(self.network.mean.dtype))
 
     def transform(self, images: ImageSource, *, batch_size: int = 256, progress: bool = False) -> np.ndarray:
         """Features as a float32 array (n, d), without gradient and in eval mode.
@@ -87,7 +87,7 @@ def read_image(item: str | os.PathLike[str] | Image.Image, side: int) -> Tensor:
     """One image as float (3, side, side) in [0, 1]: RGB, shorter side scaled, middle cut out."""
     try:
         opened = item if isinstance(item, Image.Image) else Image.open(Path(item))
-        rgb = opened.convert("RGB")
+        rgb = to_rgb(opened)
     except (UnidentifiedImageError, SyntaxError, OSError, TypeError) as error:
         if isinstance(error, FileNotFoundError):
             raise

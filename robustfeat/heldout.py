@@ -48,7 +48,7 @@ def measure(
                 attacked = attack(_loss(network, labels), images, generator=random)
                 with torch.no_grad():
                     correct[1] += (network(attacked).logits.argmax(1) == labels).sum().cpu()
-    total = mean_over_processes(correct.float().to(device)) * world_size() / len(data)
+    total = mean_over_processes(correct.to(device)) * world_size() / len(data)
     return Accuracy(float(total[0]), float(total[1]))
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -60,7 +61,9 @@ def fit(features: Tensor, labels: Tensor, classes: int, penalty: float, start: L
         weight = start.weight.double() * scale
         begin = torch.cat([weight.flatten(), start.bias.double() + start.weight.double() @ centre]).numpy()
     options = {"maxiter": 2000, "gtol": 1e-8, "ftol": 64 * np.finfo(float).eps}
-    solution = minimize(value_and_gradient, begin, jac=True, method="L-BFGS-B", options=options).x
+    # SciPy's own vector arithmetic on one thread: its idle BLAS threads and torch's would fight for the cores, 20 times slower.
+    with threadpool_limits(1, user_api="blas"):
+        solution = minimize(value_and_gradient, begin, jac=True, method="L-BFGS-B", options=options).x
     weight = torch.from_numpy(solution[: classes * d]).view(classes, d) / scale
     bias = torch.from_numpy(solution[classes * d :]) - weight @ centre
     return Linear(weight.float(), bias.float())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustfeat.types import Features, Labels
+
+QUERIES_AT_ONCE = 32
 
 
 class MemoryBank(nn.Module):
@@ -51,15 +55,41 @@ class MemoryBank(nn.Module):
         return self.by_class[position + own_count * (position >= own_first)]
 
     def scores(self, queries: Features, columns: Tensor) -> Tensor:
-        """Inner products of each query with its drawn vectors: (n, N).
+        """Inner products of each query with its drawn vectors: (n, N), differentiable in the queries.
 
-        One matrix product with the whole bank and a gather of columns: the same numbers as gathering (n, N, d) vectors
-        first, without the gigabytes.
+        Matrix products with the whole bank and a gather of columns: the same numbers as gathering (n, N, d) vectors first,
+        without the gigabytes.
         """
-        return (queries.float() @ self.vectors.T).gather(1, columns)
+        return _DrawnScores.apply(queries.float(), self.vectors, columns)
 
     @torch.no_grad()
     def update(self, rows: Labels, embeddings: Features) -> None:
         """vector <- normalise(momentum vector + (1 - momentum) embedding) for the samples in `rows`."""
         mixed = self.momentum * self.vectors[rows] + (1 - self.momentum) * embeddings.float()
         self.vectors[rows] = F.normalize(mixed, dim=1)
+
+
+class _DrawnScores(torch.autograd.Function):
+    """(queries @ vectors.T).gather(1, columns), a few queries at a time: the full (n, M) matrix never exists."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, vectors: Tensor, columns: Tensor) -> Tensor:
+        ctx.save_for_backward(vectors, columns)
+        scores = queries.new_empty(columns.shape)
+        for rows in _chunks(len(queries)):
+            scores[rows] = (queries[rows] @ vectors.T).gather(1, columns[rows])
+        return scores
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        vectors, columns = ctx.saved_tensors
+        result = gradient.new_empty(len(gradient), vectors.shape[1])
+        for rows in _chunks(len(gradient)):
+            part = gradient[rows]
+            result[rows] = part.new_zeros(len(part), len(vectors)).scatter_add_(1, columns[rows], part) @ vectors
+        return result, None, None
+
+
+def _chunks(n: int) -> list[slice]:
+    return [slice(start, start + QUERIES_AT_ONCE) for start in range(0, n, QUERIES_AT_ONCE)]

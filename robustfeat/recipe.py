@@ -21,6 +21,8 @@ class Recipe:
         train: the split that is learnt from.
         held_out: the split that decides which weights are best; never the test split.
         image_size: pixels per side; None keeps the data's own size.
+        image: the image column, where the data has several.
+        label: the label column, where the data has several.
         student: any timm architecture.
         stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is).
         start: a model folder or name whose weights the student starts from; None starts from scratch.
@@ -63,6 +65,8 @@ class Recipe:
     train: str = "train[:90%]"
     held_out: str = "train[90%:]"
     image_size: int | None = None
+    image: str | None = None
+    label: str | None = None
     student: str = "resnet18"
     stem: Stem = "small"
     start: str | None = None

@@ -39,7 +39,7 @@ class Run:
 
     def __init__(self, objective: Objective, recipe: Recipe, accelerator: Accelerator) -> None:
         self.objective, self.recipe, self.accelerator = objective, recipe, accelerator
-        self.train_data = dataset(recipe.data, recipe.train, image_size=recipe.image_size)
+        self.train_data = self._data(recipe.train)
         self.held_out = self._held_out()
         self.teacher, self.teacher_facts = self._teacher()
         self.student = self._student()
@@ -76,11 +76,14 @@ class Run:
         self.best: dict[str, Any] | None = None
         self.best_weights: dict[str, Tensor] = {}
 
+    def _data(self, split: str) -> ImageDataset:
+        recipe = self.recipe
+        return dataset(recipe.data, split, image_size=recipe.image_size, image=recipe.image, label=recipe.label)
+
     def _held_out(self) -> ImageDataset | None:
         if self.train_data.labels is None:
             return None
-        data = dataset(self.recipe.data, self.recipe.held_out, image_size=self.recipe.image_size)
-        return data.head(self.recipe.eval_images)
+        return self._data(self.recipe.held_out).head(self.recipe.eval_images)
 
     def _teacher(self) -> tuple[Network | None, dict[str, Any]]:
         if self.recipe.teacher is None:

@@ -100,7 +100,7 @@ def test_what_is_not_images_is_named(extractor: FeatureExtractor, images: Images
 @pytest.mark.usefixtures("_as_installed")
 @pytest.mark.parametrize("wrong", [None, 7, "image.png", iter([]), {}])
 def test_what_has_no_images_is_named(extractor: FeatureExtractor, wrong: object) -> None:
-    with pytest.raises(TypeError, match="must be a tensor or array .* got"):
+    with pytest.raises(TypeError, match=r"must be a tensor or array .* got"):
         extractor.transform(wrong)  # type: ignore[arg-type]
 
 
@@ -211,3 +211,9 @@ def test_progress_is_quiet_unless_asked(
 ) -> None:
     extractor.transform(images, batch_size=2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
+    ramp = (np.arange(64, dtype=np.uint16) * 1023).reshape(8, 8)
+    pixels = read_image(Image.fromarray(ramp), 8)
+    np.testing.assert_allclose(pixels[0].numpy(), ramp / 65535, atol=0.003)

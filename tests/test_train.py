@@ -265,3 +265,19 @@ def test_each_file_of_a_checkpoint_is_needed(uninterrupted: Path, tmp_path: Path
         with pytest.raises(IntegrityError):
             checkpoint.read(copy)
         assert checkpoint.latest(copy.parent)[0] is None
+
+
+def test_any_accelerate_tracker(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    train("natural", dataclasses.replace(RECIPE, max_steps=2), tmp_path, log_with="tensorboard", quiet=True)
+    assert list(tmp_path.rglob("events.out.tfevents*"))
+
+
+@pytest.mark.slow
+def test_torch_compile(tmp_path: Path) -> None:
+    plain = train("at", dataclasses.replace(RECIPE, max_steps=2), tmp_path / "plain", quiet=True)
+    fast = train("at", dataclasses.replace(RECIPE, max_steps=2, compile=True), tmp_path / "compiled", quiet=True)
+    a, b = (hub.load_network(path.parent / "last")[0].state_dict() for path in (plain, fast))
+    assert a.keys() == b.keys()
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], atol=1e-2, rtol=1e-2)

@@ -31,3 +31,9 @@ class Command:
     run: Callable[[dict[str, Any]], Result]
     variants: dict[str, tuple[str, Callable[[ArgumentParser], None]]] | None = None
     variant: str = "variant"
+
+
+def add_columns(parser: ArgumentParser) -> None:
+    """The options that name a data set's columns, for commands that read one."""
+    parser.add_argument("--image", type=str, default=None, help="the image column, where the data has several")
+    parser.add_argument("--label", type=str, default=None, help="the label column, where the data has several")

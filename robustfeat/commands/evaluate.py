@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 
 from robustfeat import hub
 from robustfeat.attacks import ATTACKS, Attack, Threat
-from robustfeat.commands.base import Command, Result
+from robustfeat.commands.base import Command, Result, add_columns
 from robustfeat.data import dataset
 from robustfeat.report import table
 from robustfeat.tasks import TASKS, evaluate
@@ -21,6 +21,7 @@ CLASSIC = ["probe", "retrieval", "anomaly"]
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="a published name, a model folder, or timm:NAME")
     parser.add_argument("--data", type=str, required=True, help="a data set with a train and a test split")
+    add_columns(parser)
     parser.add_argument("--train", type=str, default="train", help="split that the tasks are fitted on")
     parser.add_argument("--test", type=str, default="test", help="split that is measured")
     parser.add_argument(
@@ -56,9 +57,8 @@ def _run(values: dict[str, Any]) -> Result:
     tasks = [TASKS[name]() for name in values["task"] or CLASSIC]
     extractor = hub.load(values["model"], device=values["device"])
     side = extractor.card.architecture.image_size
-    train, test = dataset(values["data"], values["train"]), dataset(values["data"], values["test"])
-    if test.image_size != side:
-        train, test = (dataset(values["data"], values[s], image_size=side) for s in ("train", "test"))
+    columns = {"image": values["image"], "label": values["label"]}
+    train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))
     test = test.head(values["limit"])
     report = evaluate(extractor, tasks, train, test, attacks, batch_size=values["batch_size"], seed=values["seed"])
     if values["out"]:

@@ -7,7 +7,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat import hub
-from robustfeat.commands.base import Command, Result
+from robustfeat.commands.base import Command, Result, add_columns
 from robustfeat.data import dataset
 from robustfeat.extract import extract
 
@@ -15,6 +15,7 @@ from robustfeat.extract import extract
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="a published name, a model folder, or timm:NAME")
     parser.add_argument("--data", type=str, required=True, help="a data set")
+    add_columns(parser)
     parser.add_argument("--split", type=str, default="test", help="split or part of one, such as train[:90%%]")
     parser.add_argument("--out", type=str, required=True, help="a .safetensors file: features, labels, rows")
     parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
@@ -23,7 +24,8 @@ def _add(parser: ArgumentParser) -> None:
 
 def _run(values: dict[str, Any]) -> Result:
     extractor = hub.load(values["model"], device=values["device"])
-    data = dataset(values["data"], values["split"], image_size=extractor.card.architecture.image_size)
+    side = extractor.card.architecture.image_size
+    data = dataset(values["data"], values["split"], image_size=side, image=values["image"], label=values["label"])
     path = extract(extractor, data, values["out"], batch_size=values["batch_size"])
     facts = {"file": str(path), "images": len(data), "feature_dim": extractor.feature_dim}
     return Result(f"{facts['images']} x {facts['feature_dim']} features in {path}", facts)

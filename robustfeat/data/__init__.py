@@ -3,7 +3,7 @@
 from robustfeat.data.augment import Augment
 from robustfeat.data.loader import Loader
 from robustfeat.data.source import dataset
-from robustfeat.data.square import fit_square
+from robustfeat.data.square import fit_square, to_rgb
 from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "check_images",
     "dataset",
     "fit_square",
+    "to_rgb",
 ]

@@ -18,7 +18,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from robustfeat.data.split import Split
-from robustfeat.data.square import fit_square
+from robustfeat.data.square import fit_square, to_rgb
 from robustfeat.data.store import ImageDataset, MemoryImages, OnError, StreamedImages
 from robustfeat.errors import OfflineError, UnknownNameError
 from robustfeat.online import cache_only, hub_endpoint, reachable
@@ -40,19 +40,19 @@ def parquet(files: Sequence[Path], split: str) -> Table:
     if not chosen:
         raise unknown("split", split, {file.name.split("-")[0].removesuffix(".parquet") for file in files})
     source = str(chosen[0] if len(files) == 1 else chosen[0].parent)
-    return _load(source, "parquet", data_files={split: [escape(str(file)) for file in chosen]}, split=split)
+    return _local(source, "parquet", data_files={split: [escape(str(file)) for file in chosen]}, split=split)
 
 
 def image_folder(folder: Path, split: str) -> Table:
     """A folder of images by class, with or without one folder per split above the classes; a plain folder has no labels."""
     parts = [name for name in dict.fromkeys((*SPLITS, split)) if (folder / name).is_dir()]
     if not parts:
-        return _load(str(folder), "imagefolder", data_dir=escape(str(folder)), split="train")
+        return _local(str(folder), "imagefolder", data_dir=escape(str(folder)), split="train")
     if split not in parts:
         raise unknown("split", split, [path.name for path in folder.iterdir() if path.is_dir()])
     # All splits at once: a class has the same number in each, also where one of them lacks a class.
     files = {f"part{i}": escape(str(folder / name)) + "/**" for i, name in enumerate(parts)}
-    return _load(str(folder), "imagefolder", data_files=files, split=f"part{parts.index(split)}")
+    return _local(str(folder), "imagefolder", data_files=files, split=f"part{parts.index(split)}")
 
 
 def hub(repository: str, split: str) -> Table:
@@ -60,6 +60,12 @@ def hub(repository: str, split: str) -> Table:
     name, _, config = repository.partition(":")
     with cache_only(not reachable(hub_endpoint())):
         return _load(repository, name, config or None, split=split)
+
+
+def _local(source: str, *arguments: Any, **options: Any) -> Table:
+    """Files need no network; left alone, `datasets` tells the Hub of every load, which without one takes seconds."""
+    with cache_only():
+        return _load(source, *arguments, **options)
 
 
 def _load(source: str, *arguments: Any, **options: Any) -> Table:
@@ -172,7 +178,7 @@ def _open(name: str, table: Table, column: str, row: int) -> Image.Image:
 
 def _decode(name: str, table: Table, column: str, size: int, row: int, *, resize: bool) -> np.ndarray:
     """One RGB image as uint8 (size, size, 3): the shorter side scaled to `size`, the middle cut out."""
-    opened = _open(name, table, column, row).convert("RGB")
+    opened = to_rgb(_open(name, table, column, row))
     if opened.size != (size, size):
         if not resize:
             raise ValueError(f"image {row} of {name!r} is {opened.size}, others {size}x{size}; choose image_size=...")

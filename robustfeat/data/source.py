@@ -57,6 +57,8 @@ def dataset(
         return _select(_digits(), part, image_size)
     if text == "fashion-mnist":
         folder = next((f for f in (local, idx.DEBIAN_FOLDER) if f and idx.holds(f, part.name)), None)
+        if part.name not in idx.PREFIX:
+            raise unknown("split", part.name, idx.PREFIX)
         if folder:
             images, labels = idx.read(folder, part.name)
             whole = MemoryImages(text, images, labels, idx.FASHION_CLASSES)

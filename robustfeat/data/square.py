@@ -1,8 +1,16 @@
-"""Images of any size made square."""
+"""Images of any mode and size made square RGB."""
 
 from __future__ import annotations
 
+import numpy as np
 from PIL import Image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """RGB with 8 bits a channel; 16-bit grey is scaled, where PIL alone would clip it to white."""
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
 
 
 def fit_square(image: Image.Image, side: int) -> Image.Image:

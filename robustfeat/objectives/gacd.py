@@ -147,21 +147,22 @@ class GACD(Objective):
         if self.inner_loss == "cosine":
             return lambda images: 1 - (anchors * self.embed(student.features(images))).sum(dim=1)
         if self.inner_loss == "objective":
-            return lambda images: self.critic(anchors @ self.embed(student.features(images)).T, None, half=0)[0]
+            return lambda images: self.critic(
+                anchors / self.tau @ self.embed(student.features(images)).T, None, half=0
+            )[0]
         if self.radius == 0:
             self.radius.copy_(mean_over_processes(features.norm(dim=1).mean()))
         head, labels = views.teacher.classify, views.labels
         return lambda images: losses.cross_entropy(head(self.radius * self.embed(student.features(images))), labels)
 
-    def critic(self, cosines: Tensor, stored: Tensor | None, half: int) -> tuple[PerExample, PerExample]:
+    def critic(self, scores: Tensor, stored: Tensor | None, half: int) -> tuple[PerExample, PerExample]:
         """Per anchor the loss l_i and log h(+), the critic's log-belief in the true pair.
 
-        cosines: (n, n), anchors by live embeddings, pairs on the diagonal.  stored: (n, N) with stored negatives.
+        scores: (n, n), t.s / tau of anchors by live embeddings, pairs on the diagonal.  stored: (n, N), of stored negatives.
         """
-        scores = cosines / self.tau
-        negatives = len(cosines) - 1 + (0 if stored is None else stored.shape[1])
+        negatives = len(scores) - 1 + (0 if stored is None else stored.shape[1])
         if self.c[half] == 0:
-            mean = scores.detach().exp().mean() if stored is None else (stored / self.tau).exp().mean()
+            mean = (scores if stored is None else stored).detach().exp().mean()
             self.c[half] = mean_over_processes(mean)
         offset = torch.log(self.c[half].clone()) + math.log(max(1, negatives))
         a = scores - offset
@@ -169,7 +170,7 @@ class GACD(Objective):
         itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
         loss = positive + F.softplus(a).masked_fill(itself, 0).sum(dim=1)
         if stored is not None:
-            loss = loss + F.softplus(stored / self.tau - offset).sum(dim=1)
+            loss = loss + F.softplus(stored - offset).sum(dim=1)
         return loss, -positive.detach()
 
     def weights(self, views: Views) -> PerExample:
@@ -189,11 +190,11 @@ class GACD(Objective):
         features = views.student_attacked.features
         with torch.autocast(features.device.type, enabled=False):
             anchors, embeddings = self.anchors(views.teacher_clean.features), self.embed(features)
-            cosines = anchors @ embeddings.T
+            scores = (anchors / self.tau) @ embeddings.T
             stored = self._stored("student_bank", anchors, views)
-            loss, log_belief = self.critic(cosines, stored, half=0)
+            loss, log_belief = self.critic(scores, stored, half=0)
             if self.symmetric:
-                loss = loss + self.critic(cosines.T, self._stored("teacher_bank", embeddings, views), half=1)[0]
+                loss = loss + self.critic(scores.T, self._stored("teacher_bank", embeddings, views), half=1)[0]
             weights = self.weights(views)
             self._remark(weights)
             terms = {"gacd": (weights * loss).sum() / weights.sum().clamp_min(1e-12)}
@@ -201,10 +202,10 @@ class GACD(Objective):
                 terms["ce"] = self.ce * losses.cross_entropy(views.student_attacked.logits, views.labels).mean()
         if self.bank and self.training:
             self._seen.append((views.rows, anchors.detach(), embeddings.detach()))
-        negatives = len(cosines) - 1 + (0 if stored is None else stored.shape[1])
+        negatives = len(scores) - 1 + (0 if stored is None else stored.shape[1])
         notes = {
             "weight": weights.detach(),
-            "cosine": cosines.detach().diagonal().mean(),
+            "cosine": scores.detach().diagonal().mean() * self.tau,
             # I(T; S) >= log N + E log h(+), Tian et al. 2020, equation 10; in nats.
             "mutual_information": math.log(max(1, negatives)) + log_belief.mean(),
         }
@@ -220,11 +221,11 @@ class GACD(Objective):
             )
 
     def _stored(self, name: str, anchors: Embeddings, views: Views) -> Tensor | None:
-        """Cosines of each anchor with `bank` negatives drawn from a memory bank."""
+        """t.s / tau of each anchor with `bank` negatives drawn from a memory bank."""
         if not self.bank:
             return None
         memory: MemoryBank = getattr(self, name)
-        return memory.scores(anchors, memory.draw(views.rows, self.bank, views.generator))
+        return memory.scores(anchors / self.tau, memory.draw(views.rows, self.bank, views.generator))
 
     def after_step(self) -> None:
         """Write the embeddings of all processes into the banks, in rank order, so that all banks stay equal."""

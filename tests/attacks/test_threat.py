@@ -48,7 +48,7 @@ def test_linear_loss_is_raised_to_its_maximum() -> None:
     attacked = PGD(Threat("linf", Eps("8/255")), steps=10)(ascend, images, generator=generator(0))
     torch.testing.assert_close(attacked - images, torch.full_like(images, 8 / 255))
     attacked = PGD(Threat("l2", Eps(0.5)), steps=100, step_size=0.1)(ascend, images, generator=generator(0))
-    torch.testing.assert_close(attacked - images, torch.full_like(images, 0.5 / math.sqrt(48)), atol=1e-4, rtol=0)
+    torch.testing.assert_close(attacked - images, torch.full_like(images, 0.5 / math.sqrt(48)), atol=1e-3, rtol=0)
 
 
 def test_the_image_borders_hold() -> None:

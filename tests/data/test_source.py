@@ -243,7 +243,7 @@ def test_a_column_of_numbers_is_a_label_when_named(tmp_path: Path) -> None:
 )
 def test_labels_that_are_not_class_numbers_are_refused(tmp_path: Path, values: list[object], feature: object) -> None:
     path = write_parquet(tmp_path / "x.parquet", pixels(3), y=(values, feature))
-    with pytest.raises(ValueError, match="label column 'y'.* class number per row"):
+    with pytest.raises(ValueError, match=r"label column 'y'.* class number per row"):
         dataset(path, label="y")
 
 
@@ -252,7 +252,7 @@ def test_columns_without_images_are_refused(tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"a": [1, 2]}).to_parquet(str(path))
     with pytest.raises(ValueError, match=r"no image column among \['a'\].*image="):
         dataset(path)
-    with pytest.raises(ValueError, match="column 'a' .*holds no images"):
+    with pytest.raises(ValueError, match=r"column 'a' .*holds no images"):
         dataset(path, image="a")
 
 
@@ -456,8 +456,23 @@ def test_damaged_idx_files_are_named(fashion: tuple[Path, Path], which: int) -> 
 
 def test_idx_files_must_agree(fashion: tuple[Path, Path]) -> None:
     write_idx(fashion[0].parent, "train", pixels(4)[..., 0], [1, 2, 3])
-    with pytest.raises(ValueError, match="has 4 images, .* has 3 labels"):
+    with pytest.raises(ValueError, match=r"has 4 images, .* has 3 labels"):
         dataset("fashion-mnist")
+
+
+def test_files_ask_no_network(by_class: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(*arguments: object, **options: object) -> None:
+        asked.append(arguments)
+        raise OSError("no network")
+
+    for name in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, refuse)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    assert len(dataset(by_class)) == 5
+    assert len(dataset(write_parquet(tmp_path / "x.parquet", pixels(2)))) == 2
+    assert asked == []
 
 
 @pytest.mark.parametrize("name", ["owner/name", "owner/name:config", "cifar10", "stl10", "fashion-mnist"])

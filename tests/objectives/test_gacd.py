@@ -106,12 +106,12 @@ def test_every_part_by_itself_trains_the_student(part: str) -> None:
     """Trap 1: against a detached bank the teacher-as-anchor half has no gradient at all."""
     objective, views = make(GACD(view="clean"))
     anchors = objective.anchors(views.teacher_clean.features)
-    cosines = anchors @ objective.embed(views.student_clean.features).T
+    scores = anchors @ objective.embed(views.student_clean.features).T / objective.tau
     itself = torch.eye(N, dtype=torch.bool)
     loss = {
-        "positive": lambda: objective.critic(torch.where(itself, cosines, cosines.detach()), None, 0)[0],
-        "live negatives": lambda: objective.critic(torch.where(itself, cosines.detach(), cosines), None, 0)[0],
-        "symmetric": lambda: objective.critic(cosines.T, None, 1)[0],
+        "positive": lambda: objective.critic(torch.where(itself, scores, scores.detach()), None, 0)[0],
+        "live negatives": lambda: objective.critic(torch.where(itself, scores.detach(), scores), None, 0)[0],
+        "symmetric": lambda: objective.critic(scores.T, None, 1)[0],
     }[part]()
     assert gradient(objective, loss.sum(), views) > 1e-4
 
@@ -139,8 +139,8 @@ def test_the_usable_form_starts_near_log_cn_plus_one() -> None:
     objective.register_buffer("c", torch.zeros(2))
     # Only the positive and the stored negatives, as in CRD: live negatives are moved out of reach.
     positive = (t * s).sum(1)
-    cosines = torch.full((batch, batch), -10.0).masked_fill(torch.eye(batch, dtype=torch.bool), 0) + positive.diag()
-    loss, _ = objective.critic(cosines, stored, half=0)
+    scores = torch.full((batch, batch), -10.0).masked_fill(torch.eye(batch, dtype=torch.bool), 0) + positive.diag()
+    loss, _ = objective.critic(scores / tau, stored / tau, half=0)
     c = float(objective.c[0])
     assert c == pytest.approx(math.exp(1 / (2 * d * tau**2)), rel=0.02)
     # The literal code of CRD: x = exp(t.s/tau) / Z, Z = mean * M, with positives x / (x + N/M).
@@ -171,8 +171,12 @@ def test_a_sample_without_weight_has_no_influence() -> None:
     objective, views = make(GACD(weight="teacher_correct", view="clean"))
     wrong = (objective.weights(views) == 0).nonzero().flatten()
     assert 0 < len(wrong) < N
-    cosines = objective.anchors(views.teacher_clean.features) @ objective.embed(views.student_clean.features).T
-    loss, _ = objective.critic(cosines, None, 0)
+    scores = (
+        objective.anchors(views.teacher_clean.features)
+        @ objective.embed(views.student_clean.features).T
+        / objective.tau
+    )
+    loss, _ = objective.critic(scores, None, 0)
     kept = [i for i in range(N) if i not in wrong.tolist()]
     assert float(objective(views).terms["gacd"]) == pytest.approx(float(loss[kept].mean()), rel=1e-5)
 
