@@ -43,7 +43,7 @@ if __name__ == "__main__":
     images = torch.randint(256, (IMAGES, 3, 32, 32), generator=generator(0), dtype=torch.uint8)
     data = MemoryImages("random", images, None)
     best = None
-    for batch_size in (64, 128, 256, 512):
+    for batch_size in (32, 64, 128, 256):
         a, b, r = ratio(
             lambda: extractor.transform(data),
             lambda size=batch_size: bare(network.model, images, network.mean, network.std, size),

@@ -23,7 +23,7 @@ def extract(
     data: ImageDataset,
     out: str | os.PathLike[str],
     *,
-    batch_size: int = 256,
+    batch_size: int = 64,
     progress: bool = True,
 ) -> Path:
     """Write features (n, d) float32, labels (n,) and rows (n,) int64 in data order; labels are -1 where there are none.

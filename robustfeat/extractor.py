@@ -18,6 +18,7 @@ from robustfeat.network import Network
 from robustfeat.progress import Progress
 from robustfeat.types import Features, Images
 
+BATCH_SIZE = {"cpu": 64}  # small enough for the caches; measured in benchmarks/transform.py
 ImageSource = Tensor | np.ndarray | ImageDataset | Sequence[str | os.PathLike[str] | Image.Image]
 
 
@@ -42,12 +43,15 @@ class FeatureExtractor(nn.Module):
         """Features (n, d) of images (n, 3, h, w) in [0, 1], always differentiable. Raises ValueError for other ranges."""
         return self.network.features(check_images(images).to(self.network.mean.dtype))
 
-    def transform(self, images: ImageSource, *, batch_size: int = 256, progress: bool = False) -> np.ndarray:
+    def transform(self, images: ImageSource, *, batch_size: int | None = None, progress: bool = False) -> np.ndarray:
         """Features as a float32 array (n, d), without gradient and in eval mode.
 
         images: a tensor or array (n, 3, h, w) in [0, 1], a data set, or a sequence of paths or PIL images, which are scaled
             and centre-cropped to the size the backbone was trained with.
+        batch_size: images at a time; None takes what is fast on the device.
         """
+        if batch_size is None:
+            batch_size = BATCH_SIZE.get(self.device.type, 512)
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         parts = []
@@ -61,8 +65,8 @@ class FeatureExtractor(nn.Module):
 
     @torch.inference_mode()
     def transform_batch(self, images: Images) -> Features:
-        """Features of one batch on the CPU; the caller has put the extractor in eval mode."""
-        moved = check_images(images).to(self.device, torch.float32, memory_format=torch.channels_last)
+        """Features of one batch on the CPU; the caller has checked the range and put the extractor in eval mode."""
+        moved = images.to(self.device, torch.float32, memory_format=torch.channels_last)
         return self.network.features(moved).cpu()
 
     def _batches(self, images: ImageSource, batch_size: int) -> Iterator[Tensor]:

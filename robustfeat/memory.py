@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from robustfeat.types import Features, Labels
 
-QUERIES_AT_ONCE = 32
+QUERIES_AT_ONCE = 64
 
 
 class MemoryBank(nn.Module):
@@ -76,8 +76,11 @@ class _DrawnScores(torch.autograd.Function):
     def forward(ctx: Any, queries: Tensor, vectors: Tensor, columns: Tensor) -> Tensor:
         ctx.save_for_backward(vectors, columns)
         scores = queries.new_empty(columns.shape)
+        product = queries.new_empty(min(QUERIES_AT_ONCE, len(queries)), len(vectors))
         for rows in _chunks(len(queries)):
-            scores[rows] = (queries[rows] @ vectors.T).gather(1, columns[rows])
+            part = queries[rows]
+            torch.mm(part, vectors.T, out=product[: len(part)])
+            torch.gather(product[: len(part)], 1, columns[rows], out=scores[rows])
         return scores
 
     @staticmethod
@@ -85,9 +88,10 @@ class _DrawnScores(torch.autograd.Function):
         (gradient,) = gradients
         vectors, columns = ctx.saved_tensors
         result = gradient.new_empty(len(gradient), vectors.shape[1])
+        spread = gradient.new_empty(min(QUERIES_AT_ONCE, len(gradient)), len(vectors))
         for rows in _chunks(len(gradient)):
             part = gradient[rows]
-            result[rows] = part.new_zeros(len(part), len(vectors)).scatter_add_(1, columns[rows], part) @ vectors
+            torch.mm(spread[: len(part)].zero_().scatter_add_(1, columns[rows], part), vectors, out=result[rows])
         return result, None, None
 
 

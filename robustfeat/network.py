@@ -67,7 +67,7 @@ class Network(nn.Module):
 
     def features(self, images: Images) -> Features:
         """Images (n, 3, h, w) in [0, 1] -> features (n, d), float32, differentiable."""
-        normalised = (images - self.mean) / self.std
+        normalised = (images - self.mean).div_(self.std)
         return self.model.forward_head(self.model.forward_features(normalised), pre_logits=True).float()
 
     def classify(self, features: Features) -> Logits:

@@ -54,8 +54,8 @@ def evaluate(
     device = extractor.device
     rows: list[Row] = []
     with evaluating(extractor):
-        learnt = torch.from_numpy(extractor.transform(train, batch_size=batch_size, progress=progress)).to(device)
-        clean = torch.from_numpy(extractor.transform(test, batch_size=batch_size, progress=progress))
+        learnt = torch.from_numpy(extractor.transform(train, progress=progress)).to(device)
+        clean = torch.from_numpy(extractor.transform(test, progress=progress))
         for title, task in zip(titles, chosen, strict=True):
             begin = time.monotonic()
             task.to(device).fit(learnt, train_labels.to(device))

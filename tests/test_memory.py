@@ -72,12 +72,12 @@ def test_update_carries_no_gradient_and_takes_half_precision() -> None:
 
 def test_scores_are_those_of_gathered_vectors() -> None:
     memory = bank()
-    queries = torch.randn(70, 6, generator=generator(6), requires_grad=True)  # more than are scored at once
-    columns = memory.draw(torch.arange(70) % len(memory), 20, generator(7))
+    queries = torch.randn(150, 6, generator=generator(6), requires_grad=True)  # more than are scored at once
+    columns = memory.draw(torch.arange(150) % len(memory), 20, generator(7))
     gathered = torch.einsum("nd,nkd->nk", queries, memory.vectors[columns])
     scores = memory.scores(queries, columns)
     torch.testing.assert_close(scores, gathered)
-    weights = torch.randn(70, 20, generator=generator(8))
+    weights = torch.randn(150, 20, generator=generator(8))
     (gradient,) = torch.autograd.grad((scores * weights).sum(), queries)
     (expected,) = torch.autograd.grad((gathered * weights).sum(), queries)
     torch.testing.assert_close(gradient, expected)

@@ -71,7 +71,7 @@ def oracle(objective: GACD, views: Views, stored: Tensor | None = None) -> float
 def test_in_batch_loss_equals_the_oracle(weight: str, tau: float, beta: float) -> None:
     objective, views = make(GACD(tau=tau, weight=weight, beta=beta, view="clean"))
     terms = objective(views).terms
-    assert float(terms["gacd"]) == pytest.approx(oracle(objective, views), rel=1e-5)
+    assert terms["gacd"].item() == pytest.approx(oracle(objective, views), rel=1e-5)
 
 
 def test_bank_loss_equals_the_oracle() -> None:
