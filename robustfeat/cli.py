@@ -17,7 +17,7 @@ from jsonargparse.typing import register_type
 
 from robustfeat import commands
 from robustfeat.commands.base import Command
-from robustfeat.errors import IntegrityError, OfflineError
+from robustfeat.errors import DivergedError, FullDiskError, IntegrityError, OfflineError
 from robustfeat.types import Eps
 
 register_type(Eps, repr, Eps)
@@ -45,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(4, str(error), error, debug)
     except USAGE as error:
         return _fail(2, str(error), error, debug)
+    except (FullDiskError, DivergedError) as error:
+        return _fail(1, str(error), error, debug)
     except Exception as error:
         return _fail(1, f"{type(error).__name__}: {error}", error, debug)
 

@@ -12,6 +12,10 @@ class OfflineError(ConnectionError):
     """Something has to be downloaded and the network does not give it."""
 
 
+class FullDiskError(OSError):
+    """There is no space left; what was written before is untouched."""
+
+
 class DivergedError(ArithmeticError):
     """A loss became NaN or infinite; the message names the step and the term."""
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from robustfeat.errors import FullDiskError
+
 
 def sha256(path: Path) -> str:
     """Hex digest of a file's content, read in pieces."""
@@ -39,6 +41,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
+    except Exception as error:
+        raise _explained(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -56,6 +60,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
+    except Exception as error:
+        raise _explained(error, path) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -64,3 +70,12 @@ def write_text(path: Path, text: str) -> None:
     """Atomically write a text file."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _explained(error: Exception, path: Path) -> Exception:
+    """A full disk, whichever library met it, with the path and what to do; any other error as it is."""
+    if "No space left on device" not in str(error) or isinstance(error, FullDiskError):
+        return error
+    return FullDiskError(
+        f"no space left on the disk for {str(path)!r}; what was there before is intact, free some and go on"
+    )

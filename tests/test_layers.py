@@ -23,7 +23,7 @@ ROWS = (
         "online",
         "schedule",
     ),
-    ("registry", "recipe", "losses", "environment"),
+    ("files", "registry", "recipe", "losses", "environment"),
     ("memory", "logistic", "card", "backbones", "attacks", "data"),
     ("network", "report"),
     ("extractor", "objectives", "average", "heads", "heldout"),
