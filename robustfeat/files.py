@@ -42,7 +42,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         sync(path.parent)
     except Exception as error:
-        raise _explained(error, path) from error
+        _explain(error, path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -61,7 +62,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         sync(path.parent)
     except Exception as error:
-        raise _explained(error, path) from error
+        _explain(error, path)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -72,10 +74,8 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _explained(error: Exception, path: Path) -> Exception:
-    """A full disk, whichever library met it, with the path and what to do; any other error as it is."""
-    if "No space left on device" not in str(error) or isinstance(error, FullDiskError):
-        return error
-    return FullDiskError(
-        f"no space left on the disk for {str(path)!r}; what was there before is intact, free some and go on"
-    )
+def _explain(error: Exception, path: Path) -> None:
+    """Raise a full disk, whichever library met it, as an error with the path and what to do."""
+    if "No space left on device" in str(error) and not isinstance(error, FullDiskError):
+        message = f"no space left on the disk for {str(path)!r}; what was there before is intact, free some and go on"
+        raise FullDiskError(message) from error
