@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
+from run_state import assert_same
 
-from robustfeat import checkpoint, hub
+from robustfeat import checkpoint
 
 SMALL = [
     "--data=digits", "--train=train[:200]", "--held_out=train[200:240]", "--student=cnn_tiny", "--stem=timm", "--eps=0.1",
@@ -54,23 +54,6 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("teacher")
     run(1, "train", "at", *SMALL, "--max_steps=3", f"--out={out}")
     return str(out)
-
-
-def tensors(out: Path) -> dict[str, torch.Tensor]:
-    path, problems = checkpoint.latest(out / "checkpoints")
-    assert path is not None
-    assert problems == []
-    found = {f"{group}/{name}": t for group, ts in checkpoint.read(path).tensors.items() for name, t in ts.items()}
-    for name in ("best", "last"):
-        network, _ = hub.load_network(out / name)
-        found |= {f"{name}/{key}": value for key, value in network.state_dict().items()}
-    return found
-
-
-def assert_same(one: Path, two: Path) -> None:
-    a, b = tensors(one), tensors(two)
-    assert a.keys() == b.keys()
-    assert [key for key in a if not torch.equal(a[key], b[key])] == []
 
 
 def test_two_processes_stay_equal() -> None:

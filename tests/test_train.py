@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from run_state import assert_same, state_of
 
 from robustfeat import checkpoint, hub
 from robustfeat.attacks import Threat
@@ -51,24 +52,6 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
 def distil(teacher: str, out: Path, *, resume: bool = False, **changes: object) -> Path:
     recipe = dataclasses.replace(RECIPE, teacher=teacher, **changes)  # type: ignore[arg-type]
     return train(GACD(bank=16, symmetric=True), recipe, out, resume=resume, quiet=True)
-
-
-def state_of(out: Path) -> dict[str, torch.Tensor]:
-    """Every tensor a run ends with: the last checkpoint, best/ and last/."""
-    path, problems = checkpoint.latest(out / "checkpoints")
-    assert path is not None
-    assert problems == []
-    tensors = {f"{group}/{name}": t for group, ts in checkpoint.read(path).tensors.items() for name, t in ts.items()}
-    for name in ("best", "last"):
-        network, _ = hub.load_network(out / name)
-        tensors |= {f"{name}/{key}": value for key, value in network.state_dict().items()}
-    return tensors
-
-
-def assert_same(one: Path, two: Path) -> None:
-    a, b = state_of(one), state_of(two)
-    assert a.keys() == b.keys()
-    assert [key for key in a if not torch.equal(a[key], b[key])] == []
 
 
 class Killed(BaseException): ...
