@@ -42,6 +42,9 @@ def save(folder: Path, step: int, checkpoint: Checkpoint, keep: int) -> Path:
         (temporary / "state.json").write_text(json.dumps(checkpoint.state, indent=1), encoding="utf-8")
         digests = {file.name: sha256(file) for file in sorted(temporary.iterdir())}
         write_text(temporary / MANIFEST, json.dumps(digests, indent=1))
+    for stale in _all(folder):  # a damaged one that was passed over on resuming must not count as the newest
+        if stale.name > target.name:
+            shutil.rmtree(stale, ignore_errors=True)
     for old in _all(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return target

@@ -101,6 +101,8 @@ class GACD(Objective):
         return self.view == "student_adv" and self.inner_loss == "teacher_head"
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
+        self._seen.clear()  # of an earlier run with this object
+        self._remarked = False
         if spaces.teacher_dim is None:
             raise ValueError("gacd distils from a teacher; give one with teacher=...")
         labelled = spaces.labels is not None
