@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,3 +34,16 @@ def extractor() -> FeatureExtractor:
     """An untrained extractor for 8x8 images with 4 classes and 256 features."""
     network = small_network(0)
     return FeatureExtractor(network, Card("untrained", network.architecture, network.feature_dim))
+
+
+@pytest.fixture(params=["told", "refused"])
+def offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No Hub: either Hugging Face's variable says so, or nobody answers at its address."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound but not listening: nobody else can take the port
+        if request.param == "told":
+            monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        else:
+            monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        yield

@@ -2,70 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import shutil
-import socket
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pytest
 import torch
-from datasets import ClassLabel, Features, Value
-from huggingface_hub import constants
+from datasets import ClassLabel, Value
+from image_files import AB, everything, pixels, write_images, write_parquet
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from robustfeat.data import ImageDataset, MemoryImages, StreamedImages, dataset, fit_square, idx
-from robustfeat.errors import OfflineError
-
-AB = ClassLabel(names=["a", "b"])
-
-
-@pytest.fixture(autouse=True)
-def _own_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = tmp_path_factory.mktemp("cache")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
-    monkeypatch.setattr(idx, "DEBIAN_FOLDER", cache / "none")
-    monkeypatch.delenv("ROBUSTFEAT_DATA", raising=False)
-
-
-def pixels(n: int, seed: int = 0, height: int = 8, width: int = 8) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (n, height, width, 3), dtype=np.uint8)
-
-
-def write_images(folder: Path, images: np.ndarray | Sequence[Image.Image]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(images):
-        (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(folder / f"{i}.png")
-
-
-def write_parquet(path: Path, images: Sequence[object], **labels: tuple[Sequence[object], object]) -> Path:
-    """A table with a column img of PNG bytes and label columns name=(values, feature)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = {"img": [Image.fromarray(image) if isinstance(image, np.ndarray) else image for image in images]}
-    features = {"img": datasets.Image()}
-    for name, (column, feature) in labels.items():
-        values[name], features[name] = list(column), feature
-    datasets.Dataset.from_dict(values, features=Features(features)).to_parquet(str(path))
-    return path
-
-
-def everything(data: ImageDataset) -> np.ndarray:
-    """All pixels as (n, h, w, 3), as PIL has them."""
-    return data.pixels(torch.arange(len(data))).permute(0, 2, 3, 1).numpy()
-
-
-@pytest.fixture
-def by_class(tmp_path: Path) -> Path:
-    """Three images of class cat, then two of class dog."""
-    write_images(tmp_path / "pets" / "cat", pixels(3, seed=1))
-    write_images(tmp_path / "pets" / "dog", pixels(2, seed=2))
-    return tmp_path / "pets"
+from robustfeat.data import ImageDataset, MemoryImages, StreamedImages, dataset, fit_square
 
 
 def test_digits_are_those_of_scikit_learn() -> None:
@@ -407,96 +358,3 @@ def test_the_fingerprint_is_that_of_the_content(by_class: Path, in_memory: bool)
 def test_the_fingerprint_knows_which_labels(tmp_path: Path, in_memory: bool) -> None:
     path = write_parquet(tmp_path / "x.parquet", pixels(2), one=([0, 1], AB), two=([1, 1], AB))
     assert len({dataset(path, label=name, in_memory=in_memory).fingerprint for name in ("one", "two")}) == 2
-
-
-def write_idx(folder: Path, split: str, images: np.ndarray, labels: Sequence[int]) -> tuple[Path, Path]:
-    """Fashion-MNIST's two files of a split."""
-    folder.mkdir(parents=True, exist_ok=True)
-    prefix = {"train": "train", "test": "t10k"}[split]
-    paths = folder / f"{prefix}-images-idx3-ubyte.gz", folder / f"{prefix}-labels-idx1-ubyte.gz"
-    for path, values in zip(paths, (images, np.array(labels, dtype=np.uint8)), strict=True):
-        shape = b"".join(length.to_bytes(4, "big") for length in values.shape)
-        path.write_bytes(gzip.compress(bytes((0, 0, 8, values.ndim)) + shape + values.tobytes()))
-    return paths
-
-
-@pytest.fixture
-def fashion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    monkeypatch.setenv("ROBUSTFEAT_DATA", str(tmp_path))
-    return write_idx(tmp_path / "fashion-mnist", "train", pixels(4)[..., 0], [9, 0, 3, 3])
-
-
-@pytest.mark.usefixtures("fashion")
-def test_idx_files(tmp_path: Path) -> None:
-    write_idx(tmp_path / "fashion-mnist", "test", pixels(2, seed=1)[..., 0], [1, 2])
-    train, test = dataset("fashion-mnist"), dataset("fashion-mnist", "test[1:]")
-    assert train.classes[9] == "Ankle boot"
-    assert train.require_labels().tolist() == [9, 0, 3, 3]
-    assert test.require_labels().tolist() == [2]
-    assert np.array_equal(everything(train), np.repeat(pixels(4)[..., :1], 3, axis=3))
-    assert np.array_equal(everything(test), np.repeat(pixels(2, seed=1)[1:, ..., :1], 3, axis=3))
-
-
-@pytest.mark.parametrize("which", [0, 1])
-def test_damaged_idx_files_are_named(fashion: tuple[Path, Path], which: int) -> None:
-    path = fashion[which]
-    whole = path.read_bytes()
-    content = gzip.decompress(whole)
-    versions = [whole[:n] for n in (0, 5, 15, len(whole) // 2, len(whole) - 1)]
-    random = np.random.default_rng(which)
-    for at in random.integers(10, len(whole), 20):  # the ten bytes before hold no content
-        versions.append(whole[:at] + bytes([whole[at] ^ 1 << int(random.integers(8))]) + whole[at + 1 :])
-    inner = [content[:-1], content + b"\0", content[:4], content[:6], b"", b"\0\0\x0d" + content[3:]]
-    inner += [content[:3] + b"\x02" + content[4:], b"P5\n" + content]
-    for version in versions + [gzip.compress(text) for text in inner] + [content]:
-        path.write_bytes(version)
-        with pytest.raises(ValueError, match=path.name):
-            dataset("fashion-mnist")
-
-
-def test_idx_files_must_agree(fashion: tuple[Path, Path]) -> None:
-    write_idx(fashion[0].parent, "train", pixels(4)[..., 0], [1, 2, 3])
-    with pytest.raises(ValueError, match=r"has 4 images, .* has 3 labels"):
-        dataset("fashion-mnist")
-
-
-def test_files_ask_no_network(by_class: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def refuse(*arguments: object, **options: object) -> None:
-        asked.append(arguments)
-        raise OSError("no network")
-
-    for name in ("getaddrinfo", "create_connection"):
-        monkeypatch.setattr(socket, name, refuse)
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    assert len(dataset(by_class)) == 5
-    assert len(dataset(write_parquet(tmp_path / "x.parquet", pixels(2)))) == 2
-    assert asked == []
-
-
-@pytest.mark.parametrize("name", ["owner/name", "owner/name:config", "cifar10", "stl10", "fashion-mnist"])
-@pytest.mark.parametrize("how", ["told", "refused"])
-def test_offline_is_said_quickly(name: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # bound but not listening: nobody else can take the port
-        if how == "told":
-            monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        else:
-            monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        begin = time.monotonic()
-        with pytest.raises(OfflineError, match="not in the cache and the Hub can not be reached"):
-            dataset(name)
-        assert time.monotonic() - begin < 3
-
-
-def test_a_split_that_the_hub_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object, **options: object) -> None:
-        raise ValueError("Unknown split \"tset\". Should be one of ['train', 'test'].")
-
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(datasets, "load_dataset", refuse)
-    with pytest.raises(KeyError) as caught:
-        dataset("owner/name", "tset")
-    assert str(caught.value).startswith("data set 'owner/name' has no split 'tset'")
