@@ -45,6 +45,8 @@ def evaluate(
     chosen = [TASKS[task]() if isinstance(task, str) else task for task in tasks]
     if not chosen:
         raise ValueError("there is no task to evaluate; give at least one")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if not isinstance(attacks, Mapping):
         attacks = dict(zip(numbered([attack.name for attack in attacks]), attacks, strict=True))
     titles = numbered([task.name for task in chosen])
