@@ -16,37 +16,37 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.memory import MemoryBank
-from robustfeat.objectives import GACD
+from robustfeat.objectives.critic import Critic
 from robustfeat.random import generator
 
 M, D, N, BATCH, TAU = 50_000, 128, 16_384, 128, 0.07
 
 
-def setup() -> tuple[GACD, MemoryBank, Tensor, Tensor, Tensor]:
+def setup() -> tuple[Critic, MemoryBank, Tensor, Tensor, Tensor]:
     random = generator(0)
     bank = MemoryBank(torch.randint(10, (M,), generator=random), D, 0.5, random)
     t = F.normalize(torch.randn(BATCH, D, generator=random), dim=1)
     s = F.normalize(torch.randn(BATCH, D, generator=random), dim=1).requires_grad_()
     columns = bank.draw(torch.arange(BATCH), N, random)
-    objective = GACD(tau=TAU)
-    objective.register_buffer("c", torch.full((2,), 2.2))
-    return objective, bank, t, s, columns
+    critic = Critic()
+    critic.c.fill_(2.2)
+    return critic, bank, t, s, columns
 
 
-def ours(objective: GACD, bank: MemoryBank, t: Tensor, s: Tensor, columns: Tensor) -> Tensor:
-    loss = objective.critic(s / TAU @ t.T, bank.scores(s / TAU, columns), half=1)[0].mean()
+def ours(critic: Critic, bank: MemoryBank, t: Tensor, s: Tensor, columns: Tensor) -> Tensor:
+    loss = critic(s / TAU @ t.T, bank.scores(s / TAU, columns))[0].mean()
     (gradient,) = torch.autograd.grad(loss, s)
     return torch.cat([loss.detach()[None], gradient.flatten()])
 
 
-def literal(objective: GACD, bank: MemoryBank, t: Tensor, s: Tensor, columns: Tensor) -> Tensor:
+def literal(critic: Critic, bank: MemoryBank, t: Tensor, s: Tensor, columns: Tensor) -> Tensor:
     """CRD's arithmetic: gather (n, N, d) vectors, batched product with each query, exp, divide by Z = c M, two logs.
 
     The live pairs, which CRD does not have, are added as in ours.
     """
     vectors = torch.index_select(bank.vectors, 0, columns.flatten()).view(BATCH, N, D)
-    x = torch.exp(torch.bmm(vectors, s.view(BATCH, D, 1)).squeeze(2) / TAU) / (objective.c[1] * M)
-    live = torch.exp(s @ t.T / TAU) / (objective.c[1] * M)
+    x = torch.exp(torch.bmm(vectors, s.view(BATCH, D, 1)).squeeze(2) / TAU) / (critic.c * M)
+    live = torch.exp(s @ t.T / TAU) / (critic.c * M)
     noise = (N + BATCH - 1) / M
     positive = live.diagonal()
     loss = -torch.log(positive / (positive + noise)) - torch.log(noise / (x + noise)).sum(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from robustfeat.attacks import Threat
@@ -59,4 +60,6 @@ class Distiller(nn.Module):
                 )
                 attack = self.objective.attack(threat, self.steps, step_size)
                 views.attacked = attack(loss, batch.images, generator=random)
+        # Casts of the weights that were made without gradient must not be used for the training terms.
+        torch.clear_autocast_cache()
         return self.objective(views)

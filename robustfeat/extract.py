@@ -37,6 +37,8 @@ def extract(
     target.parent.mkdir(parents=True, exist_ok=True)
     part, notes = target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.json")
     header, offsets, total = _layout(len(data), extractor.feature_dim, extractor, data)
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     identity = {"header": header[8:].decode(), "weights": _digest(extractor), "batch_size": batch_size}
     done = _resume_at(part, total, notes, identity)
     if done == 0:

@@ -23,7 +23,7 @@ class Journal:
         self.path, self.accelerator = path, accelerator
         self._sums: dict[str, Tensor] = {}
         self._spread: dict[str, Tensor] = {}
-        self._steps = self._images = 0
+        self._parts = self._images = 0
         self._since = time.monotonic()
 
     def rewind(self, step: int) -> None:
@@ -40,20 +40,20 @@ class Journal:
         write_text(self.path, "".join(kept))
 
     def add(self, losses: Losses, images: int) -> None:
-        """Take note of one optimiser step."""
+        """Take note of one optimiser step, or of one of its equal parts."""
         for name, value in {**losses.terms, **losses.notes}.items():
             value = value.detach().float()
             if value.ndim:
                 self._spread[name] = value
                 value = value.mean()
             self._sums[name] = self._sums.get(name, torch.zeros((), device=value.device)) + value
-        self._steps += 1
+        self._parts += 1
         self._images += images
 
     def step(self, step: int, epoch: float, lr: float, progress: float, seconds: float, bar: Progress) -> None:
         """Write the averages since the last call."""
         spent = time.monotonic() - self._since
-        values: dict[str, Any] = {name: float(total) / self._steps for name, total in self._sums.items()}
+        values: dict[str, Any] = {name: float(total) / self._parts for name, total in self._sums.items()}
         eta = seconds * (1 - progress) / max(progress, 1e-9)
         line = {
             "step": step,
@@ -70,7 +70,7 @@ class Journal:
         self._write(line)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         bar.at(progress * 100, f"epoch {epoch:.2f}  {shown}  lr {lr:.3g}  {line['images_per_s']:.0f} images/s")
-        self._sums, self._spread, self._steps, self._images = {}, {}, 0, 0
+        self._sums, self._spread, self._parts, self._images = {}, {}, 0, 0
         self._since = time.monotonic()
 
     def event(self, step: int, values: dict[str, Any], text: str, bar: Progress) -> None:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from robustfeat.architecture import Stem
-from robustfeat.types import Eps
-
-EPS = Eps("8/255")
+from robustfeat.types import Eps, usual_eps
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Recipe:
         start: a model folder or name whose weights the student starts from; None starts from scratch.
         teacher: a model folder or name; needed by the objectives that distil.
         norm: the norm that bounds the inner attack.
-        eps: the size of the inner attack in pixel units, for example 8/255.
+        eps: the size of the inner attack in pixel units, for example 8/255; None takes 8/255 for linf, 128/255 for l2.
         steps: gradient steps of the inner attack.
         step_size: size of one step in pixel units; None takes min(2.5 / steps, 1.25) x eps.
         eps_warmup: share of the run over which eps grows from 0.
@@ -72,7 +70,7 @@ class Recipe:
     start: str | None = None
     teacher: str | None = None
     norm: Literal["linf", "l2"] = "linf"
-    eps: Eps = EPS
+    eps: Eps | None = None
     steps: int = 10
     step_size: Eps | None = None
     eps_warmup: float = 0.0
@@ -105,6 +103,8 @@ class Recipe:
     log_steps: int = 50
 
     def __post_init__(self) -> None:
+        if self.eps is None:
+            object.__setattr__(self, "eps", usual_eps(self.norm))
         # Written out once so that a config file, a flag and Python code are checked alike.
         for name in ("epochs", "batch_size", "accumulate", "lr", "eval_epochs", "eval_images", "keep", "log_steps"):
             if not getattr(self, name) > 0:

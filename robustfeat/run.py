@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from robustfeat import checkpoint, hub
 from robustfeat.architecture import Architecture
@@ -20,7 +22,7 @@ from robustfeat.distiller import Distiller
 from robustfeat.heads import fit_head
 from robustfeat.network import Network, new_network
 from robustfeat.objectives import Objective, Spaces
-from robustfeat.parallel import gather, rank, world_size
+from robustfeat.parallel import follow_first, gather, rank, world_size
 from robustfeat.random import generator
 from robustfeat.recipe import Recipe
 
@@ -43,6 +45,7 @@ class Run:
         self.held_out = self._held_out()
         self.teacher, self.teacher_facts = self._teacher()
         self.student = self._student()
+        assert recipe.eps is not None
         self.threat = Threat(recipe.norm, recipe.eps)
         labels = self.train_data.labels
         spaces = Spaces(
@@ -71,6 +74,10 @@ class Run:
         self.average = moving_average(self.student, recipe.ema) if recipe.ema else None
         if recipe.compile:
             self.student.compile_backbone()
+        # At each step DistributedDataParallel gives all processes the first one's buffers: needed for the student's running
+        # statistics only, and a bank is large.
+        constant = [name for name, _ in distiller.named_buffers() if not name.startswith("student.")]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(distiller, constant)
         self.distiller, self.optimizer = accelerator.prepare(distiller, self._optimizer(distiller))
         self.step, self.seconds = 0, 0.0
         self.best: dict[str, Any] | None = None
@@ -103,24 +110,24 @@ class Run:
             raise ValueError(
                 f"the training split of {self.train_data.name!r} has one class only; there is nothing to tell apart"
             )
-        mean, std = self.train_data.mean_std()
-        architecture = Architecture(
-            self.recipe.student, self.recipe.stem, classes, self.train_data.image_size, mean, std
-        )
-        network = new_network(architecture, self.recipe.seed)
-        if self.recipe.start is not None:
-            source, _ = hub.load_network(self.recipe.start)
-            if source.architecture.name != architecture.name or source.architecture.stem != architecture.stem:
-                raise ValueError(
-                    f"start {self.recipe.start!r} is {source.architecture.name} with stem {source.architecture.stem}, "
-                    f"the student {architecture.name} with stem {architecture.stem}; they must be the same"
-                )
-            if source.architecture.classes == classes:
-                return source
-            state = source.model.state_dict()
-            head = {id(parameter) for parameter in source.head.parameters()}
-            own = {name for name, parameter in source.model.named_parameters() if id(parameter) in head}
-            network.model.load_state_dict({k: v for k, v in state.items() if k not in own}, strict=False)
+        recipe = self.recipe
+        if recipe.start is None:
+            mean, std = self.train_data.mean_std()
+            architecture = Architecture(recipe.student, recipe.stem, classes, self.train_data.image_size, mean, std)
+            return new_network(architecture, recipe.seed)
+        source, _ = hub.load_network(recipe.start)
+        if source.architecture.name != recipe.student or source.architecture.stem != recipe.stem:
+            raise ValueError(
+                f"start {recipe.start!r} is {source.architecture.name} with stem {source.architecture.stem}, "
+                f"the student {recipe.student} with stem {recipe.stem}; they must be the same"
+            )
+        if source.architecture.classes == classes:
+            return source
+        network = new_network(dataclasses.replace(source.architecture, classes=classes), recipe.seed)
+        head = {id(parameter) for parameter in source.head.parameters()}
+        own = {name for name, parameter in source.model.named_parameters() if id(parameter) in head}
+        state = {name: value for name, value in source.model.state_dict().items() if name not in own}
+        network.model.load_state_dict(state, strict=False)
         return network
 
     def _optimizer(self, distiller: Distiller) -> torch.optim.Optimizer:
@@ -142,6 +149,7 @@ class Run:
         network = new_network(self.student.architecture)
         network.load_state_dict(source.state_dict())
         network.to(self.accelerator.device).to(memory_format=self.layout).eval()
+        follow_first(network.buffers())  # each process has its own running statistics; the first one's are saved
         if not self.objective.trains_head and self.train_data.labels is not None:
             fit_head(network, self.train_data.head(HEAD_IMAGES), seed=self.recipe.seed)
         return network

@@ -44,7 +44,8 @@ def train(
     objective: a method with its options, for example GACD(tau=0.2), or a name for its defaults.
     out: gets best/ and last/ (models: best by held-out robust accuracy, and the final one), checkpoints/ and log.jsonl.
     resume: continue from the latest valid checkpoint in `out`, from the beginning where there is none. A run that counts
-        in epochs or steps ends bit-identical on a CPU to one that was never interrupted.
+        in epochs or steps ends bit-identical on a CPU to one that was never interrupted. epochs, max_steps and minutes may
+        be changed then, and the schedule with them.
     log_with: an Accelerate tracker such as "tensorboard".
 
     Raises ValueError for settings that do not fit together, FileExistsError where `out` holds a run and resume is False,
@@ -109,7 +110,8 @@ class Loop:
                     device=self.accelerator.device,
                 )
                 self.run.seconds = seconds
-                if save or stop:
+                # At the last step the checkpoint waits for the measurement.
+                if stop or (save and self.progress() < 1):
                     self._save(folder)
                 if stop:
                     raise InterruptedTraining(
@@ -156,6 +158,7 @@ class Loop:
             with self.accelerator.no_sync(run.distiller) if not last else nullcontext():
                 losses: Losses = run.distiller(batch, key, strength(position, recipe.eps_warmup))
                 self._check(losses)
+                self.journal.add(losses, run.loader.batch_size // len(parts))
                 total = torch.stack(list(losses.terms.values())).sum()
                 self.accelerator.backward(total / len(parts))
         if recipe.clip is not None:
@@ -166,7 +169,6 @@ class Loop:
         if run.average is not None:
             run.average.update_parameters(run.student)
         run.step += 1
-        self.journal.add(losses, run.loader.batch_size)
         if run.step % recipe.log_steps == 0:
             epoch = run.step / run.loader.steps_per_epoch
             seconds = time.monotonic() - self.begin

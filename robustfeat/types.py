@@ -52,6 +52,14 @@ class Eps(float):
     __str__ = __repr__
 
 
+def usual_eps(norm: str) -> Eps:
+    """The size that CIFAR-10 robustness is usually reported at: 8/255 in linf, 128/255 in l2 (RobustBench)."""
+    sizes = {"linf": Eps("8/255"), "l2": Eps("128/255")}
+    if norm not in sizes:
+        raise ValueError(f"norm must be 'linf' or 'l2', got {norm!r}")
+    return sizes[norm]
+
+
 class Output(NamedTuple):
     """What a network says about images: pooled penultimate features (n, d) and class logits (n, k)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Self
 
 import torch
@@ -35,8 +36,15 @@ class Task(nn.Module, ABC):
     def loss(self, features: Features, targets: Tensor) -> PerExample:
         """Differentiable in the features; grows as the task fails, > 0 exactly when it failed, where that is defined."""
 
+    def aims(self) -> dict[str, Callable[[Features, Tensor], PerExample]]:
+        """Losses by the metric each attacks, where no one loss attacks all metrics; "" is one that does.
+
+        A metric without a loss is not reported under attack: moved by an attack on something else, it would look robust.
+        """
+        return {"": self.loss}
+
     def cases(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows of the test set and their targets, for test labels (n,)."""
+        """Rows of the test set and their targets, for test labels (n,); each row equally often."""
         return torch.arange(len(labels)), labels
 
     def columns(self, targets: Tensor) -> dict[str, Tensor]:

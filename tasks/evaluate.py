@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from robustfeat.tasks.base import TASKS, Task
@@ -37,10 +37,11 @@ def evaluate(
     """Fit each task on features of `train`, measure it on `test`, as it is and under each attack.
 
     tasks: unfitted tasks or names of them.  attacks: by name, or a sequence that is named by its classes.
-    Each attack raises task.loss(extractor(images), targets) by the exact gradient. Metrics are those of the task, computed
-    from the features of the attacked images; each row has n (test images) and a 95 % interval.
+    Each attack raises the task's loss of (extractor(images), targets) by the exact gradient, once per loss in `task.aims()`.
+    Metrics are those of the task, computed from the features of the attacked images; each row has n (test images) and a
+    95 % interval.
 
-    Raises ValueError for data without labels, KeyError for unknown task names.
+    Raises ValueError for data without labels and where both splits hold the same images, KeyError for unknown task names.
     """
     chosen = [TASKS[task]() if isinstance(task, str) else task for task in tasks]
     if not chosen:
@@ -53,6 +54,8 @@ def evaluate(
     train_labels, test_labels = train.require_labels(), test.require_labels()
     if len(test_labels) == 0:
         raise ValueError(f"the test split of {test.name!r} is empty")
+    if train.fingerprint == test.fingerprint:
+        raise ValueError(f"train and test are the same images of {test.name!r}; what is learnt by heart says nothing")
     device = extractor.device
     rows: list[Row] = []
     with evaluating(extractor):
@@ -65,13 +68,16 @@ def evaluate(
             features = clean[case_rows]
             rows += _measure(title, task, "none", features, case_rows, targets, device, begin, seed)
             for number, (name, attack) in enumerate(attacks.items()):
-                begin = time.monotonic()
-                pipeline = _Pipeline(extractor, task, attack, f"{title} under {name}", progress)
-                attacked = pipeline(test, case_rows, targets, batch_size, (seed, number))
-                for column, mask in task.columns(targets).items():
-                    mixed = torch.where(mask[:, None], attacked, features)
-                    label = f"{name}/{column}" if column else name
-                    rows += _measure(title, task, label, mixed, case_rows, targets, device, begin, seed)
+                for aim, loss in task.aims().items():
+                    begin = time.monotonic()
+                    bar = f"{aim or title} under {name}"
+                    pipeline = _Pipeline(extractor, loss, attack, bar if progress else None)
+                    attacked = pipeline(test, case_rows, targets, batch_size, (seed, number))
+                    for column, mask in task.columns(targets).items():
+                        mixed = torch.where(mask[:, None], attacked, features)
+                        label = f"{name}/{column}" if column else name
+                        found = _measure(title, task, label, mixed, case_rows, targets, device, begin, seed)
+                        rows += [row for row in found if aim in ("", row.metric)]
     return Report(
         model=extractor.card.name,
         data={"train": _describe(train), "test": _describe(test)},
@@ -83,11 +89,16 @@ def evaluate(
 
 
 class _Pipeline:
-    """Pixels to task loss, under one attack."""
+    """Pixels to a task's loss, under one attack. bar: what the progress bar says, or None for no bar."""
 
-    def __init__(self, extractor: FeatureExtractor, task: Task, attack: Attack, label: str, progress: bool) -> None:
-        self.extractor, self.task, self.attack = extractor, task, attack
-        self.label, self.progress = label, progress
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        loss: Callable[[Features, Tensor], PerExample],
+        attack: Attack,
+        bar: str | None,
+    ) -> None:
+        self.extractor, self.loss, self.attack, self.bar = extractor, loss, attack, bar
 
     def __call__(
         self, test: ImageDataset, rows: Tensor, targets: Tensor, batch_size: int, key: tuple[int, ...]
@@ -95,14 +106,14 @@ class _Pipeline:
         """Features of the attacked image of every case."""
         device = self.extractor.device
         parts = []
-        with Progress(self.label, len(rows), "cases", quiet=not self.progress) as bar:
+        with Progress(self.bar or "", len(rows), "cases", quiet=self.bar is None) as bar:
             for start in range(0, len(rows), batch_size):
                 part = slice(start, start + batch_size)
                 images = test.batch(rows[part]).images.to(device, memory_format=torch.channels_last)
                 aims = targets[part].to(device)
 
                 def loss(x: Tensor, aims: Tensor = aims) -> PerExample:
-                    return self.task.loss(self.extractor(x), aims)
+                    return self.loss(self.extractor(x), aims)
 
                 random = generator(*key[:1], EVALUATE, *key[1:], start, device=device)
                 adversarial = self.attack(loss, images, generator=random)
@@ -128,7 +139,13 @@ def _measure(
         judged = {name: v.cpu() for name, v in task.judge(features.to(device), targets.to(device)).items()}
     metrics = task.summary(judged, targets)
     images = int(rows.max()) + 1
-    rates = {name for name in metrics if name in judged and bool(((judged[name] == 0) | (judged[name] == 1)).all())}
+    # A case without a value (a query with nothing to find) does not count.
+    counted = {name: round(images * float((~values.isnan()).double().mean())) for name, values in judged.items()}
+    rates = {
+        name
+        for name in metrics
+        if name in judged and bool((judged[name].isnan() | (judged[name] == 0) | (judged[name] == 1)).all())
+    }
     # Cases of one image stay together: cases_of[i] are the positions of image i.
     cases_of = rows.argsort(stable=True).view(images, -1)
 
@@ -141,8 +158,9 @@ def _measure(
     found = []
     for name, value in metrics.items():
         # Where no resample had the metric (fewer images than classes, say), nothing is known about it.
-        low, high = wilson(value, images) if name in rates else resampled.get(name, (0.0, 1.0))
-        found.append(Row(title, name, attack, value, low, high, images, seconds))
+        n = counted.get(name, images)
+        low, high = wilson(value, n) if name in rates else resampled.get(name, (0.0, 1.0))
+        found.append(Row(title, name, attack, value, low, high, n, seconds))
     return found
 
 

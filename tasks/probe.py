@@ -48,7 +48,7 @@ class LinearProbe(Task):
         self._require(self.weight)
         assert self.weight is not None
         check_features(features, width=self.weight.shape[1])
-        return F.linear(features, self.weight, self.bias)
+        return F.linear(features.to(self.weight.dtype), self.weight, self.bias)
 
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         return {"accuracy": (self._logits(features, targets).argmax(dim=1) == targets).float()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -19,16 +21,21 @@ RECALL_AT = (1, 5, 10)
 class Retrieval(Task):
     """The training features are the gallery, the test features the queries; an item of the same class is relevant.
 
-    Search runs in a FAISS flat inner-product index over normalised features. The loss uses the torch twin of that index:
-    the best relevant and the best irrelevant item are found without gradient, their similarities measured with it.
+    Search runs in a FAISS flat inner-product index over normalised features; the losses use its torch twin.
     Metrics: recall@1, @5, @10 and MAP@R (Musgrave et al. 2020). Queries whose class is not in the gallery are left out.
+
+    Args:
+        attacked: the metrics that attacks aim at, each by a loss of its own, of "recall@1", "recall@5", "recall@10", "map@r".
     """
 
     gallery: Tensor | None
     labels: Tensor | None
 
-    def __init__(self) -> None:
+    def __init__(self, attacked: Sequence[str] = ("recall@1", "map@r")) -> None:
         super().__init__()
+        self.attacked = tuple(attacked)
+        if unknown := [name for name in self.attacked if name not in self._losses()]:
+            raise ValueError(f"retrieval has no loss for {unknown}; attacked must be of {list(self._losses())}")
         self.register_buffer("gallery", None)
         self.register_buffer("labels", None)
         self.index_: Any = None
@@ -76,19 +83,35 @@ class Retrieval(Task):
             raise ValueError("no query has its class in the gallery; there is nothing to retrieve")
         return {name: float(values.double().nanmean()) for name, values in judged.items()}
 
-    def loss(self, features: Features, targets: Tensor) -> PerExample:
-        """Cosine to the best irrelevant item minus cosine to the best relevant one: > 0 exactly where recall@1 fails."""
+    def aims(self) -> dict[str, Callable[[Features, Tensor], PerExample]]:
+        return {name: self._losses()[name] for name in self.attacked}
+
+    def _losses(self) -> dict[str, Callable[[Features, Tensor], PerExample]]:
+        return {f"recall@{k}": partial(self.loss, k=k) for k in RECALL_AT} | {"map@r": self.precision_loss}
+
+    def loss(self, features: Features, targets: Tensor, k: int = 1) -> PerExample:
+        """Cosine to the k-th best irrelevant item minus cosine to the best relevant one: > 0 exactly where recall@k fails."""
+        relevant, irrelevant, _ = self._similarities(features, targets)
+        return irrelevant.topk(min(k, irrelevant.shape[1]), dim=1).values[:, -1] - relevant.amax(dim=1)
+
+    def precision_loss(self, features: Features, targets: Tensor) -> PerExample:
+        """Mean cosine to the R/2 best irrelevant items minus that to the better half of the R relevant ones: lowers MAP@R."""
+        relevant, irrelevant, found = self._similarities(features, targets)
+        half = (found + 1) // 2
+        deepest = max(1, int(half.max()))
+        gap = irrelevant.topk(deepest, dim=1).values - relevant.topk(deepest, dim=1).values
+        counted = torch.arange(deepest, device=gap.device) < half[:, None]
+        return gap.masked_fill(~counted, 0).sum(dim=1) / half.clamp_min(1)
+
+    def _similarities(self, features: Features, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Cosines to the relevant and to the irrelevant items, (n, gallery) each with -1 elsewhere, and R, (n,)."""
         self._require(self.gallery)
         assert self.gallery is not None
         assert self.labels is not None
         check_features(features, targets, width=self.gallery.shape[1])
-        queries = F.normalize(features, dim=1)
-        with torch.no_grad():
-            similarity = queries.detach() @ self.gallery.T
-            same = self.labels == targets[:, None]
-            best_relevant = similarity.masked_fill(~same, -torch.inf).argmax(dim=1)
-            best_irrelevant = similarity.masked_fill(same, -torch.inf).argmax(dim=1)
-        return (queries * (self.gallery[best_irrelevant] - self.gallery[best_relevant])).sum(dim=1)
+        similarity = F.normalize(features.to(self.gallery.dtype), dim=1) @ self.gallery.T
+        same = self.labels == targets[:, None]
+        return similarity.masked_fill(~same, -1), similarity.masked_fill(same, -1), same.sum(dim=1)
 
 
 def _array(features: Tensor) -> np.ndarray:

@@ -13,10 +13,12 @@ from run_state import assert_same, state_of
 
 from robustfeat import checkpoint, hub
 from robustfeat.attacks import Threat
+from robustfeat.card import Card
 from robustfeat.data import dataset
 from robustfeat.errors import DivergedError, IntegrityError, InterruptedTraining
 from robustfeat.heldout import measure
-from robustfeat.objectives import GACD, AdversarialTraining, Natural, Objective
+from robustfeat.network import new_network
+from robustfeat.objectives import GACD, AdversarialTraining, Natural, Objective, Views
 from robustfeat.recipe import Recipe
 from robustfeat.train import Loop, train
 from robustfeat.types import Eps, Losses
@@ -142,8 +144,45 @@ def test_resume_of_another_run_is_refused(teacher: str, uninterrupted: Path) -> 
         distil(teacher, uninterrupted)
 
 
-def test_accumulated_parts_cover_the_same_rows(teacher: str, tmp_path: Path) -> None:
-    distil(teacher, tmp_path, accumulate=4, max_steps=2)
+def test_accumulated_parts_make_one_batch(tmp_path: Path) -> None:
+    """Without augmentation and attack, 4 parts of 8 give the loss and the step of one batch of 32, up to rounding."""
+    recipe = dataclasses.replace(RECIPE, max_steps=2, crop=0, flip=False, cutout=0, student="resnet_tiny")
+
+    class Still(Natural):
+        """Batch norm sees parts, so it is kept still."""
+
+        def forward(self, views: Views) -> Losses:
+            views.student.eval()
+            return super().forward(views)
+
+    for parts in (1, 4):
+        train(Still(), dataclasses.replace(recipe, accumulate=parts), tmp_path / str(parts), quiet=True)
+    one, four = (state_of(tmp_path / str(parts)) for parts in (1, 4))
+    for key in one:
+        if "student" in key:
+            torch.testing.assert_close(one[key], four[key], atol=1e-5, rtol=1e-4)
+    logged = [
+        [json.loads(line) for line in (tmp_path / parts / "log.jsonl").read_text().splitlines()] for parts in ("1", "4")
+    ]
+    ce = [[line["ce"] for line in lines if "ce" in line] for lines in logged]
+    assert ce[0] == pytest.approx(ce[1], rel=1e-5)
+
+
+def test_the_last_checkpoint_has_the_last_measurement(teacher: str, tmp_path: Path) -> None:
+    distil(teacher, tmp_path, max_steps=5, eval_epochs=100)
+    path, _ = checkpoint.latest(tmp_path / "checkpoints")
+    assert path is not None
+    assert checkpoint.read(path).state["best"]["measured_at"] == 5
+
+
+def test_a_start_with_another_head_keeps_its_normalisation(teacher: str, tmp_path: Path) -> None:
+    network, _ = hub.load_network(teacher)
+    small = dataclasses.replace(network.architecture, classes=3, mean=(0.1, 0.2, 0.3))
+    hub.save(tmp_path / "start", new_network(small), Card("start", small, network.feature_dim))
+    recipe = dataclasses.replace(RECIPE, student="cnn_small", start=str(tmp_path / "start"), max_steps=1)
+    trained, _ = hub.load_network(train("natural", recipe, tmp_path / "run", quiet=True))
+    assert trained.architecture.mean == (0.1, 0.2, 0.3)
+    assert trained.architecture.classes == 10
 
 
 def test_a_loss_that_is_not_finite_names_step_and_term(tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ with tempfile.TemporaryDirectory() as folder:
         both = [torch.empty_like(value) for _ in range(2)]
         dist.all_gather(both, value.detach().contiguous())
         gap = max(gap, float((both[0].double() - both[1].double()).abs().max()))
+    # What would be measured and saved, and the running statistics in it, are the first process's in both.
+    assert any(name.endswith("running_mean") for name in run.snapshot().state_dict())
+    for value in run.snapshot().state_dict().values():
+        both = [torch.empty_like(value) for _ in range(2)]
+        dist.all_gather(both, value.contiguous())
+        gap = max(gap, float((both[0].double() - both[1].double()).abs().max()))
     rows = [None, None]
     dist.all_gather_object(rows, seen)
     assert not set(rows[0]) & set(rows[1])  # type: ignore[arg-type]

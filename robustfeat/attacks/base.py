@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from robustfeat.registry import Registry
-from robustfeat.types import Eps, Images, Loss, PerExample
+from robustfeat.types import Eps, Images, Loss, PerExample, usual_eps
 
 ATTACKS: Registry[Attack] = Registry("attack")
 
@@ -19,16 +20,16 @@ ATTACKS: Registry[Attack] = Registry("attack")
 class Threat:
     """All images within `eps` of the original, in the given norm and in [0, 1].
 
-    norm: "linf" or "l2", over all pixels and channels of an image.  eps: in pixel units of [0, 1], such as Eps("8/255").
+    norm: "linf" or "l2", over all pixels and channels of an image.
+    eps: in pixel units of [0, 1], such as Eps("8/255"); None takes what is usual for the norm (`usual_eps`).
     """
 
     norm: Literal["linf", "l2"] = "linf"
-    eps: float = Eps("8/255")
+    eps: float = None  # type: ignore[assignment]  # never None once constructed
 
     def __post_init__(self) -> None:
-        if self.norm not in ("linf", "l2"):
-            raise ValueError(f"norm must be 'linf' or 'l2', got {self.norm!r}")
-        object.__setattr__(self, "eps", Eps(self.eps))
+        usual = usual_eps(self.norm)
+        object.__setattr__(self, "eps", usual if self.eps is None else Eps(self.eps))
 
     def project(self, images: Images, origin: Images) -> Images:
         """The nearest point of the ball around `origin`, then of [0, 1]; the second step can not leave the ball."""
@@ -97,6 +98,16 @@ def value_and_gradient(loss: Loss, images: Images) -> tuple[PerExample, Images]:
     if gradient is None:
         raise RuntimeError("the loss does not depend on the images")
     return values.detach(), gradient
+
+
+def warn_if_flat(gradient: Images) -> None:
+    """A start where no image has a gradient (the loss is at its minimum there, or saturated) makes an attack do nothing."""
+    if len(gradient) and not gradient.any():
+        warnings.warn(
+            "the loss is flat at the clean images, so that this attack leaves them unchanged; use PGD with start='random'",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 class Strongest:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest, value_and_gradient
+from robustfeat.attacks.base import ATTACKS, Attack, Strongest, value_and_gradient, warn_if_flat
 from robustfeat.types import Images, Loss
 
 
@@ -17,6 +17,7 @@ class FGSM(Attack):
 
     def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images:
         values, gradient = value_and_gradient(loss, images)
+        warn_if_flat(gradient)
         strongest = Strongest(images, values)
         stepped = self.threat.project(images + self.threat.eps * self.threat.steepest(gradient), images)
         with torch.no_grad():

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest, value_and_gradient
+from robustfeat.attacks.base import ATTACKS, Attack, Strongest, value_and_gradient, warn_if_flat
 from robustfeat.types import Eps, Images, Loss
 
 
@@ -51,8 +51,10 @@ class PGD(Attack):
         """One run of all steps; every point on the way is offered to `worst`."""
         assert self.step_size is not None
         point = self.threat.sample(images, generator) if self.start == "random" else images
-        for _ in range(self.steps):
+        for step in range(self.steps):
             values, gradient = value_and_gradient(loss, point)
+            if step == 0 and self.start == "clean":
+                warn_if_flat(gradient)
             if strongest is not None:
                 strongest.offer(point, values)
             point = self.threat.project(point + self.step_size * self.threat.steepest(gradient), images)

@@ -32,11 +32,14 @@ def _add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--norm", type=str, default="linf", help="linf or l2")
     parser.add_argument(
-        "--eps", type=Eps, default=Eps("8/255"), help="size of the perturbation in pixel units, such as 8/255"
+        "--eps",
+        type=Eps | None,
+        default=None,
+        help="size of the perturbation in pixel units, such as 8/255 (default: 8/255 for linf, 128/255 for l2)",
     )
     parser.add_argument("--steps", type=int, default=20, help="gradient steps of the attacks that have them")
     parser.add_argument("--restarts", type=int, default=1, help="restarts of the attacks that have them")
-    parser.add_argument("--limit", type=int, default=None, help="measure the first so many test images")
+    parser.add_argument("--limit", type=int, default=None, help="measure so many of the test images")
     parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
     parser.add_argument("--seed", type=int, default=0, help="of the random starts")
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")

@@ -32,9 +32,11 @@ SPLITS = ("train", "test", "validation")
 
 
 def parquet(files: Sequence[Path], split: str) -> Table:
-    """The files of a split: those whose name begins with it (`train-00000-of-00001.parquet`), or a single file for any."""
+    """The files of a split: those whose name begins with it (`train-00000-of-00001.parquet`); other single files are "train"."""
     if len(files) == 1 and not files[0].name.startswith(SPLITS):
-        chosen = [files[0]]
+        if split != "train":
+            raise _no_splits(str(files[0]), split)
+        chosen = files
     else:
         chosen = [file for file in files if re.match(rf"{re.escape(split)}(?![a-zA-Z])", file.name)]
     if not chosen:
@@ -47,12 +49,21 @@ def image_folder(folder: Path, split: str) -> Table:
     """A folder of images by class, with or without one folder per split above the classes; a plain folder has no labels."""
     parts = [name for name in dict.fromkeys((*SPLITS, split)) if (folder / name).is_dir()]
     if not parts:
+        if split != "train":
+            raise _no_splits(str(folder), split)
         return _local(str(folder), "imagefolder", data_dir=escape(str(folder)), split="train")
     if split not in parts:
         raise unknown("split", split, [path.name for path in folder.iterdir() if path.is_dir()])
     # All splits at once: a class has the same number in each, also where one of them lacks a class.
     files = {f"part{i}": escape(str(folder / name)) + "/**" for i, name in enumerate(parts)}
     return _local(str(folder), "imagefolder", data_files=files, split=f"part{parts.index(split)}")
+
+
+def _no_splits(source: str, split: str) -> UnknownNameError:
+    """The same rows must not be called train and test."""
+    return UnknownNameError(
+        f"{source!r} has no splits, so it is all 'train' and has no {split!r}; cut it, into 'train[:80%]' and 'train[80%:]' say"
+    )
 
 
 def hub(repository: str, split: str) -> Table:
@@ -109,16 +120,16 @@ def read(
     if image is None:
         raise ValueError(f"data set {name!r} has no image column among {table.column_names}; name it with image=...")
     label = _column(table, label, datasets.ClassLabel, "label")
-    rows = torch.tensor(part.rows(len(table)))
+    labels = None if label is None else _labels(name, table, label)
+    rows = part.rows(len(table), labels)
     try:
         encoded = table.select_columns([image]).cast_column(image, datasets.Image(decode=False))
     except (NotImplementedError, TypeError) as error:
         raise ValueError(f"column {image!r} of {name!r} holds no images: {error}") from error
     size = image_size or _side(name, encoded, image, rows, on_error)
     decode = partial(_decode, name, encoded, image, size, resize=image_size is not None)
-    labels, classes = None, ()
-    if label is not None:
-        labels = _labels(name, table, label)
+    classes = ()
+    if label is not None and labels is not None:
         classes = tuple(getattr(table.features[label], "names", None) or map(str, range(int(labels.max()) + 1)))
     fits = len(rows) * 3 * size * size <= IN_MEMORY_BYTES
     use_memory = fits if in_memory is None else in_memory

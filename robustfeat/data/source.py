@@ -40,7 +40,8 @@ def dataset(
     name: "digits" (embedded in scikit-learn), "fashion-mnist" (Debian's IDX files or the Hub), "cifar10", "cifar100",
         "stl10" (a folder of that name under $ROBUSTFEAT_DATA, else the Hub), any Hub id ("owner/name" or
         "owner/name:config"), a folder of images by class, a parquet file or a folder of them.
-    split: "train", "test", or a part such as "train[:90%]" or "train[100:200]".
+    split: "train", "test", or a part such as "train[:90%]" or "train[100:200]". Files without splits are all "train".
+        Parts follow the data's order; where that goes class by class, each part gets its share of every class.
     image_size: scale and centre-crop to so many pixels per side; needed where sizes differ.
     image, label: column names, where the data has more than one column that could be meant.
     on_error: "raise" names file and row of a broken image; "skip" leaves such rows out and counts them in the log.
@@ -115,7 +116,7 @@ def _select(splits: dict[str, Callable[[], MemoryImages]], part: Split, image_si
     if part.name not in splits:
         raise unknown("split", part.name, splits)
     whole = splits[part.name]()
-    chosen = whole.take(part.rows(len(whole)))
+    chosen = whole.take(part.rows(len(whole), whole.labels))
     if image_size is None or image_size == chosen.image_size:
         return chosen
     scaled = torch.nn.functional.interpolate(

@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+import torch
+from torch import Tensor
+
+from robustfeat.random import generator
+from robustfeat.types import Labels
+
 _PATTERN = re.compile(r"^(?P<name>[\w.\-]+)(\[(?P<low>\d+%?)?:(?P<high>\d+%?)?\])?$")
 
 
@@ -15,8 +21,12 @@ class Split(NamedTuple):
     low: str | None
     high: str | None
 
-    def rows(self, n: int) -> range:
-        """Row numbers of the part, of a split with n rows. Raises ValueError where nothing is left."""
+    def rows(self, n: int, labels: Labels | None = None) -> Tensor:
+        """Row numbers of the part, ascending, of a split with n rows. Raises ValueError where nothing is left.
+
+        Rows are counted in data order, except where the labels say that the data comes class by class, as in folders of
+        images: there every part gets its share of each class.
+        """
 
         def position(text: str | None, default: int) -> int:
             if text is None:
@@ -26,7 +36,9 @@ class Split(NamedTuple):
         low, high = position(self.low, 0), min(position(self.high, n), n)
         if low >= high:
             raise ValueError(f"split {self!s} of {n} rows is empty")
-        return range(low, high)
+        if labels is None or not class_by_class(labels):
+            return torch.arange(low, high)
+        return mixed_order(labels)[low:high].sort().values
 
     def __str__(self) -> str:
         return f"{self.name}[{self.low or ''}:{self.high or ''}]" if self.low or self.high else self.name
@@ -35,8 +47,8 @@ class Split(NamedTuple):
 def parse_split(text: str) -> Split:
     """Read a split expression.
 
-    >>> parse_split("train[90%:]").rows(200)
-    range(180, 200)
+    >>> parse_split("train[90%:]").rows(200)[:2]
+    tensor([180, 181])
     """
     match = _PATTERN.match(text.strip())
     if match is None:
@@ -44,3 +56,23 @@ def parse_split(text: str) -> Split:
             f"split {text!r} is not understood; write for example 'test', 'train[:90%]' or 'train[100:200]'"
         )
     return Split(match["name"], match["low"], match["high"])
+
+
+def class_by_class(labels: Labels) -> bool:
+    """Whether each class is one block of rows, some of them longer than one.
+
+    >>> class_by_class(torch.tensor([0, 0, 1, 1])), class_by_class(torch.tensor([0, 1, 0, 1]))
+    (True, False)
+    """
+    classes, blocks = len(labels.unique()), len(labels.unique_consecutive())
+    return 1 < classes == blocks < len(labels)
+
+
+def mixed_order(labels: Labels) -> Tensor:
+    """A fixed order of the rows in which any stretch holds each class in its proportion (as closely as numbers allow)."""
+    place = torch.empty(len(labels), dtype=torch.float64)
+    random = generator(0)
+    for label in labels.unique().tolist():
+        rows = (labels == label).nonzero().squeeze(1)
+        place[rows[torch.randperm(len(rows), generator=random)]] = (torch.arange(len(rows)).double() + 0.5) / len(rows)
+    return place.argsort(stable=True)

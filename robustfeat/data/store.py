@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robustfeat.data.split import Split
 from robustfeat.types import Batch, Images
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,11 @@ class ImageDataset(ABC):
         """Hex digest; equal for equal content."""
 
     def head(self, n: int | None) -> ImageDataset:
-        """The first n rows (all of them for None or a larger n)."""
-        return self if n is None or n >= len(self) else self.take(range(n))
+        """n rows (all of them for None or a larger n): the first ones, or a share of each class where the data comes class
+        by class."""
+        if n is None or n >= len(self):
+            return self
+        return self.take(Split("", None, str(n)).rows(len(self), self.labels))
 
     def require_labels(self) -> Tensor:
         """The labels, or a ValueError that says that there are none."""
@@ -90,8 +94,9 @@ class ImageDataset(ABC):
             yield self.batch(torch.arange(start, min(start + batch_size, len(self))))
 
     def mean_std(self, images: int = 10_000) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """Per-channel mean and standard deviation over pixels, of the first `images` rows."""
-        pixels = self.pixels(torch.arange(min(images, len(self)))).double().div_(255)
+        """Per-channel mean and standard deviation over pixels, of `head(images)`."""
+        some = self.head(images)
+        pixels = some.pixels(torch.arange(len(some))).double().div_(255)
         mean, std = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3)).clamp_min(1e-3)
         return tuple(mean.tolist()), tuple(std.tolist())
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from robustfeat import losses
 from robustfeat.memory import MemoryBank
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
 from robustfeat.types import Embeddings, Features, Labels, Loss, Losses, PerExample
@@ -56,7 +57,6 @@ class GACD(Objective):
 
     needs_teacher = True
 
-    c: Tensor
     radius: Tensor
 
     def __init__(
@@ -121,7 +121,9 @@ class GACD(Objective):
         self.teacher_side.requires_grad_(self.teacher_map == "trained")
         same = self.teacher_map == "none" and spaces.student_dim == dim
         self.student_side = nn.Identity() if same else _linear(spaces.student_dim, dim, generator)
-        self.register_buffer("c", torch.zeros(2))  # of the anchored and of the symmetric half; 0 until the first batch
+        self.critic = Critic()
+        if self.symmetric:
+            self.symmetric_critic = Critic()
         self.register_buffer("radius", torch.zeros(()))  # mean length of the teacher's features in the first batch
         if self.bank:
             classes = spaces.labels if spaces.labels is not None else torch.arange(spaces.samples)
@@ -149,31 +151,12 @@ class GACD(Objective):
         if self.inner_loss == "cosine":
             return lambda images: 1 - (anchors * self.embed(student.features(images))).sum(dim=1)
         if self.inner_loss == "objective":
-            return lambda images: self.critic(
-                anchors / self.tau @ self.embed(student.features(images)).T, None, half=0
-            )[0]
+            critic, scaled = self.critic, anchors / self.tau
+            return lambda images: critic(scaled @ self.embed(student.features(images)).T, keep=False)[0]
         if self.radius == 0:
             self.radius.copy_(mean_over_processes(features.norm(dim=1).mean()))
         head, labels = views.teacher.classify, views.labels
         return lambda images: losses.cross_entropy(head(self.radius * self.embed(student.features(images))), labels)
-
-    def critic(self, scores: Tensor, stored: Tensor | None, half: int) -> tuple[PerExample, PerExample]:
-        """Per anchor the loss l_i and log h(+), the critic's log-belief in the true pair.
-
-        scores: (n, n), t.s / tau of anchors by live embeddings, pairs on the diagonal.  stored: (n, N), of stored negatives.
-        """
-        negatives = len(scores) - 1 + (0 if stored is None else stored.shape[1])
-        if self.c[half] == 0:
-            mean = (scores if stored is None else stored).detach().exp().mean()
-            self.c[half] = mean_over_processes(mean)
-        offset = torch.log(self.c[half].clone()) + math.log(max(1, negatives))
-        a = scores - offset
-        positive = F.softplus(-a.diagonal())
-        itself = torch.eye(len(a), dtype=torch.bool, device=a.device)
-        loss = positive + F.softplus(a).masked_fill(itself, 0).sum(dim=1)
-        if stored is not None:
-            loss = loss + F.softplus(stored - offset).sum(dim=1)
-        return loss, -positive.detach()
 
     def weights(self, views: Views) -> PerExample:
         """w: how right the teacher is on each image, (n,), in [0, 1]."""
@@ -194,9 +177,9 @@ class GACD(Objective):
             anchors, embeddings = self.anchors(views.teacher_clean.features), self.embed(features)
             scores = (anchors / self.tau) @ embeddings.T
             stored = self._stored("student_bank", anchors, views)
-            loss, log_belief = self.critic(scores, stored, half=0)
+            loss, log_belief = self.critic(scores, stored)
             if self.symmetric:
-                loss = loss + self.critic(scores.T, self._stored("teacher_bank", embeddings, views), half=1)[0]
+                loss = loss + self.symmetric_critic(scores.T, self._stored("teacher_bank", embeddings, views))[0]
             weights = self.weights(views)
             self._remark(weights)
             terms = {"gacd": (weights * loss).sum() / weights.sum().clamp_min(1e-12)}
@@ -204,12 +187,11 @@ class GACD(Objective):
                 terms["ce"] = self.ce * losses.cross_entropy(views.student_attacked.logits, views.labels).mean()
         if self.bank and self.training:
             self._seen.append((views.rows, anchors.detach(), embeddings.detach()))
-        negatives = len(scores) - 1 + (0 if stored is None else stored.shape[1])
         notes = {
             "weight": weights.detach(),
             "cosine": scores.detach().diagonal().mean() * self.tau,
             # I(T; S) >= log N + E log h(+), Tian et al. 2020, equation 10; in nats.
-            "mutual_information": math.log(max(1, negatives)) + log_belief.mean(),
+            "mutual_information": math.log(negatives(scores, stored)) + log_belief.mean(),
         }
         return Losses(terms, notes)
 

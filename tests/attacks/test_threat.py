@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
 
-from robustfeat.attacks import PGD, Threat
+from robustfeat.attacks import FGSM, PGD, Attack, Threat
 from robustfeat.attacks.base import value_and_gradient
 from robustfeat.random import generator
+from robustfeat.recipe import Recipe
 from robustfeat.types import Eps, Images, PerExample
 
 
@@ -96,6 +98,23 @@ def test_a_cut_gradient_is_an_error() -> None:
         PGD(start="clean")(lambda x: other * 2, images)
     with pytest.raises(ValueError, match="one value per image"):
         value_and_gradient(lambda x: x.sum(), images)
+
+
+@pytest.mark.parametrize("attack", [FGSM(), PGD(start="clean", steps=2)])
+def test_a_flat_start_is_said(attack: Attack) -> None:
+    """At the clean image the distance to itself has no slope: this attack would do nothing, and look like robustness."""
+    images = torch.full((2, 1, 4, 4), 0.5)
+    with pytest.warns(RuntimeWarning, match="flat at the clean images.*start='random'"):
+        attack(lambda x: (x - images).pow(2).flatten(1).sum(1), images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attack(ascend, images)
+
+
+def test_eps_is_what_is_usual_for_the_norm() -> None:
+    assert (Threat("linf").eps, Threat("l2").eps) == (8 / 255, 128 / 255)
+    assert Recipe(norm="l2").eps == 128 / 255
+    assert Recipe().eps == 8 / 255
 
 
 @pytest.mark.parametrize("eps", [0, -1, float("nan"), float("inf")])

@@ -153,10 +153,35 @@ def test_parquet_as_cifar_has_it(tmp_path: Path) -> None:
             dataset(tmp_path, split)
 
 
-def test_one_parquet_file_is_any_split(tmp_path: Path) -> None:
+def test_files_without_splits_are_all_train(tmp_path: Path, by_class: Path) -> None:
+    """The same rows as train and as test would measure what is learnt by heart."""
     path = write_parquet(tmp_path / "all.parquet", pixels(4), label=([0, 1, 0, 1], AB))
     assert len(dataset(path, "train[:3]")) == 3
-    assert np.array_equal(everything(dataset(path, "test")), pixels(4))
+    assert np.array_equal(everything(dataset(path)), pixels(4))
+    for source in (path, by_class):
+        with pytest.raises(KeyError, match=r"has no splits, so it is all 'train' and has no 'test'.*'train\[80%:\]'"):
+            dataset(source, "test")
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_parts_of_data_that_comes_class_by_class_have_all_classes(tmp_path: Path, in_memory: bool) -> None:
+    labels = [0] * 30 + [1] * 10 + [2] * 20
+    path = write_parquet(tmp_path / "all.parquet", pixels(60), label=(labels, ClassLabel(num_classes=3)))
+    parts = [dataset(path, split, in_memory=in_memory) for split in ("train[:80%]", "train[80%:]")]
+    assert [part.require_labels().bincount().tolist() for part in parts] == [[24, 8, 16], [6, 2, 4]]
+    assert parts[0].head(24).require_labels().bincount().tolist() == [12, 4, 8]
+    together = sorted(image.tobytes() for part in parts for image in everything(part))
+    assert together == sorted(image.tobytes() for image in pixels(60)), "a row is missing or in both parts"
+    again = dataset(path, "train[80%:]")
+    assert np.array_equal(everything(again), everything(parts[1]))
+    assert again.require_labels().tolist() == sorted(again.require_labels().tolist()), "not in data order"
+    assert np.array_equal(everything(dataset(path)), pixels(60))
+
+
+def test_mixed_labels_are_cut_in_data_order(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "all.parquet", pixels(6), label=([0, 0, 1, 1, 0, 1], AB))
+    assert np.array_equal(everything(dataset(path, "train[:4]")), pixels(6)[:4])
+    assert np.array_equal(everything(dataset(path).head(2)), pixels(6)[:2])
 
 
 def test_the_data_folder_comes_before_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,8 +298,6 @@ def broken(by_class: Path) -> Path:
 def test_a_broken_image_is_named_with_file_and_row(broken: Path, image_size: int | None) -> None:
     with pytest.raises(ValueError, match=r"broken image in .*row 0 \(.*cat/0\.png\).*on_error='skip'"):
         dataset(broken, image_size=image_size)
-    with pytest.raises(ValueError, match=r"row 3 \(.*dog/0\.png\)"):
-        dataset(broken, "train[2:]", image_size=image_size)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])

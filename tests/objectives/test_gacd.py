@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from robustfeat.attacks import Threat
 from robustfeat.distiller import Distiller
 from robustfeat.objectives import GACD, Spaces, Views
+from robustfeat.objectives.critic import Critic
 from robustfeat.random import generator
 from robustfeat.testing import small_network
 from robustfeat.types import Batch, Losses
@@ -109,9 +110,9 @@ def test_every_part_by_itself_trains_the_student(part: str) -> None:
     scores = anchors @ objective.embed(views.student_clean.features).T / objective.tau
     itself = torch.eye(N, dtype=torch.bool)
     loss = {
-        "positive": lambda: objective.critic(torch.where(itself, scores, scores.detach()), None, 0)[0],
-        "live negatives": lambda: objective.critic(torch.where(itself, scores.detach(), scores), None, 0)[0],
-        "symmetric": lambda: objective.critic(scores.T, None, 1)[0],
+        "positive": lambda: objective.critic(torch.where(itself, scores, scores.detach()))[0],
+        "live negatives": lambda: objective.critic(torch.where(itself, scores.detach(), scores))[0],
+        "symmetric": lambda: objective.critic(scores.T)[0],
     }[part]()
     assert gradient(objective, loss.sum(), views) > 1e-4
 
@@ -138,13 +139,12 @@ def test_the_usable_form_starts_near_log_cn_plus_one(agreement: float, value: fl
     noise = F.normalize(noise - (noise * t).sum(1, keepdim=True) * t, dim=1)
     s = agreement * t + math.sqrt(1 - agreement**2) * noise
     stored = (t @ bank.T).gather(1, torch.randint(m, (batch, n), generator=random))
-    objective = GACD(tau=tau)
-    objective.register_buffer("c", torch.zeros(2))
+    critic = Critic()
     # Only the positive and the stored negatives, as in CRD: live negatives are moved out of reach.
     positive = (t * s).sum(1)
     scores = torch.full((batch, batch), -10.0).masked_fill(torch.eye(batch, dtype=torch.bool), 0) + positive.diag()
-    loss, _ = objective.critic(scores / tau, stored / tau, half=0)
-    c = float(objective.c[0])
+    loss, _ = critic(scores / tau, stored / tau)
+    c = float(critic.c)
     assert c == pytest.approx(math.exp(1 / (2 * d * tau**2)), rel=0.02)
     # The literal code of CRD: x = exp(t.s/tau) / Z, Z = mean * M, with positives x / (x + N/M).
     x, x_positive = (stored / tau).exp() / (c * m), (positive / tau).exp() / (c * m)
@@ -154,6 +154,20 @@ def test_the_usable_form_starts_near_log_cn_plus_one(agreement: float, value: fl
     e, e_positive = (stored / tau).exp(), (positive / tau).exp()
     paper = -torch.log(e_positive / (e_positive + n / m)) - torch.log((n / m) / (e + n / m)).sum(1)
     assert 20_000 < float(paper.mean()) < 30_000
+
+
+def test_the_constant_is_that_of_the_first_training_batch() -> None:
+    objective, views = make(GACD(inner_loss="objective"))
+    attack = objective.inner(views)
+    assert attack is not None
+    assert torch.isfinite(attack(views.clean)).all()
+    assert float(objective.critic.c) == 0, "an attack decided it"
+    objective(views)
+    t, s = (F.normalize(x.detach(), dim=1) for x in (views.teacher_clean.features, views.student_attacked.features))
+    first = (t @ s.T / objective.tau).exp().mean()
+    torch.testing.assert_close(objective.critic.c, first)
+    objective.critic(torch.ones(N, N))
+    torch.testing.assert_close(objective.critic.c, first)
 
 
 def test_weights() -> None:
@@ -178,7 +192,7 @@ def test_a_sample_without_weight_has_no_influence() -> None:
         @ objective.embed(views.student_clean.features).T
         / objective.tau
     )
-    loss, _ = objective.critic(scores, None, 0)
+    loss, _ = objective.critic(scores)
     kept = [i for i in range(N) if i not in wrong.tolist()]
     assert float(objective(views).terms["gacd"]) == pytest.approx(float(loss[kept].mean()), rel=1e-5)
 
@@ -240,7 +254,7 @@ def test_state_is_complete() -> None:
     one.after_step()
     two, _ = make(GACD(view="clean", bank=4, symmetric=True))
     two.load_state_dict(one.state_dict())
-    assert float(two.c[0]) > 0
+    assert float(two.critic.c) > 0
     losses: list[Losses] = []
     for objective in (one, two):
         fresh = Views(views.student, views.teacher, views.batch, generator(9))

@@ -67,6 +67,47 @@ def test_recall_as_a_plain_loop(arguments: tuple[int, int, int, int, float]) -> 
     assert len(hits[1]) + left_out == len(queries)
 
 
+@pytest.mark.parametrize("arguments", CASES)
+@pytest.mark.parametrize("k", [1, 5, 10])
+def test_each_recall_has_a_loss_that_is_positive_exactly_where_it_fails(
+    arguments: tuple[int, int, int, int, float], k: int
+) -> None:
+    gallery, gallery_labels, queries, labels = case(*arguments)
+    task = Retrieval(attacked=[f"recall@{k}"]).fit(gallery, gallery_labels)
+    judged, loss = task.judge(queries, labels)[f"recall@{k}"], task.aims()[f"recall@{k}"](queries, labels)
+    has_relevant = ~judged.isnan()
+    assert torch.equal((loss > 0)[has_relevant], (judged == 0)[has_relevant])
+
+
+@pytest.mark.parametrize("metric", ["recall@1", "recall@5", "recall@10", "map@r"])
+def test_each_loss_is_the_best_against_its_metric(metric: str) -> None:
+    """Gradient steps on the queries themselves: nothing but the metric's own loss lowers it as far."""
+    gallery, gallery_labels, queries, labels = case(5, 300, 80, 3, 1.5)
+    names = ["recall@1", "recall@5", "recall@10", "map@r"]
+    task = Retrieval(attacked=names).fit(gallery, gallery_labels)
+    reached = {}
+    for name, loss in task.aims().items():
+        x = F.normalize(queries, dim=1)
+        for _ in range(20):
+            x = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(loss(x, labels).sum(), x)
+            x = x + 0.01 * F.normalize(gradient, dim=1)
+        reached[name] = task.score(x.detach(), labels)[metric]
+    assert reached[metric] == min(reached.values()), reached
+    assert reached[metric] < task.score(queries, labels)[metric]
+
+
+def test_an_unknown_metric_can_not_be_attacked() -> None:
+    with pytest.raises(ValueError, match=r"no loss for \['recall@2'\].*recall@1.*map@r"):
+        Retrieval(attacked=["recall@2"])
+
+
+def test_double_precision_features() -> None:
+    gallery, gallery_labels, queries, labels = case(*CASES[0])
+    task = Retrieval().fit(gallery.double(), gallery_labels)
+    torch.testing.assert_close(task.loss(queries.double(), labels), task.loss(queries, labels))
+
+
 def test_some_cases_have_singletons_and_lone_queries() -> None:
     _, gallery_labels, _, labels = case(*CASES[3])
     counts = torch.bincount(gallery_labels, minlength=20)
