@@ -29,6 +29,37 @@ def margin(logits: Logits, labels: Labels) -> PerExample:
     return wrong - right
 
 
+def dlr(logits: Logits, labels: Labels) -> PerExample:
+    """Difference of logits ratio (Croce & Hein 2020): the margin over the distance from the best to the third best logit.
+
+    With two classes there is no third, and it is the margin.
+    """
+    if logits.shape[1] < 3:
+        return margin(logits, labels)
+    top = logits.float().topk(3, dim=1).values
+    return margin(logits, labels) / (top[:, 0] - top[:, 2]).clamp_min(1e-12)
+
+
+def targeted_dlr(logits: Logits, labels: Labels, targets: Labels) -> PerExample:
+    """The same towards one wrong class each: (z_target - z_label) / (best - mean of the third and fourth best logit).
+
+    With three classes the ratio can be constant (target and label are the first and the third), so that there, and with
+    two, it is the difference alone.
+    """
+    logits = logits.float()
+    gap = (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None])).squeeze(1)
+    if logits.shape[1] < 4:
+        return gap
+    top = logits.topk(4, dim=1).values
+    return gap / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2).clamp_min(1e-12)
+
+
+def runner_up(logits: Logits, labels: Labels, k: int) -> Labels:
+    """The k-th best wrong class, k from 1 to classes - 1."""
+    wrong = logits.float().scatter(1, labels[:, None], -torch.inf)
+    return wrong.topk(k, dim=1).indices[:, -1]
+
+
 def cosine_distance(a: Tensor, b: Tensor) -> PerExample:
     """1 - cos(a, b) per row, in [0, 2]."""
     return 1 - F.cosine_similarity(a.float(), b.float(), dim=1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,17 @@ from robustfeat.registry import Registry
 from robustfeat.types import Features, PerExample
 
 TASKS: Registry[Task] = Registry("task")
+
+
+class Aim(NamedTuple):
+    """Losses (n,) of features under attack, targets and clean features, by name.
+
+    The first decides which of two attacks is worse; an attack may follow the gradient of another one.
+    wins: whether the first is > 0 exactly where the defender has lost, and no further attack makes it worse.
+    """
+
+    losses: Mapping[str, Callable[[Features, Tensor, Features], PerExample]]
+    wins: bool
 
 
 class Task(nn.Module, ABC):
@@ -36,12 +47,12 @@ class Task(nn.Module, ABC):
     def loss(self, features: Features, targets: Tensor) -> PerExample:
         """Differentiable in the features; grows as the task fails, > 0 exactly when it failed, where that is defined."""
 
-    def aims(self) -> dict[str, Callable[[Features, Tensor], PerExample]]:
-        """Losses by the metric each attacks, where no one loss attacks all metrics; "" is one that does.
+    def aims(self) -> dict[str, Aim]:
+        """What an attack raises, by the metric it is about; "" is about all metrics.
 
-        A metric without a loss is not reported under attack: moved by an attack on something else, it would look robust.
+        A metric without an aim is not reported under attack: moved by an attack on something else, it would look robust.
         """
-        return {"": self.loss}
+        return {"": Aim({"loss": lambda features, targets, clean: self.loss(features, targets)}, wins=False)}
 
     def cases(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of the test set and their targets, for test labels (n,); each row equally often."""

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks.base import TASKS, Aim, Task
 from robustfeat.tasks.intervals import bootstrap, wilson
 from torch import Tensor
 
-from robustfeat.attacks import Attack
+from robustfeat.attacks import Attack, Goal
 from robustfeat.data import ImageDataset
 from robustfeat.environment import environment
 from robustfeat.extractor import FeatureExtractor
@@ -68,16 +68,16 @@ def evaluate(
             features = clean[case_rows]
             rows += _measure(title, task, "none", features, case_rows, targets, device, begin, seed)
             for number, (name, attack) in enumerate(attacks.items()):
-                for aim, loss in task.aims().items():
+                for metric, aim in task.aims().items():
                     begin = time.monotonic()
-                    bar = f"{aim or title} under {name}"
-                    pipeline = _Pipeline(extractor, loss, attack, bar if progress else None)
-                    attacked = pipeline(test, case_rows, targets, batch_size, (seed, number))
+                    bar = f"{metric or title} under {name}"
+                    pipeline = _Pipeline(extractor, aim, attack, bar if progress else None)
+                    attacked = pipeline(test, case_rows, targets, features, batch_size, (seed, number))
                     for column, mask in task.columns(targets).items():
                         mixed = torch.where(mask[:, None], attacked, features)
                         label = f"{name}/{column}" if column else name
                         found = _measure(title, task, label, mixed, case_rows, targets, device, begin, seed)
-                        rows += [row for row in found if aim in ("", row.metric)]
+                        rows += [row for row in found if metric in ("", row.metric)]
     return Report(
         model=extractor.card.name,
         data={"train": _describe(train), "test": _describe(test)},
@@ -89,19 +89,13 @@ def evaluate(
 
 
 class _Pipeline:
-    """Pixels to a task's loss, under one attack. bar: what the progress bar says, or None for no bar."""
+    """Pixels to the losses of an aim, under one attack. bar: what the progress bar says, or None for no bar."""
 
-    def __init__(
-        self,
-        extractor: FeatureExtractor,
-        loss: Callable[[Features, Tensor], PerExample],
-        attack: Attack,
-        bar: str | None,
-    ) -> None:
-        self.extractor, self.loss, self.attack, self.bar = extractor, loss, attack, bar
+    def __init__(self, extractor: FeatureExtractor, aim: Aim, attack: Attack, bar: str | None) -> None:
+        self.extractor, self.aim, self.attack, self.bar = extractor, aim, attack, bar
 
     def __call__(
-        self, test: ImageDataset, rows: Tensor, targets: Tensor, batch_size: int, key: tuple[int, ...]
+        self, test: ImageDataset, rows: Tensor, targets: Tensor, clean: Features, batch_size: int, key: tuple[int, ...]
     ) -> Features:
         """Features of the attacked image of every case."""
         device = self.extractor.device
@@ -110,17 +104,22 @@ class _Pipeline:
             for start in range(0, len(rows), batch_size):
                 part = slice(start, start + batch_size)
                 images = test.batch(rows[part]).images.to(device, memory_format=torch.channels_last)
-                aims = targets[part].to(device)
-
-                def loss(x: Tensor, aims: Tensor = aims) -> PerExample:
-                    return self.loss(self.extractor(x), aims)
-
                 random = generator(*key[:1], EVALUATE, *key[1:], start, device=device)
-                adversarial = self.attack(loss, images, generator=random)
+                goal = self._goal(targets[part].to(device), clean[part].to(device))
+                adversarial = self.attack(goal, images, generator=random)
                 with torch.no_grad():
                     parts.append(self.extractor(adversarial).cpu())
                 bar.advance(len(images))
         return torch.cat(parts)
+
+    def _goal(self, targets: Tensor, clean: Features) -> Goal:
+        """The aim at these targets, through the extractor."""
+
+        def bound(loss: Callable[..., PerExample]) -> Callable[[Features, Tensor], PerExample]:
+            return lambda features, rows: loss(features, targets[rows], clean[rows])
+
+        losses = {name: bound(loss) for name, loss in self.aim.losses.items()}
+        return Goal(self.extractor, losses, torch.arange(len(targets), device=targets.device), wins=self.aim.wins)
 
 
 def _measure(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
 from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat import logistic, losses
 from robustfeat.random import generator
 from robustfeat.types import Features, Logits, PerExample
+
+UNTARGETED = {"margin": losses.margin, "ce": losses.cross_entropy, "dlr": losses.dlr}
 
 
 @TASKS.register("probe")
@@ -56,6 +59,26 @@ class LinearProbe(Task):
     def loss(self, features: Features, targets: Tensor) -> PerExample:
         """Margin of the best wrong class over the right one: > 0 exactly for wrong predictions."""
         return losses.margin(self._logits(features, targets), targets)
+
+    def aims(self) -> dict[str, Aim]:
+        self._require(self.weight)
+        assert self.weight is not None
+
+        def with_logits(loss: Callable[[Logits, Tensor], PerExample]) -> Callable[..., PerExample]:
+            return lambda features, targets, clean: loss(self._logits(features, targets), targets)
+
+        def towards(k: int) -> Callable[..., PerExample]:
+            """To the k-th best wrong class of the clean image."""
+
+            def loss(features: Features, targets: Tensor, clean: Features) -> PerExample:
+                target = losses.runner_up(self._logits(clean, targets), targets, k)
+                return losses.targeted_dlr(self._logits(features, targets), targets, target)
+
+            return loss
+
+        by_name = {name: with_logits(loss) for name, loss in UNTARGETED.items()}
+        by_name |= {f"target-{k}": towards(k) for k in range(1, len(self.weight))}
+        return {"": Aim(by_name, wins=True)}
 
     def _logits(self, features: Features, targets: Tensor) -> Logits:
         """Class scores of features whose targets are classes of the probe."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 import torch
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,8 +33,8 @@ class Retrieval(Task):
     def __init__(self, attacked: Sequence[str] = ("recall@1", "map@r")) -> None:
         super().__init__()
         self.attacked = tuple(attacked)
-        if unknown := [name for name in self.attacked if name not in self._losses()]:
-            raise ValueError(f"retrieval has no loss for {unknown}; attacked must be of {list(self._losses())}")
+        if unknown := [name for name in self.attacked if name not in self._aims()]:
+            raise ValueError(f"retrieval has no loss for {unknown}; attacked must be of {list(self._aims())}")
         self.register_buffer("gallery", None)
         self.register_buffer("labels", None)
         self.index_: Any = None
@@ -83,11 +82,17 @@ class Retrieval(Task):
             raise ValueError("no query has its class in the gallery; there is nothing to retrieve")
         return {name: float(values.double().nanmean()) for name, values in judged.items()}
 
-    def aims(self) -> dict[str, Callable[[Features, Tensor], PerExample]]:
-        return {name: self._losses()[name] for name in self.attacked}
+    def aims(self) -> dict[str, Aim]:
+        return {name: self._aims()[name] for name in self.attacked}
 
-    def _losses(self) -> dict[str, Callable[[Features, Tensor], PerExample]]:
-        return {f"recall@{k}": partial(self.loss, k=k) for k in RECALL_AT} | {"map@r": self.precision_loss}
+    def _aims(self) -> dict[str, Aim]:
+        def recall(k: int) -> Aim:
+            return Aim({"margin": lambda features, targets, clean: self.loss(features, targets, k)}, wins=True)
+
+        precision = Aim(
+            {"precision": lambda features, targets, clean: self.precision_loss(features, targets)}, wins=False
+        )
+        return {f"recall@{k}": recall(k) for k in RECALL_AT} | {"map@r": precision}
 
     def loss(self, features: Features, targets: Tensor, k: int = 1) -> PerExample:
         """Cosine to the k-th best irrelevant item minus cosine to the best relevant one: > 0 exactly where recall@k fails."""

@@ -6,20 +6,27 @@ from dataclasses import dataclass
 
 import torch
 
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest, value_and_gradient, warn_if_flat
-from robustfeat.types import Images, Loss
+from robustfeat.attacks.base import ATTACKS, Attack, Strongest, warn_if_flat
+from robustfeat.attacks.goal import Goal
+from robustfeat.attacks.threat import Ball
 
 
 @ATTACKS.register("fgsm")
 @dataclass(frozen=True)
 class FGSM(Attack):
-    """One step of length eps along the steepest direction (the sign of the gradient under linf), from the clean image."""
+    """One step of length eps along the steepest direction (the sign of the gradient under linf), from the clean image.
 
-    def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images:
-        values, gradient = value_and_gradient(loss, images)
+    climb: the loss whose gradient is followed, where the goal has one of that name.
+    """
+
+    climb: str = "ce"
+
+    def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
+        rows = goal.open(strongest.values)
+        if len(rows) == 0:
+            return
+        part, around = goal.take(rows), ball.take(rows)
+        _, gradient = part.slope(around.origin, self.climb)
         warn_if_flat(gradient)
-        strongest = Strongest(images, values)
-        stepped = self.threat.project(images + self.threat.eps * self.threat.steepest(gradient), images)
-        with torch.no_grad():
-            strongest.offer(stepped, loss(stepped))
-        return strongest.images
+        stepped = around.project(around.origin + around.eps * around.steepest(gradient))
+        strongest.offer(rows, stepped, part.judge(stepped))

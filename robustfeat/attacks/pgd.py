@@ -7,8 +7,11 @@ from typing import Literal
 
 import torch
 
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest, value_and_gradient, warn_if_flat
-from robustfeat.types import Eps, Images, Loss
+from robustfeat.attacks.base import ATTACKS, Attack, Strongest, warn_if_flat
+from robustfeat.attacks.climb import Climb
+from robustfeat.attacks.goal import Goal
+from robustfeat.attacks.threat import Ball
+from robustfeat.types import Eps, Images, Loss, PerExample
 
 
 @ATTACKS.register("pgd")
@@ -17,45 +20,71 @@ class PGD(Attack):
     """`steps` steps along the steepest direction, projected after each, from `restarts` random points of the ball.
 
     step_size: in pixel units; None takes min(2.5 / steps, 1.25) x eps.  start: "random", or "clean" for the image itself.
-    keep: "worst" returns per example the worst point seen; "last" the last one (training: one forward pass less, and
-        then the loss may be lower than the clean one).
+    climb: the loss whose gradient is followed, where the goal has one of that name.
+    momentum: share of the gathered gradient that is kept (Dong et al. 2018); 0 follows the last one alone.
+    keep: "worst" returns per example the worst point seen; "last" the last one (training: no forward pass beyond those of
+        the gradients, and then the loss may be lower than the clean one).
     """
 
     steps: int = 20
     step_size: float | None = None
     restarts: int = 1
     start: Literal["random", "clean"] = "random"
+    climb: str = "ce"
+    momentum: float = 0.0
     keep: Literal["worst", "last"] = "worst"
 
     def __post_init__(self) -> None:
         for name in ("steps", "restarts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"momentum must be in [0, 1], got {self.momentum!r}")
         step = min(2.5 / self.steps, 1.25) * self.threat.eps if self.step_size is None else self.step_size
         object.__setattr__(self, "step_size", Eps(step))
 
-    def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images:
-        if self.keep == "last":
-            return self._climb(loss, images, generator, None)
-        with torch.no_grad():
-            strongest = Strongest(images, loss(images))
-        for _ in range(self.restarts):
-            last = self._climb(loss, images, generator, strongest)
-            with torch.no_grad():
-                strongest.offer(last, loss(last))
-        return strongest.images
-
-    def _climb(
-        self, loss: Loss, images: Images, generator: torch.Generator | None, strongest: Strongest | None
+    def __call__(
+        self,
+        loss: Loss | Goal,
+        images: Images,
+        *,
+        generator: torch.Generator | None = None,
+        eps: PerExample | None = None,
     ) -> Images:
-        """One run of all steps; every point on the way is offered to `worst`."""
+        if self.keep == "worst":
+            return super().__call__(loss, images, generator=generator, eps=eps)
+        return self._ascend(Goal.of(loss, images), self.threat.around(images, eps), None, generator).point
+
+    def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
+        for _ in range(self.restarts):
+            self._ascend(goal, ball, strongest, generator).finish()
+
+    def _ascend(self, goal: Goal, ball: Ball, strongest: Strongest | None, generator: torch.Generator | None) -> Climb:
+        """One run of all steps."""
         assert self.step_size is not None
-        point = self.threat.sample(images, generator) if self.start == "random" else images
+        climb = Climb(goal, ball, strongest, self.start == "random", generator)
+        gathered = torch.zeros_like(climb.point)
         for step in range(self.steps):
-            values, gradient = value_and_gradient(loss, point)
+            if len(climb.rows) == 0:
+                break
+            _, gradient, (gathered,) = climb.slope(self.climb, gathered)
             if step == 0 and self.start == "clean":
                 warn_if_flat(gradient)
-            if strongest is not None:
-                strongest.offer(point, values)
-            point = self.threat.project(point + self.step_size * self.threat.steepest(gradient), images)
-        return point
+            if self.momentum:
+                gradient = gathered = self.momentum * gathered + gradient / _mean_size(gradient)
+            stride = self.step_size / self.threat.eps * climb.ball.eps
+            climb.point = climb.ball.project(climb.point + stride * climb.ball.steepest(gradient))
+        return climb
+
+
+@ATTACKS.register("cw")
+@dataclass(frozen=True)
+class CW(PGD):
+    """PGD on the margin of Carlini & Wagner 2017: the best wrong logit minus the right one."""
+
+    climb: str = "margin"
+
+
+def _mean_size(gradient: Images) -> Images:
+    """Mean absolute value per image, never 0."""
+    return gradient.abs().flatten(1).mean(dim=1).clamp_min(1e-12).view(-1, *[1] * (gradient.ndim - 1))

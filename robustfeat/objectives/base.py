@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
-from robustfeat.attacks import PGD, Attack, Threat
+from robustfeat.attacks import PGD, Threat
 from robustfeat.objectives.views import Views
 from robustfeat.registry import Registry
-from robustfeat.types import Eps, Labels, Loss, Losses
+from robustfeat.types import Eps, Images, Labels, Loss, Losses
 
 OBJECTIVES: Registry[Objective] = Registry("objective")
 
@@ -33,6 +33,13 @@ class Spaces:
     teacher_dim: int | None = None
     teacher_classes: int | None = None
     labels: Labels | None = None
+
+
+@runtime_checkable
+class InnerAttack(Protocol):
+    """Makes the images that are trained on; every `Attack` can."""
+
+    def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images: ...
 
 
 class Objective(nn.Module, ABC):
@@ -57,7 +64,7 @@ class Objective(nn.Module, ABC):
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         """Make heads and memory for these widths; called once, before training."""
 
-    def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> Attack:
+    def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> InnerAttack:
         """The inner attack; PGD from a random start unless the method has its own."""
         return PGD(threat, steps=steps, step_size=step_size, keep="last")
 

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 import torch
 
-from robustfeat.attacks import Attack, Threat
-from robustfeat.attacks.base import value_and_gradient
+from robustfeat.attacks import Goal, Threat
 from robustfeat.objectives.adversarial import AdversarialTraining
-from robustfeat.objectives.base import OBJECTIVES
+from robustfeat.objectives.base import OBJECTIVES, InnerAttack
 from robustfeat.types import Eps, Images, Loss
 
 
 @dataclass(frozen=True)
-class NoisySignStep(Attack):
+class NoisySignStep:
     """x + u + eps sign(gradient at x + u), u uniform in [-noise eps, noise eps], kept in [0, 1] and *not* in the ball.
 
     It leaves its threat by design, so it is a way to make training images and not an attack to measure with; it lives
     here and not among the attacks.
     """
 
+    threat: Threat
     noise: float = 2.0
 
     def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images:
@@ -29,7 +29,7 @@ class NoisySignStep(Attack):
         device = images.device if generator is None else generator.device
         uniform = torch.rand(images.shape, generator=generator, device=device).mul_(2).sub_(1).to(images)
         noisy = (images + self.noise * self.threat.eps * uniform).clamp(0, 1)
-        _, gradient = value_and_gradient(loss, noisy)
+        _, gradient = Goal.of(loss, images).slope(noisy)
         return (noisy + self.threat.eps * gradient.sign()).clamp(0, 1)
 
 
@@ -46,5 +46,5 @@ class NFGSM(AdversarialTraining):
         super().__init__(label_smoothing)
         self.noise = noise
 
-    def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> Attack:
+    def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> InnerAttack:
         return NoisySignStep(threat, noise=self.noise)

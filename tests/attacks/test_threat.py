@@ -6,8 +6,7 @@ import warnings
 import pytest
 import torch
 
-from robustfeat.attacks import FGSM, PGD, Attack, Threat
-from robustfeat.attacks.base import value_and_gradient
+from robustfeat.attacks import FGSM, PGD, Attack, Goal, Threat
 from robustfeat.random import generator
 from robustfeat.recipe import Recipe
 from robustfeat.types import Eps, Images, PerExample
@@ -22,7 +21,7 @@ def test_projection_is_the_nearest_point_of_the_ball(norm: str) -> None:
     threat = Threat(norm, Eps(0.1))
     origin = torch.full((5, 3, 4, 4), 0.5)
     point = origin + 0.2 * torch.randn(5, 3, 4, 4, generator=generator(0))
-    delta = (threat.project(point, origin) - origin).flatten(1)
+    delta = (threat.around(origin).project(point) - origin).flatten(1)
     moved = (point - origin).flatten(1)
     if norm == "linf":
         expected = moved.clamp(-0.1, 0.1)
@@ -30,14 +29,14 @@ def test_projection_is_the_nearest_point_of_the_ball(norm: str) -> None:
         expected = torch.stack([row * min(1.0, 0.1 / float(row.norm())) for row in moved])
     torch.testing.assert_close(delta, expected)
     inside = origin + 1e-3
-    torch.testing.assert_close(threat.project(inside, origin), inside)
+    torch.testing.assert_close(threat.around(origin).project(inside), inside)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_samples_fill_the_ball(norm: str) -> None:
     threat = Threat(norm, Eps(0.05))
     images = torch.full((2000, 1, 2, 2), 0.5)
-    delta = (threat.sample(images, generator(0)) - images).flatten(1)
+    delta = (threat.around(images).sample(generator(0)) - images).flatten(1)
     size = delta.abs().amax(1) if norm == "linf" else delta.norm(dim=1)
     assert size.max() <= 0.05 + 1e-6
     # In 4 dimensions a share of 1/16 lies within half the radius.
@@ -97,7 +96,7 @@ def test_a_cut_gradient_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="depend"):
         PGD(start="clean")(lambda x: other * 2, images)
     with pytest.raises(ValueError, match="one value per image"):
-        value_and_gradient(lambda x: x.sum(), images)
+        Goal.of(lambda x: x.sum(), images).slope(images)
 
 
 @pytest.mark.parametrize("attack", [FGSM(), PGD(start="clean", steps=2)])
@@ -133,6 +132,7 @@ def test_impossible_options() -> None:
 def test_the_configuration_is_its_repr() -> None:
     text = repr(PGD(Threat("linf", Eps("8/255")), steps=10, step_size=Eps("2/255")))
     assert text == (
-        "PGD(threat=Threat(norm='linf', eps=8/255), steps=10, step_size=2/255, restarts=1, start='random', keep='worst')"
+        "PGD(threat=Threat(norm='linf', eps=8/255), steps=10, step_size=2/255, restarts=1, start='random', "
+        "climb='ce', momentum=0.0, keep='worst')"
     )
     assert PGD(Threat("linf", Eps("8/255")), steps=10).step_size == pytest.approx(2 / 255)

@@ -74,7 +74,10 @@ def test_each_recall_has_a_loss_that_is_positive_exactly_where_it_fails(
 ) -> None:
     gallery, gallery_labels, queries, labels = case(*arguments)
     task = Retrieval(attacked=[f"recall@{k}"]).fit(gallery, gallery_labels)
-    judged, loss = task.judge(queries, labels)[f"recall@{k}"], task.aims()[f"recall@{k}"](queries, labels)
+    judged, loss = (
+        task.judge(queries, labels)[f"recall@{k}"],
+        task.aims()[f"recall@{k}"].losses["margin"](queries, labels, queries),
+    )
     has_relevant = ~judged.isnan()
     assert torch.equal((loss > 0)[has_relevant], (judged == 0)[has_relevant])
 
@@ -86,11 +89,12 @@ def test_each_loss_is_the_best_against_its_metric(metric: str) -> None:
     names = ["recall@1", "recall@5", "recall@10", "map@r"]
     task = Retrieval(attacked=names).fit(gallery, gallery_labels)
     reached = {}
-    for name, loss in task.aims().items():
+    for name, aim in task.aims().items():
+        (loss,) = aim.losses.values()
         x = F.normalize(queries, dim=1)
         for _ in range(20):
             x = x.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(loss(x, labels).sum(), x)
+            (gradient,) = torch.autograd.grad(loss(x, labels, x).sum(), x)
             x = x + 0.01 * F.normalize(gradient, dim=1)
         reached[name] = task.score(x.detach(), labels)[metric]
     assert reached[metric] == min(reached.values()), reached

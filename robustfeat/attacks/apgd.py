@@ -1,0 +1,123 @@
+"""Auto-PGD, Croce & Hein 2020 (arXiv 2003.01690), algorithm 1: PGD whose step size follows its own progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from robustfeat.attacks.base import ATTACKS, Attack, Strongest
+from robustfeat.attacks.climb import Climb
+from robustfeat.attacks.goal import Goal
+from robustfeat.attacks.threat import Ball
+from robustfeat.types import Images, PerExample
+
+PULL = 0.75  # alpha of the paper: weight of the new step against the previous direction
+PROGRESS = 0.75  # rho of the paper: share of steps between two checkpoints that must raise the loss
+
+
+@ATTACKS.register("apgd")
+@dataclass(frozen=True)
+class APGD(Attack):
+    """Steps with momentum, first of 2 eps; at checkpoints the step is halved, and the best point so far taken up again,
+    where the loss did not rise often enough or neither step nor best loss changed since the last checkpoint.
+
+    climb: the loss whose gradient is followed; a name ending in "*" runs once for each loss of the goal that begins so
+        ("target-*": one run per target class).  Where the goal has none, the deciding loss.
+    targets: at most so many runs for a "*".
+    """
+
+    steps: int = 100
+    restarts: int = 1
+    climb: str = "ce"
+    targets: int = 9
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "restarts", "targets"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+
+    def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
+        stem = self.climb.removesuffix("*")
+        several = [name for name in goal.losses if name.startswith(stem)][: self.targets]
+        for name in several if stem != self.climb and several else [self.climb]:
+            for _ in range(self.restarts):
+                self._ascend(Climb(goal, ball, strongest, random=True, generator=generator), name)
+
+    def _ascend(self, climb: Climb, name: str) -> None:
+        checks, last_check = checkpoints(self.steps), 0
+        state = _State.begin(climb)
+        for step in range(self.steps):
+            if len(climb.rows) == 0:
+                return
+            score, gradient, carried = climb.slope(name, *state)
+            state = _State(*carried).note(climb.point, score.climb, gradient)
+            if step in checks:
+                state, again = state.check(step - last_check)
+                last_check = step
+                climb.point = torch.where(again, state.best, climb.point)
+                gradient = torch.where(again, state.best_gradient, gradient)
+            # Two projections, as in the paper: of the plain step, then of the mixture with the last direction.
+            here, ball = climb.point, climb.ball
+            plain = ball.project(here + state.stride * ball.steepest(gradient)) - here
+            pull = PULL if step else 1.0
+            climb.point = ball.project(here + pull * plain + (1 - pull) * (here - state.previous))
+            state = state._replace(previous=here)
+        climb.finish()
+
+
+class _State(NamedTuple):
+    """What one ascent remembers of each image; sizes (n,) or as the images. best_* are of the largest climbed loss."""
+
+    previous: Images
+    best: Images
+    best_gradient: Images
+    best_loss: PerExample
+    loss: PerExample
+    rises: PerExample
+    stride: Images
+    best_at_check: PerExample
+    halved: Tensor
+
+    @classmethod
+    def begin(cls, climb: Climb) -> _State:
+        point, low = climb.point, climb.point.new_full((len(climb.point),), -torch.inf)
+        ones = torch.ones_like(low)
+        zeros = torch.zeros_like(point)
+        return cls(point, point, zeros, low, -low, 0 * ones, 2 * climb.ball.eps, low, ones.bool())
+
+    def note(self, point: Images, loss: PerExample, gradient: Images) -> _State:
+        """After a gradient."""
+        better = loss > self.best_loss
+        wide = better.view(self.stride.shape)
+        return self._replace(
+            best=torch.where(wide, point, self.best),
+            best_gradient=torch.where(wide, gradient, self.best_gradient),
+            best_loss=torch.where(better, loss, self.best_loss),
+            rises=self.rises + (loss > self.loss),
+            loss=loss,
+        )
+
+    def check(self, steps: int) -> tuple[_State, Tensor]:
+        """At a checkpoint, `steps` after the last: the state with its strides, and which images go back to their best."""
+        again = (self.rises < PROGRESS * steps) | (~self.halved & (self.best_at_check >= self.best_loss))
+        wide = again.view(self.stride.shape)
+        stride = torch.where(wide, self.stride / 2, self.stride)
+        fresh = torch.zeros_like(self.rises)
+        return self._replace(stride=stride, rises=fresh, best_at_check=self.best_loss, halved=again), wide
+
+
+def checkpoints(steps: int) -> list[int]:
+    """w_j = p_j steps with p_1 = 0.22 and p_(j+1) = p_j + max(p_j - p_(j-1) - 0.03, 0.06), in whole steps.
+
+    >>> checkpoints(100)
+    [22, 41, 57, 70, 80, 87, 93, 99]
+    """
+    found, at, gap = [], 0, max(1, int(0.22 * steps))
+    while at + gap < steps:
+        at += gap
+        found.append(at)
+        gap = max(gap - max(1, int(0.03 * steps)), 1, int(0.06 * steps))
+    return found

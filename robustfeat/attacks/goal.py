@@ -1,0 +1,109 @@
+"""What an attack is up against: losses to climb, the one that decides, and a count of what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from robustfeat.types import Images, Loss, PerExample
+
+
+class Score(NamedTuple):
+    """Of one point per image: `decides` (larger is worse for the defender) and `climb` (what the gradient follows)."""
+
+    decides: PerExample
+    climb: PerExample
+
+
+@dataclass
+class Effort:
+    """What an attack has cost and met, summed over images and steps.
+
+    forwards, backwards: images that went through the model, and back.  flat: of the latter, those whose gradient was 0.
+    """
+
+    forwards: int = 0
+    backwards: int = 0
+    flat: int = 0
+
+
+class Goal:
+    """A per-example loss that an attack raises, with what it takes to narrow it to some of the images.
+
+    forward: images (n, ...) -> what the losses look at, such as features; the part that costs.
+    losses: by name, (what forward returned, rows of the batch it belongs to) -> (n,). The first decides which of two points
+        is worse; attacks may follow the gradient of another one.
+    rows: the rows that are meant.  wins: whether a deciding loss > 0 is a success, after which an image is left alone.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[[Images], Any],
+        losses: Mapping[str, Callable[[Any, Tensor], PerExample]],
+        rows: Tensor,
+        *,
+        wins: bool,
+        effort: Effort | None = None,
+    ) -> None:
+        self.forward, self.losses, self.rows, self.wins = forward, losses, rows, wins
+        self.effort = effort or Effort()
+
+    @classmethod
+    def of(cls, loss: Loss | Goal, images: Images) -> Goal:
+        """A goal as it is; a plain loss of the whole batch as a goal without a known success."""
+        if isinstance(loss, Goal):
+            return loss
+        everything = torch.arange(len(images), device=images.device)
+
+        def values(part: Images, rows: Tensor) -> Tensor:
+            if len(rows) == len(everything):
+                return loss(part)
+            return loss(images.detach().index_copy(0, rows, part))[rows]
+
+        return cls(lambda x: x, {"loss": values}, everything, wins=False)
+
+    def take(self, rows: Tensor) -> Goal:
+        """The same goal for some of its images; the effort is counted together."""
+        return Goal(self.forward, self.losses, self.rows[rows], wins=self.wins, effort=self.effort)
+
+    def score(self, images: Images, climb: str) -> Score:
+        """Both scores of images (n, ...). A `climb` that the goal does not have is the deciding loss itself."""
+        self.effort.forwards += len(images)
+        seen = self.forward(images)
+        decides = next(iter(self.losses.values()))(seen, self.rows)
+        climbed = self.losses[climb](seen, self.rows) if climb in self.losses else decides
+        for values in (decides, climbed):
+            if values.shape != images.shape[:1]:
+                raise ValueError(
+                    f"the loss must return one value per image, shape ({len(images)},), got {tuple(values.shape)}"
+                )
+        return Score(decides, climbed)
+
+    @torch.no_grad()
+    def judge(self, images: Images) -> PerExample:
+        """The deciding loss (n,), without gradient."""
+        return self.score(images, "").decides
+
+    def slope(self, images: Images, climb: str = "") -> tuple[Score, Images]:
+        """Both scores, detached, and the gradient of the climbed one; RuntimeError where the gradient is cut off."""
+        images = images.detach().requires_grad_()
+        with torch.enable_grad():
+            score = self.score(images, climb)
+            if not score.climb.requires_grad:
+                raise RuntimeError(
+                    "the loss has no gradient: something between images and loss is detached "
+                    "(no_grad, inference_mode, .data, numpy)"
+                )
+            (gradient,) = torch.autograd.grad(score.climb.sum(), images, allow_unused=True)
+        if gradient is None:
+            raise RuntimeError("the loss does not depend on the images")
+        self.effort.backwards += len(images)
+        return Score(score.decides.detach(), score.climb.detach()), gradient
+
+    def open(self, decides: PerExample) -> Tensor:
+        """Which of these images are still to be won, as row numbers."""
+        return (decides <= 0).nonzero().squeeze(1) if self.wins else torch.arange(len(decides), device=decides.device)

@@ -1,0 +1,78 @@
+"""What an attacker may do to an image: a norm, a size, and the geometry of the ball they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from robustfeat.types import Eps, Images, PerExample, usual_eps
+
+
+@dataclass(frozen=True)
+class Threat:
+    """All images within `eps` of the original, in the given norm and in [0, 1].
+
+    norm: "linf" or "l2", over all pixels and channels of an image.
+    eps: in pixel units of [0, 1], such as Eps("8/255"); None takes what is usual for the norm (`usual_eps`).
+    """
+
+    norm: Literal["linf", "l2"] = "linf"
+    eps: float = None  # type: ignore[assignment]  # never None once constructed
+
+    def __post_init__(self) -> None:
+        usual = usual_eps(self.norm)
+        object.__setattr__(self, "eps", usual if self.eps is None else Eps(self.eps))
+
+    def around(self, images: Images, eps: PerExample | None = None) -> Ball:
+        """The ball around each image; `eps` (n,) gives each its own size instead of the threat's."""
+        if eps is None:
+            eps = torch.full((len(images),), self.eps)
+        elif eps.shape != images.shape[:1] or not bool((eps > 0).all()):
+            raise ValueError(f"eps must be {len(images)} positive numbers, one per image, got {eps!r}")
+        return Ball(self.norm, images.detach(), eps.to(images))
+
+    def __str__(self) -> str:
+        return f"{self.norm} {self.eps}"
+
+
+class Ball:
+    """The images that are allowed around each of `origin` (n, ...), for sizes eps (n,)."""
+
+    def __init__(self, norm: Literal["linf", "l2"], origin: Images, eps: PerExample) -> None:
+        self.norm, self.origin = norm, origin
+        self.eps = eps.view(-1, *[1] * (origin.ndim - 1))
+
+    def take(self, rows: Tensor) -> Ball:
+        """The balls around some of the images."""
+        return Ball(self.norm, self.origin[rows], self.eps[rows].flatten())
+
+    def project(self, images: Images) -> Images:
+        """The nearest point of the ball, then of [0, 1]; the second step can not leave the ball."""
+        delta = images - self.origin
+        if self.norm == "linf":
+            return (self.origin + torch.minimum(torch.maximum(delta, -self.eps), self.eps)).clamp(0, 1)
+        return (self.origin + delta * (self.eps / length(delta)).clamp(max=1)).clamp(0, 1)
+
+    def steepest(self, gradient: Images) -> Images:
+        """The direction of norm 1 along which a linear function with this gradient rises fastest."""
+        return gradient.sign() if self.norm == "linf" else gradient / length(gradient)
+
+    def sample(self, generator: torch.Generator | None) -> Images:
+        """Uniform points of the ball, kept in [0, 1]. Without a generator, torch's global one is used."""
+        shape = self.origin.shape
+        device = self.origin.device if generator is None else generator.device
+        if self.norm == "linf":
+            noise = torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1).to(self.origin)
+        else:
+            noise = torch.randn(shape, generator=generator, device=device).to(self.origin)
+            radius = torch.rand(len(noise), generator=generator, device=device) ** (1 / max(1, noise[0].numel()))
+            noise = noise / length(noise) * radius.to(noise).view(self.eps.shape)
+        return (self.origin + self.eps * noise).clamp(0, 1)
+
+
+def length(x: Tensor) -> Tensor:
+    """The l2 norm of each image, (n, 1, ...), never 0."""
+    return x.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))
