@@ -40,17 +40,22 @@ def dlr(logits: Logits, labels: Labels) -> PerExample:
     return margin(logits, labels) / (top[:, 0] - top[:, 2]).clamp_min(1e-12)
 
 
+def targeted_margin(logits: Logits, labels: Labels, targets: Labels) -> PerExample:
+    """Logit of one wrong class minus that of the right one (Gowal et al. 2019): > 0 only for wrong predictions."""
+    logits = logits.float()
+    return (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None])).squeeze(1)
+
+
 def targeted_dlr(logits: Logits, labels: Labels, targets: Labels) -> PerExample:
     """The same towards one wrong class each: (z_target - z_label) / (best - mean of the third and fourth best logit).
 
     With three classes the ratio can be constant (target and label are the first and the third), so that there, and with
-    two, it is the difference alone.
+    two, it is the margin towards that class.
     """
-    logits = logits.float()
-    gap = (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None])).squeeze(1)
+    gap = targeted_margin(logits, labels, targets)
     if logits.shape[1] < 4:
         return gap
-    top = logits.topk(4, dim=1).values
+    top = logits.float().topk(4, dim=1).values
     return gap / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2).clamp_min(1e-12)
 
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import torch
 
+from robustfeat import losses
 from robustfeat.architecture import Architecture
-from robustfeat.attacks import Attack, Threat
+from robustfeat.attacks import Attack, Classifier, Goal, Threat
 from robustfeat.distiller import Distiller
 from robustfeat.network import Network, new_network
 from robustfeat.objectives import Objective, Spaces
 from robustfeat.random import generator
 from robustfeat.tasks import AnomalyDetector, Task
-from robustfeat.types import Batch, Images, PerExample
+from robustfeat.types import Batch, Images, Logits
 
 
 def small_network(seed: int, name: str = "cnn_tiny", classes: int = 4) -> Network:
@@ -64,13 +65,10 @@ def check_attack(attack: Attack, *, seed: int = 0) -> None:
     """Inside the ball and [0, 1], at least as bad as the clean image, repeatable, images and loss untouched."""
     images = torch.rand(6, 3, 8, 8, generator=generator(seed))
     images[0], images[1] = 0.0, 1.0
-    direction = torch.randn(3, 8, 8, generator=generator(seed, 1))
-
-    def loss(x: Images) -> PerExample:
-        return torch.tanh((x * direction).flatten(1).sum(dim=1) / 10)
-
+    goal = _linear_goal(images, seed)
+    loss = goal.judge
     before = images.clone()
-    result = attack(loss, images, generator=generator(seed))
+    result = attack(goal, images, generator=generator(seed))
     assert torch.equal(images, before), "the attack must not change its input"
     assert result.shape == images.shape, "the attack must keep the shape of the images"
     assert not result.requires_grad, "the attack must return detached images"
@@ -84,8 +82,23 @@ def check_attack(attack: Attack, *, seed: int = 0) -> None:
     )
     assert (loss(result) >= loss(images)).all(), "the attack returned an image with a lower loss than the clean one"
     assert (loss(result)[2:] > loss(images)[2:]).any(), "the attack never raised the loss"
-    again = attack(loss, images, generator=generator(seed))
+    again = attack(goal, images, generator=generator(seed))
     assert torch.equal(result, again), "equal generators must give equal images"
+
+
+def _linear_goal(images: Images, seed: int) -> Goal:
+    """The margin of a linear classifier with four classes, which labels every image as it predicts it."""
+    weight = torch.randn(4, images[0].numel(), generator=generator(seed, 1))
+
+    def logits(x: Images) -> Logits:
+        return x.flatten(1) @ weight.T
+
+    labels = logits(images).argmax(dim=1)
+    by_name = {
+        "margin": lambda z, rows: losses.margin(z, labels[rows]),
+        "ce": lambda z, rows: losses.cross_entropy(z, labels[rows]),
+    }
+    return Goal(logits, by_name, torch.arange(len(images)), wins=True, classifier=Classifier(logits, labels))
 
 
 def check_task(task: Task, *, seed: int = 0) -> None:
@@ -110,9 +123,9 @@ def check_task(task: Task, *, seed: int = 0) -> None:
     clean = task.score(tested, targets)
     assert all(0 <= value <= 1 for value in clean.values()), f"metrics must be in [0, 1], got {clean}"
     moved = tested.clone().requires_grad_()
-    losses = task.loss(moved, targets)
-    assert losses.shape == (len(targets),), f"loss must have one value per case, got {tuple(losses.shape)}"
-    (gradient,) = torch.autograd.grad(losses.sum(), moved)
+    values = task.loss(moved, targets)
+    assert values.shape == (len(targets),), f"loss must have one value per case, got {tuple(values.shape)}"
+    (gradient,) = torch.autograd.grad(values.sum(), moved)
     assert torch.isfinite(gradient).all(), "the gradient of the loss must be finite"
     assert (gradient.abs().sum(dim=1) > 0).all(), "every case needs a gradient, or an attack does nothing"
     worse = tested

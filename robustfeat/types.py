@@ -15,6 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 Images = Float[Tensor, "n c h w"]
+Points = Float[Tensor, "n ..."]
+"""Images for an attack, which asks for no shape but that of a batch."""
 Features = Float[Tensor, "n d"]
 Embeddings = Float[Tensor, "n e"]
 Logits = Float[Tensor, "n k"]

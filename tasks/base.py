@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from robustfeat.registry import Registry
-from robustfeat.types import Features, PerExample
+from robustfeat.types import Features, Logits, PerExample
 
 TASKS: Registry[Task] = Registry("task")
 
@@ -20,10 +20,12 @@ class Aim(NamedTuple):
 
     The first decides which of two attacks is worse; an attack may follow the gradient of another one.
     wins: whether the first is > 0 exactly where the defender has lost, and no further attack makes it worse.
+    logits: where targets are classes and the largest of these is the decision.
     """
 
     losses: Mapping[str, Callable[[Features, Tensor, Features], PerExample]]
     wins: bool
+    logits: Callable[[Features], Logits] | None = None
 
 
 class Task(nn.Module, ABC):

@@ -10,7 +10,7 @@ from robustfeat.tasks.base import TASKS, Aim, Task
 from robustfeat.tasks.intervals import bootstrap, wilson
 from torch import Tensor
 
-from robustfeat.attacks import Attack, Goal
+from robustfeat.attacks import Attack, Classifier, Goal
 from robustfeat.data import ImageDataset
 from robustfeat.environment import environment
 from robustfeat.extractor import FeatureExtractor
@@ -119,7 +119,10 @@ class _Pipeline:
             return lambda features, rows: loss(features, targets[rows], clean[rows])
 
         losses = {name: bound(loss) for name, loss in self.aim.losses.items()}
-        return Goal(self.extractor, losses, torch.arange(len(targets), device=targets.device), wins=self.aim.wins)
+        logits = self.aim.logits
+        classifier = None if logits is None else Classifier(lambda x: logits(self.extractor(x)), targets)
+        rows = torch.arange(len(targets), device=targets.device)
+        return Goal(self.extractor, losses, rows, wins=self.aim.wins, classifier=classifier)
 
 
 def _measure(

@@ -15,6 +15,8 @@ from robustfeat.types import Features, Logits, PerExample
 
 UNTARGETED = {"margin": losses.margin, "ce": losses.cross_entropy, "dlr": losses.dlr}
 
+TARGETED = {"margin": losses.targeted_margin, "dlr": losses.targeted_dlr}
+
 
 @TASKS.register("probe")
 class LinearProbe(Task):
@@ -67,18 +69,19 @@ class LinearProbe(Task):
         def with_logits(loss: Callable[[Logits, Tensor], PerExample]) -> Callable[..., PerExample]:
             return lambda features, targets, clean: loss(self._logits(features, targets), targets)
 
-        def towards(k: int) -> Callable[..., PerExample]:
+        def towards(k: int, loss: Callable[[Logits, Tensor, Tensor], PerExample]) -> Callable[..., PerExample]:
             """To the k-th best wrong class of the clean image."""
 
-            def loss(features: Features, targets: Tensor, clean: Features) -> PerExample:
+            def targeted(features: Features, targets: Tensor, clean: Features) -> PerExample:
                 target = losses.runner_up(self._logits(clean, targets), targets, k)
-                return losses.targeted_dlr(self._logits(features, targets), targets, target)
+                return loss(self._logits(features, targets), targets, target)
 
-            return loss
+            return targeted
 
         by_name = {name: with_logits(loss) for name, loss in UNTARGETED.items()}
-        by_name |= {f"target-{k}": towards(k) for k in range(1, len(self.weight))}
-        return {"": Aim(by_name, wins=True)}
+        for name, targeted in TARGETED.items():
+            by_name |= {f"{name}-{k}": towards(k, targeted) for k in range(1, len(self.weight))}
+        return {"": Aim(by_name, wins=True, logits=self.logits)}
 
     def _logits(self, features: Features, targets: Tensor) -> Logits:
         """Class scores of features whose targets are classes of the probe."""

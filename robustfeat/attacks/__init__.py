@@ -1,7 +1,7 @@
 """Attacks: each raises any per-example loss of images within a threat. They know no model, no label and no task."""
 
 from robustfeat.attacks.base import ATTACKS, Attack
-from robustfeat.attacks.goal import Effort, Goal
+from robustfeat.attacks.goal import Classifier, Effort, Goal
 from robustfeat.attacks.threat import Threat
 from robustfeat.registry import import_siblings as _import_siblings
 
@@ -11,7 +11,23 @@ from robustfeat.attacks.apgd import APGD  # noqa: E402
 from robustfeat.attacks.fgsm import FGSM  # noqa: E402
 from robustfeat.attacks.noise import Noise  # noqa: E402
 from robustfeat.attacks.pgd import CW, PGD  # noqa: E402
+from robustfeat.attacks.reference import AutoAttack  # noqa: E402
 from robustfeat.attacks.square import Square  # noqa: E402
 from robustfeat.attacks.worst import Worst  # noqa: E402
 
-__all__ = ["APGD", "ATTACKS", "CW", "FGSM", "PGD", "Attack", "Effort", "Goal", "Noise", "Square", "Threat", "Worst"]
+__all__ = [
+    "APGD",
+    "ATTACKS",
+    "CW",
+    "FGSM",
+    "PGD",
+    "Attack",
+    "AutoAttack",
+    "Classifier",
+    "Effort",
+    "Goal",
+    "Noise",
+    "Square",
+    "Threat",
+    "Worst",
+]

@@ -12,7 +12,7 @@ from robustfeat.attacks.base import ATTACKS, Attack, Strongest
 from robustfeat.attacks.climb import Climb
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
-from robustfeat.types import Images, PerExample
+from robustfeat.types import PerExample, Points
 
 PULL = 0.75  # alpha of the paper: weight of the new step against the previous direction
 PROGRESS = 0.75  # rho of the paper: share of steps between two checkpoints that must raise the loss
@@ -25,7 +25,7 @@ class APGD(Attack):
     where the loss did not rise often enough or neither step nor best loss changed since the last checkpoint.
 
     climb: the loss whose gradient is followed; a name ending in "*" runs once for each loss of the goal that begins so
-        ("target-*": one run per target class).  Where the goal has none, the deciding loss.
+        ("margin-*": one run per wrong class).  Where the goal has none, the deciding loss.
     targets: at most so many runs for a "*".
     """
 
@@ -71,13 +71,13 @@ class APGD(Attack):
 class _State(NamedTuple):
     """What one ascent remembers of each image; sizes (n,) or as the images. best_* are of the largest climbed loss."""
 
-    previous: Images
-    best: Images
-    best_gradient: Images
+    previous: Points
+    best: Points
+    best_gradient: Points
     best_loss: PerExample
     loss: PerExample
     rises: PerExample
-    stride: Images
+    stride: Points
     best_at_check: PerExample
     halved: Tensor
 
@@ -88,7 +88,7 @@ class _State(NamedTuple):
         zeros = torch.zeros_like(point)
         return cls(point, point, zeros, low, -low, 0 * ones, 2 * climb.ball.eps, low, ones.bool())
 
-    def note(self, point: Images, loss: PerExample, gradient: Images) -> _State:
+    def note(self, point: Points, loss: PerExample, gradient: Points) -> _State:
         """After a gradient."""
         better = loss > self.best_loss
         wide = better.view(self.stride.shape)

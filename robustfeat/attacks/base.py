@@ -13,7 +13,7 @@ from torch import Tensor
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball, Threat
 from robustfeat.registry import Registry
-from robustfeat.types import Images, Loss, PerExample
+from robustfeat.types import Loss, PerExample, Points
 
 ATTACKS: Registry[Attack] = Registry("attack")
 
@@ -28,11 +28,11 @@ class Attack(ABC):
     def __call__(
         self,
         loss: Loss | Goal,
-        images: Images,
+        images: Points,
         *,
         generator: torch.Generator | None = None,
         eps: PerExample | None = None,
-    ) -> Images:
+    ) -> Points:
         """Adversarial images for `images` (n, c, h, w) in [0, 1], detached.
 
         loss: differentiable, images -> (n,), grows as the attacker wins; or a Goal. The model behind it is used as it is:
@@ -57,10 +57,10 @@ class Attack(ABC):
 class Strongest:
     """Per example, the point with the largest deciding loss among those offered."""
 
-    def __init__(self, images: Images, values: PerExample) -> None:
+    def __init__(self, images: Points, values: PerExample) -> None:
         self.images, self.values = images.clone(), values.clone()
 
-    def offer(self, rows: Tensor, images: Images, values: PerExample) -> None:
+    def offer(self, rows: Tensor, images: Points, values: PerExample) -> None:
         """Keep `images`, which belong to `rows`, where their loss is larger; NaN never wins."""
         better = values > self.values[rows]
         self.images[rows[better]] = images[better].detach()
@@ -71,7 +71,7 @@ class Strongest:
         return Strongest(self.images[rows], self.values[rows])
 
 
-def warn_if_flat(gradient: Images) -> None:
+def warn_if_flat(gradient: Points) -> None:
     """A start where no image has a gradient (the loss is at its minimum there, or saturated) makes an attack do nothing."""
     if len(gradient) and not gradient.any():
         warnings.warn(

@@ -8,11 +8,11 @@ from torch import Tensor
 from robustfeat.attacks.base import Strongest
 from robustfeat.attacks.goal import Goal, Score
 from robustfeat.attacks.threat import Ball
-from robustfeat.types import Images
+from robustfeat.types import Points
 
 
 class Climb:
-    """Points that move within their balls. Images that are won are dropped, and nothing is computed for them any more.
+    """Points that move within their balls. Points that are won are dropped, and nothing is computed for them any more.
 
     rows: of the batch, of the images that are left.  point: where they are.
     """
@@ -30,9 +30,9 @@ class Climb:
         else:
             self.rows = goal.open(strongest.values)
             self.goal, self.ball = goal.take(self.rows), ball.take(self.rows)
-        self.point: Images = self.ball.sample(generator) if random else self.ball.origin
+        self.point: Points = self.ball.sample(generator) if random else self.ball.origin
 
-    def slope(self, climb: str, *carried: Tensor) -> tuple[Score, Images, list[Tensor]]:
+    def slope(self, climb: str, *carried: Tensor) -> tuple[Score, Points, list[Tensor]]:
         """Scores and gradient where we are, for the images that are left after it, and the carried tensors of these."""
         score, gradient = self.goal.slope(self.point, climb)
         if self.strongest is None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from robustfeat.types import Images, Loss, PerExample
+from robustfeat.types import Images, Labels, Logits, Loss, PerExample, Points
 
 
 class Score(NamedTuple):
@@ -31,6 +31,13 @@ class Effort:
     flat: int = 0
 
 
+class Classifier(NamedTuple):
+    """For attacks that are defined for classifiers only: images -> logits, and the label of each row of the batch."""
+
+    logits: Callable[[Images], Logits]
+    labels: Labels
+
+
 class Goal:
     """A per-example loss that an attack raises, with what it takes to narrow it to some of the images.
 
@@ -38,28 +45,30 @@ class Goal:
     losses: by name, (what forward returned, rows of the batch it belongs to) -> (n,). The first decides which of two points
         is worse; attacks may follow the gradient of another one.
     rows: the rows that are meant.  wins: whether a deciding loss > 0 is a success, after which an image is left alone.
+    classifier: where the goal is a wrong class.
     """
 
     def __init__(
         self,
-        forward: Callable[[Images], Any],
+        forward: Callable[[Points], Any],
         losses: Mapping[str, Callable[[Any, Tensor], PerExample]],
         rows: Tensor,
         *,
         wins: bool,
+        classifier: Classifier | None = None,
         effort: Effort | None = None,
     ) -> None:
-        self.forward, self.losses, self.rows, self.wins = forward, losses, rows, wins
+        self.forward, self.losses, self.rows, self.wins, self.classifier = forward, losses, rows, wins, classifier
         self.effort = effort or Effort()
 
     @classmethod
-    def of(cls, loss: Loss | Goal, images: Images) -> Goal:
+    def of(cls, loss: Loss | Goal, images: Points) -> Goal:
         """A goal as it is; a plain loss of the whole batch as a goal without a known success."""
         if isinstance(loss, Goal):
             return loss
         everything = torch.arange(len(images), device=images.device)
 
-        def values(part: Images, rows: Tensor) -> Tensor:
+        def values(part: Points, rows: Tensor) -> Tensor:
             if len(rows) == len(everything):
                 return loss(part)
             return loss(images.detach().index_copy(0, rows, part))[rows]
@@ -68,9 +77,10 @@ class Goal:
 
     def take(self, rows: Tensor) -> Goal:
         """The same goal for some of its images; the effort is counted together."""
-        return Goal(self.forward, self.losses, self.rows[rows], wins=self.wins, effort=self.effort)
+        kept = self.rows[rows]
+        return Goal(self.forward, self.losses, kept, wins=self.wins, classifier=self.classifier, effort=self.effort)
 
-    def score(self, images: Images, climb: str) -> Score:
+    def score(self, images: Points, climb: str) -> Score:
         """Both scores of images (n, ...). A `climb` that the goal does not have is the deciding loss itself."""
         self.effort.forwards += len(images)
         seen = self.forward(images)
@@ -84,11 +94,11 @@ class Goal:
         return Score(decides, climbed)
 
     @torch.no_grad()
-    def judge(self, images: Images) -> PerExample:
+    def judge(self, images: Points) -> PerExample:
         """The deciding loss (n,), without gradient."""
         return self.score(images, "").decides
 
-    def slope(self, images: Images, climb: str = "") -> tuple[Score, Images]:
+    def slope(self, images: Points, climb: str = "") -> tuple[Score, Points]:
         """Both scores, detached, and the gradient of the climbed one; RuntimeError where the gradient is cut off."""
         images = images.detach().requires_grad_()
         with torch.enable_grad():

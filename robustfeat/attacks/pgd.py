@@ -11,7 +11,7 @@ from robustfeat.attacks.base import ATTACKS, Attack, Strongest, warn_if_flat
 from robustfeat.attacks.climb import Climb
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
-from robustfeat.types import Eps, Images, Loss, PerExample
+from robustfeat.types import Eps, Loss, PerExample, Points
 
 
 @ATTACKS.register("pgd")
@@ -46,11 +46,11 @@ class PGD(Attack):
     def __call__(
         self,
         loss: Loss | Goal,
-        images: Images,
+        images: Points,
         *,
         generator: torch.Generator | None = None,
         eps: PerExample | None = None,
-    ) -> Images:
+    ) -> Points:
         if self.keep == "worst":
             return super().__call__(loss, images, generator=generator, eps=eps)
         return self._ascend(Goal.of(loss, images), self.threat.around(images, eps), None, generator).point
@@ -85,6 +85,6 @@ class CW(PGD):
     climb: str = "margin"
 
 
-def _mean_size(gradient: Images) -> Images:
+def _mean_size(gradient: Points) -> Points:
     """Mean absolute value per image, never 0."""
     return gradient.abs().flatten(1).mean(dim=1).clamp_min(1e-12).view(-1, *[1] * (gradient.ndim - 1))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from robustfeat.types import Eps, Images, PerExample, usual_eps
+from robustfeat.types import Eps, PerExample, Points, usual_eps
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Threat:
         usual = usual_eps(self.norm)
         object.__setattr__(self, "eps", usual if self.eps is None else Eps(self.eps))
 
-    def around(self, images: Images, eps: PerExample | None = None) -> Ball:
+    def around(self, images: Points, eps: PerExample | None = None) -> Ball:
         """The ball around each image; `eps` (n,) gives each its own size instead of the threat's."""
         if eps is None:
             eps = torch.full((len(images),), self.eps)
@@ -41,7 +42,7 @@ class Threat:
 class Ball:
     """The images that are allowed around each of `origin` (n, ...), for sizes eps (n,)."""
 
-    def __init__(self, norm: Literal["linf", "l2"], origin: Images, eps: PerExample) -> None:
+    def __init__(self, norm: Literal["linf", "l2"], origin: Points, eps: PerExample) -> None:
         self.norm, self.origin = norm, origin
         self.eps = eps.view(-1, *[1] * (origin.ndim - 1))
 
@@ -49,18 +50,18 @@ class Ball:
         """The balls around some of the images."""
         return Ball(self.norm, self.origin[rows], self.eps[rows].flatten())
 
-    def project(self, images: Images) -> Images:
+    def project(self, images: Points) -> Points:
         """The nearest point of the ball, then of [0, 1]; the second step can not leave the ball."""
         delta = images - self.origin
         if self.norm == "linf":
             return (self.origin + torch.minimum(torch.maximum(delta, -self.eps), self.eps)).clamp(0, 1)
         return (self.origin + delta * (self.eps / length(delta)).clamp(max=1)).clamp(0, 1)
 
-    def steepest(self, gradient: Images) -> Images:
+    def steepest(self, gradient: Points) -> Points:
         """The direction of norm 1 along which a linear function with this gradient rises fastest."""
         return gradient.sign() if self.norm == "linf" else gradient / length(gradient)
 
-    def sample(self, generator: torch.Generator | None) -> Images:
+    def sample(self, generator: torch.Generator | None) -> Points:
         """Uniform points of the ball, kept in [0, 1]. Without a generator, torch's global one is used."""
         shape = self.origin.shape
         device = self.origin.device if generator is None else generator.device
@@ -68,7 +69,7 @@ class Ball:
             noise = torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1).to(self.origin)
         else:
             noise = torch.randn(shape, generator=generator, device=device).to(self.origin)
-            radius = torch.rand(len(noise), generator=generator, device=device) ** (1 / max(1, noise[0].numel()))
+            radius = torch.rand(len(noise), generator=generator, device=device) ** (1 / max(1, math.prod(shape[1:])))
             noise = noise / length(noise) * radius.to(noise).view(self.eps.shape)
         return (self.origin + self.eps * noise).clamp(0, 1)
 
