@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -39,7 +38,7 @@ def extract(
     header, offsets, total = _layout(len(data), extractor.feature_dim, extractor, data)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    identity = {"header": header[8:].decode(), "weights": _digest(extractor), "batch_size": batch_size}
+    identity = {"header": header[8:].decode(), "weights": extractor.digest(), "batch_size": batch_size}
     done = _resume_at(part, total, notes, identity)
     if done == 0:
         notes.unlink(missing_ok=True)  # notes of another model must not outlive its part
@@ -86,15 +85,6 @@ def _layout(n: int, dim: int, extractor: FeatureExtractor, data: ImageDataset) -
     text += b" " * (-len(text) % 8)
     header = len(text).to_bytes(8, "little") + text
     return header, {name: len(header) + offset for name, offset in offsets.items()}, len(header) + end
-
-
-def _digest(extractor: FeatureExtractor) -> str:
-    """sha256 of the weights as they are now; the card knows only what they were when loaded."""
-    digest = hashlib.sha256()
-    for name, tensor in (*extractor.named_parameters(), *extractor.named_buffers()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _resume_at(part: Path, size: int, notes: Path, identity: dict[str, object]) -> int:

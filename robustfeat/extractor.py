@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,6 +39,14 @@ class FeatureExtractor(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.network.mean.device
+
+    def digest(self) -> str:
+        """sha256 of the weights as they are now; the card knows only what they were when loaded."""
+        digest = hashlib.sha256()
+        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     def forward(self, images: Images) -> Features:
         """Features (n, d) of images (n, 3, h, w) in [0, 1], always differentiable. Raises ValueError for other ranges."""

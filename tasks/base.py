@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple, Self
@@ -36,6 +37,10 @@ class Task(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+
+    def options(self) -> dict[str, str]:
+        """The arguments of the constructor, as text."""
+        return {key: repr(getattr(self, key)) for key in inspect.signature(type(self)).parameters}
 
     @abstractmethod
     def fit(self, features: Features, targets: Tensor) -> Self:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from typing import Any
 
 import torch
-from robustfeat.tasks.base import TASKS, Aim, Task
-from robustfeat.tasks.intervals import bootstrap, wilson
-from torch import Tensor
+from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks.measure import measure
+from robustfeat.tasks.pipeline import Attacked, Cases, Pipeline
+from robustfeat.tasks.records import Records
 
-from robustfeat.attacks import Attack, Classifier, Goal
+from robustfeat.attacks import Attack
+from robustfeat.attacks.health import Flag, Patient, examine
 from robustfeat.data import ImageDataset
 from robustfeat.environment import environment
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.modes import evaluating
-from robustfeat.progress import Progress
 from robustfeat.random import generator
-from robustfeat.report import Report
-from robustfeat.types import Features, PerExample, Row
+from robustfeat.report import Ran, Report
+from robustfeat.types import Features, Row
 
-EVALUATE, RESAMPLE = 7, 8  # what these streams of random numbers are for
+HEALTH = 9  # what this stream of random numbers is for
 
 
 def evaluate(
@@ -32,138 +36,181 @@ def evaluate(
     *,
     batch_size: int = 256,
     seed: int = 0,
+    examined: int = 16,
+    records: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Report:
     """Fit each task on features of `train`, measure it on `test`, as it is and under each attack.
 
     tasks: unfitted tasks or names of them.  attacks: by name, or a sequence that is named by its classes.
+    examined: so many cases of each task and attack are looked at for signs that the attack failed; what is found stands in
+        the report as flags. 0 leaves the checks out.
+    records: a folder for finished batches: an evaluation that was killed goes on there, with the same result.
+
     Each attack raises the task's loss of (extractor(images), targets) by the exact gradient, once per loss in `task.aims()`.
     Metrics are those of the task, computed from the features of the attacked images; each row has n (test images) and a
-    95 % interval.
+    95 % interval. With several processes (`accelerate launch`) the batches are shared and every process gets the report.
 
-    Raises ValueError for data without labels and where both splits hold the same images, KeyError for unknown task names.
+    Raises ValueError for data without labels, where both splits hold the same images, and for records of another
+    evaluation; KeyError for unknown task names.
     """
-    chosen = [TASKS[task]() if isinstance(task, str) else task for task in tasks]
-    if not chosen:
-        raise ValueError("there is no task to evaluate; give at least one")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if not isinstance(attacks, Mapping):
-        attacks = dict(zip(numbered([attack.name for attack in attacks]), attacks, strict=True))
-    titles = numbered([task.name for task in chosen])
-    train_labels, test_labels = train.require_labels(), test.require_labels()
-    if len(test_labels) == 0:
-        raise ValueError(f"the test split of {test.name!r} is empty")
-    if train.fingerprint == test.fingerprint:
-        raise ValueError(f"train and test are the same images of {test.name!r}; what is learnt by heart says nothing")
-    device = extractor.device
+    evaluation = _Evaluation(extractor, tasks, train, test, attacks, batch_size, seed, examined, records, progress)
     rows: list[Row] = []
+    runs: list[Ran] = []
     with evaluating(extractor):
-        learnt = torch.from_numpy(extractor.transform(train, progress=progress)).to(device)
-        clean = torch.from_numpy(extractor.transform(test, progress=progress))
-        for title, task in zip(titles, chosen, strict=True):
-            begin = time.monotonic()
-            task.to(device).fit(learnt, train_labels.to(device))
-            case_rows, targets = task.cases(test_labels)
-            features = clean[case_rows]
-            rows += _measure(title, task, "none", features, case_rows, targets, device, begin, seed)
-            for number, (name, attack) in enumerate(attacks.items()):
-                for metric, aim in task.aims().items():
-                    begin = time.monotonic()
-                    bar = f"{metric or title} under {name}"
-                    pipeline = _Pipeline(extractor, aim, attack, bar if progress else None)
-                    attacked = pipeline(test, case_rows, targets, features, batch_size, (seed, number))
-                    for column, mask in task.columns(targets).items():
-                        mixed = torch.where(mask[:, None], attacked, features)
-                        label = f"{name}/{column}" if column else name
-                        found = _measure(title, task, label, mixed, case_rows, targets, device, begin, seed)
-                        rows += [row for row in found if metric in ("", row.metric)]
+        for task_rows, task_runs in evaluation.tasks():
+            rows += task_rows
+            runs += task_runs
+    threats = dict.fromkeys(str(attack.threat) for attack in evaluation.attacks.values())
     return Report(
         model=extractor.card.name,
         data={"train": _describe(train), "test": _describe(test)},
-        threat=", ".join(dict.fromkeys(str(attack.threat) for attack in attacks.values())) or "none",
-        attacks={name: repr(attack) for name, attack in attacks.items()},
+        threat=", ".join(threats) or "none",
+        attacks={name: repr(attack) for name, attack in evaluation.attacks.items()},
         rows=tuple(rows),
-        environment=environment(device),
+        runs=tuple(runs),
+        environment=environment(extractor.device),
     )
 
 
-class _Pipeline:
-    """Pixels to the losses of an aim, under one attack. bar: what the progress bar says, or None for no bar."""
+class _Evaluation:
+    """Checked arguments, features of both splits, and the loop over tasks and attacks."""
 
-    def __init__(self, extractor: FeatureExtractor, aim: Aim, attack: Attack, bar: str | None) -> None:
-        self.extractor, self.aim, self.attack, self.bar = extractor, aim, attack, bar
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        tasks: Sequence[Task | str],
+        train: ImageDataset,
+        test: ImageDataset,
+        attacks: Sequence[Attack] | Mapping[str, Attack],
+        batch_size: int,
+        seed: int,
+        examined: int,
+        records: str | os.PathLike[str] | None,
+        progress: bool,
+    ) -> None:
+        chosen = [TASKS[task]() if isinstance(task, str) else task for task in tasks]
+        if not chosen:
+            raise ValueError("there is no task to evaluate; give at least one")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if examined < 0:
+            raise ValueError(f"examined must not be negative, got {examined}")
+        if not isinstance(attacks, Mapping):
+            attacks = dict(zip(numbered([attack.name for attack in attacks]), attacks, strict=True))
+        self.train_labels, self.test_labels = train.require_labels(), test.require_labels()
+        if len(self.test_labels) == 0:
+            raise ValueError(f"the test split of {test.name!r} is empty")
+        if train.fingerprint == test.fingerprint:
+            raise ValueError(
+                f"train and test are the same images of {test.name!r}; what is learnt by heart says nothing"
+            )
+        self.extractor, self.train, self.test, self.attacks = extractor, train, test, attacks
+        self.by_title = dict(zip(numbered([task.name for task in chosen]), chosen, strict=True))
+        self.batch_size, self.seed, self.examined, self.progress = batch_size, seed, examined, progress
+        self.records = None if records is None else Records(records, self._identity())
 
-    def __call__(
-        self, test: ImageDataset, rows: Tensor, targets: Tensor, clean: Features, batch_size: int, key: tuple[int, ...]
-    ) -> Features:
-        """Features of the attacked image of every case."""
+    def _identity(self) -> dict[str, Any]:
+        """What the numbers depend on."""
+        return {
+            "version": metadata.version("robustfeat"),
+            "model": self.extractor.digest(),
+            "train": self.train.fingerprint,
+            "test": self.test.fingerprint,
+            "tasks": {title: {"name": task.name} | task.options() for title, task in self.by_title.items()},
+            "attacks": {name: repr(attack) for name, attack in self.attacks.items()},
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+        }
+
+    def tasks(self) -> Iterator[tuple[list[Row], list[Ran]]]:
+        """Rows and runs of each task, clean first."""
         device = self.extractor.device
-        parts = []
-        with Progress(self.bar or "", len(rows), "cases", quiet=self.bar is None) as bar:
-            for start in range(0, len(rows), batch_size):
-                part = slice(start, start + batch_size)
-                images = test.batch(rows[part]).images.to(device, memory_format=torch.channels_last)
-                random = generator(*key[:1], EVALUATE, *key[1:], start, device=device)
-                goal = self._goal(targets[part].to(device), clean[part].to(device))
-                adversarial = self.attack(goal, images, generator=random)
-                with torch.no_grad():
-                    parts.append(self.extractor(adversarial).cpu())
-                bar.advance(len(images))
-        return torch.cat(parts)
+        learnt = torch.from_numpy(self.extractor.transform(self.train, progress=self.progress)).to(device)
+        clean = torch.from_numpy(self.extractor.transform(self.test, progress=self.progress))
+        for title, task in self.by_title.items():
+            begin = time.monotonic()
+            task.to(device).fit(learnt, self.train_labels.to(device))
+            rows, targets = task.cases(self.test_labels)
+            cases = Cases(rows, targets, clean[rows])
+            seconds = time.monotonic() - begin
+            found = self._measure(title, task, cases, "none", cases.clean, seconds)
+            runs: list[Ran] = []
+            for number, name in enumerate(self.attacks):
+                for metric in task.aims():
+                    attacked_rows, ran = self._attack(title, task, cases, number, name, metric)
+                    found += attacked_rows
+                    runs.append(ran)
+            yield found, runs
 
-    def _goal(self, targets: Tensor, clean: Features) -> Goal:
-        """The aim at these targets, through the extractor."""
+    def _attack(
+        self, title: str, task: Task, cases: Cases, number: int, name: str, metric: str
+    ) -> tuple[list[Row], Ran]:
+        """One aim of a task under one attack."""
+        begin = time.monotonic()
+        attack, aim = self.attacks[name], task.aims()[metric]
+        pipeline = Pipeline(self.extractor, aim, self.test, cases)
+        attacked = pipeline.attack(
+            attack,
+            self.batch_size,
+            (self.seed, number),
+            name=f"{title} {metric} under {name}".replace("  ", " "),
+            records=self.records,
+            quiet=not self.progress,
+        )
+        seconds = time.monotonic() - begin
+        rows: list[Row] = []
+        for column, mask in task.columns(cases.targets).items():
+            mixed = torch.where(mask[:, None], attacked.features, cases.clean)
+            found = self._measure(title, task, cases, f"{name}/{column}" if column else name, mixed, seconds)
+            rows += [row for row in found if metric in ("", row.metric)]
+        flags = self._flags(pipeline, attack, attacked, number) if self.examined else []
+        effort = attacked.effort
+        ran = Ran(
+            title,
+            metric,
+            name,
+            repr(attack.plan(pipeline.goal(slice(0, 1)))),
+            forwards=effort.forwards,
+            backwards=effort.backwards,
+            zero_gradients=effort.zero_gradients,
+            rising=effort.rising,
+            seconds=round(seconds, 3),
+            flags=tuple(flags),
+        )
+        return rows, ran
 
-        def bound(loss: Callable[..., PerExample]) -> Callable[[Features, Tensor], PerExample]:
-            return lambda features, rows: loss(features, targets[rows], clean[rows])
+    def _flags(self, pipeline: Pipeline, attack: Attack, attacked: Attacked, number: int) -> list[Flag]:
+        """The health checks, on cases spread over all of them."""
+        total = len(pipeline.cases.rows)
+        some = torch.linspace(0, total - 1, min(self.examined, total)).long()
+        cases = Cases(*(part[some] for part in pipeline.cases))
+        part = slice(0, len(some))
+        patient = Pipeline(self.extractor, pipeline.aim, self.test, cases)
+        decides = next(iter(pipeline.aim.losses.values()))
+        device = self.extractor.device
 
-        losses = {name: bound(loss) for name, loss in self.aim.losses.items()}
-        logits = self.aim.logits
-        classifier = None if logits is None else Classifier(lambda x: logits(self.extractor(x)), targets)
-        rows = torch.arange(len(targets), device=targets.device)
-        return Goal(self.extractor, losses, rows, wins=self.aim.wins, classifier=classifier)
+        def values(features: Features) -> torch.Tensor:
+            with torch.no_grad():
+                return decides(features.to(device), cases.targets.to(device), cases.clean.to(device))
 
+        return examine(
+            Patient(
+                goal=patient.goal(part),
+                images=patient.images(part),
+                attack=attack,
+                clean=values(cases.clean),
+                attacked=values(attacked.features[some]),
+                effort=attacked.effort,
+                generator=generator(self.seed, HEALTH, number, device=device),
+            )
+        )
 
-def _measure(
-    title: str,
-    task: Task,
-    attack: str,
-    features: Features,
-    rows: Tensor,
-    targets: Tensor,
-    device: torch.device,
-    begin: float,
-    seed: int,
-) -> list[Row]:
-    """One report row per metric."""
-    with torch.no_grad():
-        judged = {name: v.cpu() for name, v in task.judge(features.to(device), targets.to(device)).items()}
-    metrics = task.summary(judged, targets)
-    images = int(rows.max()) + 1
-    # A case without a value (a query with nothing to find) does not count.
-    counted = {name: round(images * float((~values.isnan()).double().mean())) for name, values in judged.items()}
-    rates = {
-        name
-        for name in metrics
-        if name in judged and bool((judged[name].isnan() | (judged[name] == 0) | (judged[name] == 1)).all())
-    }
-    # Cases of one image stay together: cases_of[i] are the positions of image i.
-    cases_of = rows.argsort(stable=True).view(images, -1)
-
-    def again(drawn: Tensor) -> dict[str, float]:
-        picked = cases_of[drawn].flatten()
-        return task.summary({name: values[picked] for name, values in judged.items()}, targets[picked])
-
-    resampled = {} if len(rates) == len(metrics) else bootstrap(again, images, generator(seed, RESAMPLE))
-    seconds = round(time.monotonic() - begin, 3)
-    found = []
-    for name, value in metrics.items():
-        # Where no resample had the metric (fewer images than classes, say), nothing is known about it.
-        n = counted.get(name, images)
-        low, high = wilson(value, n) if name in rates else resampled.get(name, (0.0, 1.0))
-        found.append(Row(title, name, attack, value, low, high, n, seconds))
-    return found
+    def _measure(
+        self, title: str, task: Task, cases: Cases, attack: str, features: Features, seconds: float
+    ) -> list[Row]:
+        features = features.to(self.extractor.device)
+        return measure(task, features, cases, title=title, attack=attack, seconds=seconds, seed=self.seed)
 
 
 def numbered(names: Sequence[str]) -> list[str]:

@@ -1,13 +1,15 @@
 """Attacks: each raises any per-example loss of images within a threat. They know no model, no label and no task."""
 
 from robustfeat.attacks.base import ATTACKS, Attack
-from robustfeat.attacks.goal import Classifier, Effort, Goal
+from robustfeat.attacks.effort import Effort
+from robustfeat.attacks.goal import Classifier, Goal
 from robustfeat.attacks.threat import Threat
 from robustfeat.registry import import_siblings as _import_siblings
 
 _import_siblings(__name__, __path__)
 
 from robustfeat.attacks.apgd import APGD  # noqa: E402
+from robustfeat.attacks.budgets import Fast, Standard  # noqa: E402
 from robustfeat.attacks.fgsm import FGSM  # noqa: E402
 from robustfeat.attacks.noise import Noise  # noqa: E402
 from robustfeat.attacks.pgd import CW, PGD  # noqa: E402
@@ -25,9 +27,11 @@ __all__ = [
     "AutoAttack",
     "Classifier",
     "Effort",
+    "Fast",
     "Goal",
     "Noise",
     "Square",
+    "Standard",
     "Threat",
     "Worst",
 ]

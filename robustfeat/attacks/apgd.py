@@ -44,7 +44,7 @@ class APGD(Attack):
         several = [name for name in goal.losses if name.startswith(stem)][: self.targets]
         for name in several if stem != self.climb and several else [self.climb]:
             for _ in range(self.restarts):
-                self._ascend(Climb(goal, ball, strongest, random=True, generator=generator), name)
+                self._ascend(Climb(goal, ball, strongest, self.steps, generator), name)
 
     def _ascend(self, climb: Climb, name: str) -> None:
         checks, last_check = checkpoints(self.steps), 0

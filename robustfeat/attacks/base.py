@@ -49,6 +49,10 @@ class Attack(ABC):
         self.search(goal, self.threat.around(images, eps), strongest, generator)
         return strongest.images
 
+    def plan(self, goal: Goal) -> Attack:
+        """The attack that runs against this goal: what a report names."""
+        return self
+
     @abstractmethod
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
         """Offer points of the ball to `strongest`, which knows the clean images already."""

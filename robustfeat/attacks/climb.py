@@ -8,7 +8,7 @@ from torch import Tensor
 from robustfeat.attacks.base import Strongest
 from robustfeat.attacks.goal import Goal, Score
 from robustfeat.attacks.threat import Ball
-from robustfeat.types import Points
+from robustfeat.types import PerExample, Points
 
 
 class Climb:
@@ -18,19 +18,28 @@ class Climb:
     """
 
     def __init__(
-        self, goal: Goal, ball: Ball, strongest: Strongest | None, random: bool, generator: torch.Generator | None
+        self,
+        goal: Goal,
+        ball: Ball,
+        strongest: Strongest | None,
+        steps: int,
+        generator: torch.Generator | None,
+        *,
+        random: bool = True,
     ) -> None:
         """Begin at random points of the balls, or at the images, for all that are still to be won.
 
-        strongest: gets every point on the way; without it, no image is dropped.
+        strongest: gets every point on the way; without it, no image is dropped and nothing is noted.
         """
-        self.strongest = strongest
+        self.strongest, self.steps, self.step = strongest, steps, 0
         if strongest is None:
             self.rows, self.goal, self.ball = goal.rows, goal, ball
         else:
             self.rows = goal.open(strongest.values)
             self.goal, self.ball = goal.take(self.rows), ball.take(self.rows)
         self.point: Points = self.ball.sample(generator) if random else self.ball.origin
+        low = self.point.new_full((len(self.rows),), -torch.inf)
+        self._first = self._late = self._best = low  # of the followed loss
 
     def slope(self, climb: str, *carried: Tensor) -> tuple[Score, Points, list[Tensor]]:
         """Scores and gradient where we are, for the images that are left after it, and the carried tensors of these."""
@@ -38,14 +47,27 @@ class Climb:
         if self.strongest is None:
             return score, gradient, list(carried)
         self.strongest.offer(self.rows, self.point, score.decides)
+        self._note(score.climb, gradient)
         left = self.goal.open(score.decides)
         if len(left) == len(self.rows):
             return score, gradient, list(carried)
         self.rows, self.point = self.rows[left], self.point[left]
         self.goal, self.ball = self.goal.take(left), self.ball.take(left)
+        self._first, self._late, self._best = self._first[left], self._late[left], self._best[left]
         return Score(*(values[left] for values in score)), gradient[left], [tensor[left] for tensor in carried]
+
+    def _note(self, loss: PerExample, gradient: Points) -> None:
+        """For the health checks: zero gradients per step, and how the followed loss rose."""
+        self.goal.effort.took_step(self.step, gradient)
+        self._best = torch.maximum(self._best, loss)
+        if self.step <= 1:
+            self._first = self._best
+        if self.step <= 3 * self.steps // 4:
+            self._late = self._best
+        self.step += 1
 
     def finish(self) -> None:
         """Offer where the ascent has come to."""
         if self.strongest is not None and len(self.rows):
             self.strongest.offer(self.rows, self.point, self.goal.judge(self.point))
+            self.goal.effort.ended(self._first, self._late, self._best)

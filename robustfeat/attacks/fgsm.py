@@ -27,6 +27,7 @@ class FGSM(Attack):
             return
         part, around = goal.take(rows), ball.take(rows)
         _, gradient = part.slope(around.origin, self.climb)
+        part.effort.took_step(0, gradient)
         warn_if_flat(gradient)
         stepped = around.project(around.origin + around.eps * around.steepest(gradient))
         strongest.offer(rows, stepped, part.judge(stepped))

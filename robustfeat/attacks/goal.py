@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from robustfeat.attacks.effort import Effort
 from robustfeat.types import Images, Labels, Logits, Loss, PerExample, Points
 
 
@@ -17,18 +17,6 @@ class Score(NamedTuple):
 
     decides: PerExample
     climb: PerExample
-
-
-@dataclass
-class Effort:
-    """What an attack has cost and met, summed over images and steps.
-
-    forwards, backwards: images that went through the model, and back.  flat: of the latter, those whose gradient was 0.
-    """
-
-    forwards: int = 0
-    backwards: int = 0
-    flat: int = 0
 
 
 class Classifier(NamedTuple):

@@ -62,7 +62,7 @@ class PGD(Attack):
     def _ascend(self, goal: Goal, ball: Ball, strongest: Strongest | None, generator: torch.Generator | None) -> Climb:
         """One run of all steps."""
         assert self.step_size is not None
-        climb = Climb(goal, ball, strongest, self.start == "random", generator)
+        climb = Climb(goal, ball, strongest, self.steps, generator, random=self.start == "random")
         gathered = torch.zeros_like(climb.point)
         for step in range(self.steps):
             if len(climb.rows) == 0:

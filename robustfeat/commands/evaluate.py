@@ -37,11 +37,21 @@ def _add(parser: ArgumentParser) -> None:
         default=None,
         help="size of the perturbation in pixel units, such as 8/255 (default: 8/255 for linf, 128/255 for l2)",
     )
-    parser.add_argument("--steps", type=int, default=20, help="gradient steps of the attacks that have them")
-    parser.add_argument("--restarts", type=int, default=1, help="restarts of the attacks that have them")
+    for name, what in {"steps": "gradient steps", "restarts": "restarts", "queries": "queries"}.items():
+        help_text = f"{what} of the attacks that have them (default: each attack's own)"
+        parser.add_argument(f"--{name}", type=int | None, default=None, help=help_text)
     parser.add_argument("--limit", type=int, default=None, help="measure so many of the test images")
     parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
     parser.add_argument("--seed", type=int, default=0, help="of the random starts")
+    parser.add_argument(
+        "--examined", type=int, default=16, help="cases of each task and attack that are checked for masked gradients"
+    )
+    parser.add_argument(
+        "--records",
+        type=str,
+        default=None,
+        help="a folder for finished batches: killed, the same command goes on there",
+    )
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
     parser.add_argument("--out", type=str, default=None, help="write the report here as JSON")
 
@@ -49,7 +59,8 @@ def _add(parser: ArgumentParser) -> None:
 def make_attack(name: str, values: dict[str, Any]) -> Attack:
     """An attack of that name with those of the options that it has."""
     cls = ATTACKS[name]
-    options = {field.name: values[field.name] for field in dataclasses.fields(cls) if field.name in values}
+    names = [field.name for field in dataclasses.fields(cls)]
+    options = {name: values[name] for name in names if values.get(name) is not None}
     return cls(threat=Threat(values["norm"], values["eps"]), **options)
 
 
@@ -63,7 +74,8 @@ def _run(values: dict[str, Any]) -> Result:
     columns = {"image": values["image"], "label": values["label"]}
     train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))
     test = test.head(values["limit"])
-    report = evaluate(extractor, tasks, train, test, attacks, batch_size=values["batch_size"], seed=values["seed"])
+    options = {name: values[name] for name in ("batch_size", "seed", "examined", "records")}
+    report = evaluate(extractor, tasks, train, test, attacks, **options)
     if values["out"]:
         report.save(values["out"])
     return Result(table(report), dataclasses.asdict(report))

@@ -10,16 +10,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from robustfeat.attacks.health import Flag
 from robustfeat.errors import IntegrityError
 from robustfeat.files import write_text
 from robustfeat.types import Row
 
 
 @dataclass(frozen=True)
+class Ran:
+    """What one attack on one task did: its configuration, what it took, and the signs that it may have failed.
+
+    metric: which one it aimed at; "" is all of the task.  forwards, backwards: images through the model.
+    zero_gradients: largest share of zero gradients in a step.  rising: share of the gain in the last quarter of the steps.
+    """
+
+    task: str
+    metric: str
+    attack: str
+    configuration: str
+    forwards: int
+    backwards: int
+    zero_gradients: float
+    rising: float
+    seconds: float
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """Measured rows of one model, with exactly what ran.
 
-    attacks: name in the rows -> its configuration.  threat: what the attacker may do.  environment: versions and machine.
+    attacks: name in the rows -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
+    environment: versions and machine.
     """
 
     model: str
@@ -28,6 +50,12 @@ class Report:
     rows: tuple[Row, ...]
     attacks: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+    runs: tuple[Ran, ...] = ()
+
+    @property
+    def flagged(self) -> tuple[Ran, ...]:
+        """The runs with a sign that the attack failed: their numbers flatter the model."""
+        return tuple(ran for ran in self.runs if ran.flags)
 
     def value(self, task: str, metric: str, attack: str = "none") -> float:
         """One number of the report; KeyError where it was not measured."""
@@ -49,8 +77,10 @@ class Report:
         """Read report.json."""
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
-            return cls(**values | {"rows": tuple(Row(**row) for row in values["rows"])})
-        except (ValueError, KeyError, TypeError) as error:
+            runs = [ran | {"flags": tuple(Flag(**flag) for flag in ran["flags"])} for ran in values.get("runs", [])]
+            parsed = {"rows": tuple(Row(**row) for row in values["rows"]), "runs": tuple(Ran(**ran) for ran in runs)}
+            return cls(**values | parsed)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IntegrityError(f"{os.fspath(path)!r} is not a report: {error}") from error
 
 
@@ -92,6 +122,10 @@ def _footnotes(reports: Sequence[Report]) -> list[str]:
     notes = []
     for name, configuration in dict.fromkeys(item for report in reports for item in report.attacks.items()):
         notes.append(f"attack {name}: {configuration}")
+    for report in reports:
+        for ran in report.flagged:
+            where = f"{report.model}, {ran.task} {ran.metric}".rstrip()
+            notes += [f"! {where} under {ran.attack}: {flag.check}: {flag.value:.3g} {flag.text}" for flag in ran.flags]
     for kind in ("train", "test"):
         described = {f"{r.data[kind]['images']} images of {r.data[kind]['name']}" for r in reports if kind in r.data}
         notes += [f"{kind}: {text}" for text in sorted(described)]

@@ -44,13 +44,15 @@ TRAIN, TEST = images(64, 42), images(40, 43)
 
 
 def run(extractor: FeatureExtractor, attacks: list[Attack], tasks: list[str] | None = None, seed: int = 0) -> Report:
-    return evaluate(extractor, tasks or list(HEADLINE), TRAIN, TEST, attacks, batch_size=16, seed=seed, progress=False)
+    return evaluate(
+        extractor, tasks or list(HEADLINE), TRAIN, TEST, attacks, batch_size=16, seed=seed, progress=False, examined=0
+    )
 
 
 @pytest.fixture
 def no_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the bootstrap, which takes most of the time here."""
-    monkeypatch.setattr(sys.modules[evaluate.__module__], "bootstrap", lambda *_: {})
+    monkeypatch.setattr(sys.modules["robustfeat.tasks.measure"], "bootstrap", lambda *_: {})
 
 
 def without_time(report: Report) -> list[Row]:
@@ -160,7 +162,7 @@ def test_names_of_attacks_and_tasks(extractor: FeatureExtractor) -> None:
     fgsm = FGSM(threat=WEAK.threat)
     listed = run(extractor, [fgsm, WEAK, fgsm], ["probe"])
     assert [row.attack for row in listed.rows] == ["none", "fgsm", "pgd", "fgsm-2"]
-    mapped = evaluate(extractor, [LinearProbe()], TRAIN, TEST, {"quick": fgsm}, progress=False)
+    mapped = evaluate(extractor, [LinearProbe()], TRAIN, TEST, {"quick": fgsm}, progress=False, examined=0)
     assert [row.attack for row in mapped.rows] == ["none", "quick"]
     assert mapped.value("probe", "accuracy", "quick") == listed.value("probe", "accuracy", "fgsm")
     assert run(extractor, [], ["probe"]).threat == "none"
@@ -179,7 +181,7 @@ def test_modes_and_parameters_are_left_alone(extractor: FeatureExtractor) -> Non
 
 def test_few_images_make_wide_intervals(extractor: FeatureExtractor) -> None:
     """Three test images of each of ten classes: a resample may lack some; those are left out of its mean."""
-    report = evaluate(extractor, ["anomaly-knn"], images(100, 42, 10), images(30, 43, 10), progress=False)
+    report = evaluate(extractor, ["anomaly-knn"], images(100, 42, 10), images(30, 43, 10), progress=False, examined=0)
     assert all(row.low <= row.value <= row.high for row in report.rows)
     assert report.rows[0].high - report.rows[0].low > 0.02
 
@@ -207,7 +209,7 @@ def test_errors(
     message: str,
 ) -> None:
     with pytest.raises(error, match=message):
-        evaluate(extractor, tasks, train, test, [WEAK], progress=False)
+        evaluate(extractor, tasks, train, test, [WEAK], progress=False, examined=0)
 
 
 RESIZED: dict[str, dict[str, Any]] = {"fgsm": {}, "pgd": {"step_size": None}}  # the step follows the new eps
@@ -258,7 +260,7 @@ def test_a_linear_probe_falls_exactly_at_its_margin(
         gap = max(1e-3 * falls, 1e-6)
         for eps in (falls - gap, falls + gap):
             sized = dataclasses.replace(attack, threat=Threat(norm, Eps(eps)), **RESIZED[attack.name])
-            report = evaluate(extractor, ["probe"], train, test, [sized], batch_size=32, progress=False)
+            report = evaluate(extractor, ["probe"], train, test, [sized], batch_size=32, progress=False, examined=0)
             expected = float((needed > eps).double().mean())
             assert report.value("probe", "accuracy", attack.name) == pytest.approx(expected, abs=1e-9), (rank, eps)
             assert report.value("probe", "accuracy") == pytest.approx(float((needed > 0).double().mean()), abs=1e-9)
@@ -294,15 +296,15 @@ def test_retrieval_falls_at_the_angle_to_the_bisector(
     for rank in (3, 12, 20):
         for eps in (float(needed[rank]) * 0.98, float(needed[rank]) * 1.02):
             attack = PGD(threat=Threat("linf", Eps(eps)), steps=100, step_size=Eps(eps / 4))
-            report = evaluate(extractor, ["retrieval"], train, test, [attack], progress=False)
+            report = evaluate(extractor, ["retrieval"], train, test, [attack], progress=False, examined=0)
             expected = float((needed > eps).double().mean())
             assert report.value("retrieval", "recall@1", "pgd") == pytest.approx(expected, abs=1e-6), (rank, eps)
 
 
 @pytest.mark.usefixtures("no_intervals")
 def test_every_registered_task_can_be_evaluated(extractor: FeatureExtractor) -> None:
-    report = evaluate(extractor, list(TASKS), TRAIN, TEST, [FGSM(threat=WEAK.threat)], progress=False)
+    report = evaluate(extractor, list(TASKS), TRAIN, TEST, [FGSM(threat=WEAK.threat)], progress=False, examined=0)
     assert {row.task for row in report.rows} == set(TASKS)
     fitted = [LinearProbe(), Retrieval(), OneClass(KNN(2)), OneClassKNN(2)]
-    again = evaluate(extractor, fitted, TRAIN, TEST, progress=False)
+    again = evaluate(extractor, fitted, TRAIN, TEST, progress=False, examined=0)
     assert again.value("anomaly", "auroc") == again.value("anomaly-knn", "auroc")

@@ -1,0 +1,56 @@
+"""Two budgets: `fast` for development, `standard` for a number that is printed as final. What they run depends on the goal."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+
+from robustfeat.attacks.apgd import APGD
+from robustfeat.attacks.base import ATTACKS, Attack, Strongest
+from robustfeat.attacks.goal import Goal
+from robustfeat.attacks.reference import AutoAttack
+from robustfeat.attacks.square import Square
+from robustfeat.attacks.threat import Ball
+from robustfeat.attacks.worst import Worst
+
+
+@dataclass(frozen=True)
+class Budget(Attack):
+    """An attack that stands for others."""
+
+    @abstractmethod
+    def plan(self, goal: Goal) -> Attack: ...
+
+    def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
+        self.plan(goal).search(goal, ball, strongest, generator)
+
+
+@ATTACKS.register("fast")
+@dataclass(frozen=True)
+class Fast(Budget):
+    """APGD on cross-entropy, then on the survivors APGD towards each of the best wrong classes.
+
+    Where the goal is no class, APGD on its loss.
+    """
+
+    steps: int = 30
+    targets: int = 5
+
+    def plan(self, goal: Goal) -> Attack:
+        first = APGD(self.threat, steps=self.steps)
+        if goal.classifier is None:
+            return first
+        return Worst(self.threat, (first, APGD(self.threat, steps=self.steps, climb="margin-*", targets=self.targets)))
+
+
+@ATTACKS.register("standard")
+@dataclass(frozen=True)
+class Standard(Budget):
+    """AutoAttack as published where the goal is a class; else the worst of APGD, APGD with five restarts, and Square."""
+
+    def plan(self, goal: Goal) -> Attack:
+        if goal.classifier is not None:
+            return AutoAttack(self.threat)
+        return Worst(self.threat, (APGD(self.threat), APGD(self.threat, restarts=5), Square(self.threat)))

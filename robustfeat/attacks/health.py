@@ -1,0 +1,225 @@
+"""Signs that an attack has failed and not the defence held: gradient masking, randomness, attacks that stopped too early.
+
+Carlini et al. 2019 ("On evaluating adversarial robustness"), Croce & Hein 2020, Pintor et al. 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from robustfeat.attacks.base import Attack
+from robustfeat.attacks.effort import Effort
+from robustfeat.attacks.goal import Goal
+from robustfeat.attacks.noise import Noise
+from robustfeat.attacks.pgd import PGD
+from robustfeat.attacks.square import Square
+from robustfeat.types import Eps, Images, PerExample
+
+QUERIES = 300
+SAMPLES = 20
+STEPS = 20
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A check that failed: what was found, what would have been right, and what it means."""
+
+    check: str
+    value: float
+    limit: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What the checks look at: a goal at some images, and what an attack did to them.
+
+    clean, attacked: the deciding loss before and after.  effort: of the attack.
+    """
+
+    goal: Goal
+    images: Images
+    attack: Attack
+    clean: PerExample
+    attacked: PerExample
+    effort: Effort
+    generator: torch.Generator
+
+    def under(self, attack: Attack, images: Images | None = None) -> PerExample:
+        """The deciding loss under another attack, whose effort is not counted."""
+        goal = Goal(
+            self.goal.forward, self.goal.losses, self.goal.rows, wins=self.goal.wins, classifier=self.goal.classifier
+        )
+        return goal.judge(attack(goal, self.images if images is None else images, generator=self.generator))
+
+    def held(self, values: PerExample) -> Tensor:
+        """Which images withstood, where success is known."""
+        return values <= 0
+
+
+def examine(patient: Patient) -> list[Flag]:
+    """All flags; none is what an honest model gets."""
+    return [flag for check in CHECKS if (flag := check(patient)) is not None]
+
+
+def zero_gradients(patient: Patient, limit: float = 0.02) -> Flag | None:
+    share = patient.effort.zero_gradients
+    text = "of the images had a gradient of exactly 0 in some step: the attack could not move them"
+    return Flag("zero gradients", share, limit, text) if share > limit else None
+
+
+def still_rising(patient: Patient, limit: float = 0.25) -> Flag | None:
+    share = patient.effort.rising
+    text = "of the loss was gained in the last quarter of the steps: give the attack more of them"
+    return Flag("still rising", share, limit, text) if share > limit else None
+
+
+def random_forward(patient: Patient, limit: float = 1e-4) -> Flag | None:
+    first, second = patient.goal.judge(patient.images), patient.goal.judge(patient.images)
+    gap = float(((first - second).abs() / (1 + first.abs())).max())
+    text = "is how far two evaluations of the same images differ: average over the randomness (EOT) to attack it"
+    return Flag("random forward passes", gap, limit, text) if not gap <= limit else None
+
+
+def training_mode(patient: Patient) -> Flag | None:
+    forward = patient.goal.forward
+    training = sum(module.training for module in forward.modules()) if isinstance(forward, nn.Module) else 0
+    return (
+        Flag("training mode", training, 0, "modules are in training mode while they are measured") if training else None
+    )
+
+
+def output_range(patient: Patient) -> Flag | None:
+    if patient.goal.classifier is None:
+        return None
+    with torch.no_grad():
+        logits = patient.goal.classifier.logits(patient.images).float()
+    sums = (logits.sum(dim=1) - 1).abs().max()
+    if not bool((logits >= 0).all() and (logits <= 1).all() and sums < 1e-3):
+        return None
+    return Flag(
+        "output range", float(logits.max()), 1, "is the largest logit, and they sum to 1: give logits, not softmax"
+    )
+
+
+def half_precision(patient: Patient) -> Flag | None:
+    with torch.no_grad():
+        seen = patient.goal.forward(patient.images[:2])
+    bits = torch.finfo(seen.dtype).bits if isinstance(seen, Tensor) and seen.is_floating_point() else 32
+    text = "bits only: small gradients vanish and equal scores hide attacks; evaluate in float32"
+    return Flag("float16", bits, 32, text) if bits < 32 else None
+
+
+def inner_loop(patient: Patient) -> Flag | None:
+    with _counting_gradients() as count, torch.enable_grad():
+        patient.goal.forward(patient.images[:2])
+    text = "gradients are taken inside the forward pass: attack the inner optimisation as well (BPDA, unrolling)"
+    return Flag("inner optimisation", count[0], 0, text) if count[0] else None
+
+
+def wrong_gradient(patient: Patient, limit: float = 0.5) -> Flag | None:
+    """Along the gradient, a small step must change the loss by about its length times the slope."""
+    images = 0.05 + 0.9 * patient.images  # so that a step to either side stays in [0, 1]
+    _, gradient = patient.goal.slope(images)
+    length = gradient.flatten(1).norm(dim=1)
+    direction = gradient / length.clamp_min(1e-30).view(-1, *[1] * (images.ndim - 1))
+    size = 0.02
+    up, down = (patient.goal.judge(images + sign * size * direction) for sign in (1, -1))
+    change = (up - down) / (2 * size)
+    gap = float(((change - length).abs() / torch.maximum(change.abs(), length).clamp_min(1e-12)).median())
+    text = "is the relative gap between the gradient and the change of the loss along it: the gradient misleads"
+    return Flag("wrong gradient", gap, limit, text) if not gap <= limit else None
+
+
+def noise_is_stronger(patient: Patient) -> Flag | None:
+    limit = _a_few(patient)
+    share = _stronger(patient, patient.under(Noise(patient.attack.threat, samples=SAMPLES)))
+    text = f"of the images are moved further by the worst of {SAMPLES} random perturbations than by the attack"
+    return Flag("noise is stronger", share, limit, text) if share > limit else None
+
+
+def black_box_is_stronger(patient: Patient) -> Flag | None:
+    limit = _a_few(patient)
+    share = _stronger(patient, patient.under(Square(patient.attack.threat, queries=QUERIES)))
+    text = f"of the images are moved further by {QUERIES} queries of Square, without gradients, than by the attack"
+    return Flag("black box is stronger", share, limit, text) if share > limit else None
+
+
+def not_monotone(patient: Patient) -> Flag | None:
+    """A larger ball holds the smaller one: the loss can not be lower in it."""
+    threat, limit = patient.attack.threat, _a_few(patient)
+    small, large = (
+        patient.under(PGD(replace(threat, eps=Eps(factor * threat.eps)), steps=STEPS)) for factor in (0.5, 2)
+    )
+    if patient.goal.wins:
+        drop = float((patient.held(large).float() - patient.held(small).float()).mean())
+    else:
+        drop = float((large < small).float().mean()) if float((large - small).mean()) < 0 else 0.0
+    text = "more of the images withstand twice eps than half of it"
+    return Flag("not monotone in eps", drop, limit, text) if drop > limit else None
+
+
+def survives_everything(patient: Patient) -> Flag | None:
+    """With eps = 1 any image can be made any other."""
+    limit = _a_few(patient)
+    if not patient.goal.wins or patient.attack.threat.norm != "linf":
+        return None
+    share = float(
+        patient.held(patient.under(PGD(replace(patient.attack.threat, eps=Eps(1.0)), steps=2 * STEPS))).float().mean()
+    )
+    text = "of the images withstand eps = 1, where every image is within reach"
+    return Flag("not 0 at eps = 1", share, limit, text) if share > limit else None
+
+
+CHECKS: tuple[Callable[[Patient], Flag | None], ...] = (
+    training_mode,
+    half_precision,
+    output_range,
+    random_forward,
+    inner_loop,
+    wrong_gradient,
+    zero_gradients,
+    still_rising,
+    noise_is_stronger,
+    black_box_is_stronger,
+    not_monotone,
+    survives_everything,
+)
+
+
+def _a_few(patient: Patient) -> float:
+    """Share of the images that chance may account for: one of a handful, 2 % of many."""
+    return 0.02 + 1.5 / len(patient.images)
+
+
+def _stronger(patient: Patient, other: PerExample) -> float:
+    """Share of images for which another attack did what this one did not."""
+    if patient.goal.wins:
+        return float((patient.held(patient.attacked) & ~patient.held(other)).float().mean())
+    gain = (patient.attacked - patient.clean).clamp_min(0)
+    return float((other - patient.attacked > 0.1 * gain + 1e-6).float().mean())
+
+
+@contextmanager
+def _counting_gradients() -> Iterator[list[int]]:
+    """Count the gradients that are taken inside."""
+    count = [0]
+    grad, backward = torch.autograd.grad, torch.autograd.backward
+
+    def counted(function: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            count[0] += 1
+            return function(*arguments, **options)
+
+        return call
+
+    torch.autograd.grad, torch.autograd.backward = counted(grad), counted(backward)  # type: ignore[assignment]
+    try:
+        yield count
+    finally:
+        torch.autograd.grad, torch.autograd.backward = grad, backward

@@ -1,0 +1,134 @@
+"""From pixels to the features of attacked images, through a task: in batches, shared by processes, resumable."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from robustfeat.tasks.base import Aim
+from robustfeat.tasks.records import Records
+from torch import Tensor
+
+from robustfeat.attacks import Attack, Classifier, Effort, Goal
+from robustfeat.data import ImageDataset
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.parallel import gather_objects, rank, world_size
+from robustfeat.progress import Progress
+from robustfeat.random import generator
+from robustfeat.types import Features, Images, PerExample
+
+log = logging.getLogger(__name__)
+
+EVALUATE = 7  # what this stream of random numbers is for
+
+
+class Cases(NamedTuple):
+    """What a task is asked: rows of the test set, their targets, and the features of the clean images, on the CPU."""
+
+    rows: Tensor
+    targets: Tensor
+    clean: Features
+
+
+class Attacked(NamedTuple):
+    """Features of the attacked image of every case, and what it took."""
+
+    features: Features
+    effort: Effort
+
+
+class Pipeline:
+    """An extractor and one aim of a task, as one function of pixels that an attack can raise."""
+
+    def __init__(self, extractor: FeatureExtractor, aim: Aim, test: ImageDataset, cases: Cases) -> None:
+        self.extractor, self.aim, self.test, self.cases = extractor, aim, test, cases
+
+    def images(self, part: slice) -> Images:
+        """The clean images of some cases."""
+        images = self.test.batch(self.cases.rows[part]).images
+        return images.to(self.extractor.device, memory_format=torch.channels_last)
+
+    def goal(self, part: slice) -> Goal:
+        """The aim at some cases."""
+        device = self.extractor.device
+        targets, clean = self.cases.targets[part].to(device), self.cases.clean[part].to(device)
+
+        def bound(loss: Callable[..., PerExample]) -> Callable[[Features, Tensor], PerExample]:
+            return lambda features, rows: loss(features, targets[rows], clean[rows])
+
+        losses = {name: bound(loss) for name, loss in self.aim.losses.items()}
+        logits = self.aim.logits
+        classifier = None if logits is None else Classifier(lambda x: logits(self.extractor(x)), targets)
+        rows = torch.arange(len(targets), device=device)
+        return Goal(self.extractor, losses, rows, wins=self.aim.wins, classifier=classifier)
+
+    def attack(
+        self,
+        attack: Attack,
+        batch_size: int,
+        key: tuple[int, ...],
+        *,
+        name: str,
+        records: Records | None = None,
+        quiet: bool = False,
+    ) -> Attacked:
+        """Attack every case; with several processes each takes its share of the batches and all get the whole.
+
+        key: names the random numbers.  name: of the records and the progress bar.
+        """
+        total = len(self.cases.rows)
+        starts = range(0, total, batch_size)
+        done: dict[int, tuple[Features, Effort]] = {}
+        with Progress(name, total, "cases", quiet=quiet or rank() > 0) as bar:
+            for i, start in enumerate(starts):
+                if i % world_size() == rank():
+                    part = slice(start, min(start + batch_size, total))
+                    done[start] = self._finished(attack, part, key, name, records)
+                bar.advance(min(batch_size, total - start))
+        everywhere: dict[int, tuple[Features, Effort]] = {}
+        for found in gather_objects(done):
+            everywhere |= found
+        features = torch.cat([everywhere[start][0] for start in starts])
+        assert len(features) == total, f"{len(features)} of {total} cases came back"
+        effort = Effort()
+        for start in starts:
+            effort.add(everywhere[start][1])
+        return Attacked(features, effort)
+
+    def _finished(
+        self, attack: Attack, part: slice, key: tuple[int, ...], name: str, records: Records | None
+    ) -> tuple[Features, Effort]:
+        found = records.read(name, part.start) if records else None
+        if found is None:
+            found = self._batch(attack, part, key)
+            if records:
+                records.write(name, part.start, *found)
+        return found
+
+    def _batch(self, attack: Attack, part: slice, key: tuple[int, ...]) -> tuple[Features, Effort]:
+        """One batch; in two halves where the memory does not suffice."""
+        try:
+            goal, images = self.goal(part), self.images(part)
+            random = generator(*key[:1], EVALUATE, *key[1:], part.start, device=self.extractor.device)
+            adversarial = attack(goal, images, generator=random)
+            with torch.no_grad():
+                return self.extractor(adversarial).cpu(), goal.effort
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error) or part.stop - part.start < 2:
+                raise
+        # Outside the handler, which would hold on to the memory.
+        middle = (part.start + part.stop) // 2
+        log.warning("out of memory with %d images; going on with %d", part.stop - part.start, middle - part.start)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        halves = [self._batch(attack, half, key) for half in (slice(part.start, middle), slice(middle, part.stop))]
+        halves[0][1].add(halves[1][1])
+        return torch.cat([features for features, _ in halves]), halves[0][1]
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """CUDA has its own error; on the CPU torch raises a RuntimeError of its allocator."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text
