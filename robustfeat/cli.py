@@ -18,6 +18,7 @@ from jsonargparse.typing import register_type
 from robustfeat import commands
 from robustfeat.commands.base import Command
 from robustfeat.errors import DivergedError, FullDiskError, IntegrityError, OfflineError
+from robustfeat.parallel import rank
 from robustfeat.types import Eps
 
 register_type(Eps, repr, Eps)
@@ -60,7 +61,8 @@ def _run(arguments: list[str]) -> int:
         variant = flat[command.variant]
         flat = Namespace(**flat[variant], **{command.variant: variant})
     result = command.run(dict(flat))
-    print(json.dumps(result.data, indent=2) if flat["json"] else result.text)
+    if rank() == 0:  # of several processes, one speaks
+        print(json.dumps(result.data, indent=2) if flat["json"] else result.text)
     return 0
 
 

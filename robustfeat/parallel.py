@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from accelerate import PartialState
 from torch import Tensor
 
 T = TypeVar("T")
@@ -20,6 +22,14 @@ def world_size() -> int:
 def rank() -> int:
     """Number of this process in the group, from 0."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def join(device: str) -> str:
+    """Join the group that a launcher (torchrun, accelerate launch) has started, if one has; returns this process's device."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return device
+    state = PartialState(cpu=device == "cpu")
+    return str(state.device) if device == "cuda" else device
 
 
 def gather(values: Tensor) -> Tensor:

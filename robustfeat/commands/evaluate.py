@@ -11,6 +11,7 @@ from robustfeat import hub
 from robustfeat.attacks import ATTACKS, Attack, Threat
 from robustfeat.commands.base import Command, Result, add_columns
 from robustfeat.data import dataset
+from robustfeat.parallel import join, rank
 from robustfeat.report import table
 from robustfeat.tasks import TASKS, evaluate
 from robustfeat.types import Eps
@@ -69,14 +70,14 @@ def _run(values: dict[str, Any]) -> Result:
         raise ValueError(f"limit must be at least 1, got {values['limit']}")
     attacks = {name: make_attack(name, values) for name in values["attack"] or []}
     tasks = [TASKS[name]() for name in values["task"] or CLASSIC]
-    extractor = hub.load(values["model"], device=values["device"])
+    extractor = hub.load(values["model"], device=join(values["device"]))
     side = extractor.card.architecture.image_size
     columns = {"image": values["image"], "label": values["label"]}
     train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))
     test = test.head(values["limit"])
     options = {name: values[name] for name in ("batch_size", "seed", "examined", "records")}
     report = evaluate(extractor, tasks, train, test, attacks, **options)
-    if values["out"]:
+    if values["out"] and rank() == 0:
         report.save(values["out"])
     return Result(table(report), dataclasses.asdict(report))
 

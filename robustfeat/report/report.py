@@ -122,7 +122,21 @@ def _footnotes(reports: Sequence[Report]) -> list[str]:
     notes = []
     for name, configuration in dict.fromkeys(item for report in reports for item in report.attacks.items()):
         notes.append(f"attack {name}: {configuration}")
+    # A budget names what it stands for: several tasks may have been attacked differently under one name.
+    planned = {
+        f"attack {ran.attack} on {ran.task}: {ran.configuration}"
+        for report in reports
+        for ran in report.runs
+        if ran.configuration != report.attacks.get(ran.attack)
+    }
+    notes += sorted(planned)
     for report in reports:
+        if report.runs:
+            passes = sum(ran.forwards for ran in report.runs), sum(ran.backwards for ran in report.runs)
+            seconds = sum(ran.seconds for ran in report.runs)
+            notes.append(
+                f"{report.model}: {passes[0]:,} images forward, {passes[1]:,} back, {seconds:.0f} s under attack"
+            )
         for ran in report.flagged:
             where = f"{report.model}, {ran.task} {ran.metric}".rstrip()
             notes += [f"! {where} under {ran.attack}: {flag.check}: {flag.value:.3g} {flag.text}" for flag in ran.flags]

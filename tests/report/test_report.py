@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from robustfeat.attacks.health import Flag
 from robustfeat.errors import IntegrityError
-from robustfeat.report import Report, markdown, plot_robustness, table
+from robustfeat.report import Ran, Report, markdown, plot_robustness, table
 from robustfeat.types import Row
 
 ROWS = (
@@ -82,6 +83,20 @@ def test_markdown_is_a_table() -> None:
     assert len(lines) == 2 + len(ROWS)
     assert {line.count("|") for line in lines} == {7}
     assert markdown(REPORT, title="Numbers").startswith("# Numbers\n")
+
+
+def test_what_ran_and_its_flags_are_printed_and_kept(tmp_path: Path) -> None:
+    flag = Flag("zero gradients", 0.75, 0.02, "of the images had a gradient of exactly 0")
+    ran = Ran("probe", "", "pgd", "Worst(APGD, Square)", 3000, 1200, 0.75, 0.1, 2.5, (flag,))
+    report = dataclasses.replace(REPORT, runs=(ran, dataclasses.replace(ran, task="anomaly", flags=())))
+    report.save(tmp_path / "report.json")
+    assert Report.load(tmp_path / "report.json") == report
+    assert report.flagged == (ran,)
+    for text in (table(report), markdown(report)):
+        assert "! one, probe under pgd: zero gradients: 0.75 of the images had a gradient of exactly 0" in text
+        assert "anomaly under pgd" not in text
+        assert "attack pgd on probe: Worst(APGD, Square)" in text
+        assert "6,000 images forward, 2,400 back, 5 s" in text
 
 
 VALID = REPORT.to_json()
