@@ -4,6 +4,7 @@ from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
 from robustfeat.tasks.base import TASKS, Task
 from robustfeat.tasks.evaluate import evaluate
 from robustfeat.tasks.knn import KNN
+from robustfeat.tasks.ladder import ladder
 from robustfeat.tasks.mahalanobis import Mahalanobis
 from robustfeat.tasks.one_class import OneClass, OneClassKNN
 from robustfeat.tasks.probe import LinearProbe
@@ -25,4 +26,5 @@ __all__ = [
     "Retrieval",
     "Task",
     "evaluate",
+    "ladder",
 ]

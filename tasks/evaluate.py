@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks.ladder import numbered, rungs_of
 from robustfeat.tasks.measure import measure
 from robustfeat.tasks.pipeline import Attacked, Cases, Pipeline
 from robustfeat.tasks.records import Records
@@ -32,7 +33,7 @@ def evaluate(
     tasks: Sequence[Task | str],
     train: ImageDataset,
     test: ImageDataset,
-    attacks: Sequence[Attack] | Mapping[str, Attack] = (),
+    attacks: Sequence[Attack] | Mapping[str, Attack | Sequence[Attack]] = (),
     *,
     batch_size: int = 256,
     seed: int = 0,
@@ -42,7 +43,8 @@ def evaluate(
 ) -> Report:
     """Fit each task on features of `train`, measure it on `test`, as it is and under each attack.
 
-    tasks: unfitted tasks or names of them.  attacks: by name, or a sequence that is named by its classes.
+    tasks: unfitted tasks or names of them.  attacks: by name, or a sequence that is named by its classes. A sequence under
+        a name is a ladder (`ladder`): attacks of growing eps, each from what the one before found, as "name@eps".
     examined: so many cases of each task and attack are looked at for signs that the attack failed; what is found stands in
         the report as flags. 0 leaves the checks out.
     records: a folder for finished batches: an evaluation that was killed goes on there, with the same result.
@@ -61,12 +63,12 @@ def evaluate(
         for task_rows, task_runs in evaluation.tasks():
             rows += task_rows
             runs += task_runs
-    threats = dict.fromkeys(str(attack.threat) for attack in evaluation.attacks.values())
+    threats = dict.fromkeys(str(attack.threat) for rungs in evaluation.ladders.values() for attack in rungs.values())
     return Report(
         model=extractor.card.name,
         data={"train": _describe(train), "test": _describe(test)},
         threat=", ".join(threats) or "none",
-        attacks={name: repr(attack) for name, attack in evaluation.attacks.items()},
+        attacks=evaluation.configurations(),
         rows=tuple(rows),
         runs=tuple(runs),
         environment=environment(extractor.device),
@@ -82,7 +84,7 @@ class _Evaluation:
         tasks: Sequence[Task | str],
         train: ImageDataset,
         test: ImageDataset,
-        attacks: Sequence[Attack] | Mapping[str, Attack],
+        attacks: Sequence[Attack] | Mapping[str, Attack | Sequence[Attack]],
         batch_size: int,
         seed: int,
         examined: int,
@@ -105,7 +107,8 @@ class _Evaluation:
             raise ValueError(
                 f"train and test are the same images of {test.name!r}; what is learnt by heart says nothing"
             )
-        self.extractor, self.train, self.test, self.attacks = extractor, train, test, attacks
+        self.extractor, self.train, self.test = extractor, train, test
+        self.ladders = {name: rungs_of(name, attack) for name, attack in attacks.items()}
         self.by_title = dict(zip(numbered([task.name for task in chosen]), chosen, strict=True))
         self.batch_size, self.seed, self.examined, self.progress = batch_size, seed, examined, progress
         self.records = None if records is None else Records(records, self._identity())
@@ -118,10 +121,14 @@ class _Evaluation:
             "train": self.train.fingerprint,
             "test": self.test.fingerprint,
             "tasks": {title: {"name": task.name} | task.options() for title, task in self.by_title.items()},
-            "attacks": {name: repr(attack) for name, attack in self.attacks.items()},
+            "attacks": self.configurations(),
             "seed": self.seed,
             "batch_size": self.batch_size,
         }
+
+    def configurations(self) -> dict[str, str]:
+        """Every attack by the name of its rows."""
+        return {name: repr(attack) for rungs in self.ladders.values() for name, attack in rungs.items()}
 
     def tasks(self) -> Iterator[tuple[list[Row], list[Ran]]]:
         """Rows and runs of each task, clean first."""
@@ -136,49 +143,51 @@ class _Evaluation:
             seconds = time.monotonic() - begin
             found = self._measure(title, task, cases, "none", cases.clean, seconds)
             runs: list[Ran] = []
-            for number, name in enumerate(self.attacks):
+            for number, name in enumerate(self.ladders):
                 for metric in task.aims():
-                    attacked_rows, ran = self._attack(title, task, cases, number, name, metric)
+                    attacked_rows, attacked_runs = self._attack(title, task, cases, number, name, metric)
                     found += attacked_rows
-                    runs.append(ran)
+                    runs += attacked_runs
             yield found, runs
 
     def _attack(
         self, title: str, task: Task, cases: Cases, number: int, name: str, metric: str
-    ) -> tuple[list[Row], Ran]:
-        """One aim of a task under one attack."""
+    ) -> tuple[list[Row], list[Ran]]:
+        """One aim of a task under one attack, or one ladder of them."""
         begin = time.monotonic()
-        attack, aim = self.attacks[name], task.aims()[metric]
-        pipeline = Pipeline(self.extractor, aim, self.test, cases)
-        attacked = pipeline.attack(
-            attack,
+        rungs = self.ladders[name]
+        pipeline = Pipeline(self.extractor, task.aims()[metric], self.test, cases)
+        found = pipeline.attack(
+            list(rungs.values()),
             self.batch_size,
             (self.seed, number),
             name=f"{title} {metric} under {name}".replace("  ", " "),
             records=self.records,
             quiet=not self.progress,
         )
-        seconds = time.monotonic() - begin
+        seconds = (time.monotonic() - begin) / len(rungs)
         rows: list[Row] = []
-        for column, mask in task.columns(cases.targets).items():
-            mixed = torch.where(mask[:, None], attacked.features, cases.clean)
-            found = self._measure(title, task, cases, f"{name}/{column}" if column else name, mixed, seconds)
-            rows += [row for row in found if metric in ("", row.metric)]
-        flags = self._flags(pipeline, attack, attacked, number) if self.examined else []
-        effort = attacked.effort
-        ran = Ran(
-            title,
-            metric,
-            name,
-            repr(attack.plan(pipeline.goal(slice(0, 1)))),
-            forwards=effort.forwards,
-            backwards=effort.backwards,
-            zero_gradients=effort.zero_gradients,
-            rising=effort.rising,
-            seconds=round(seconds, 3),
-            flags=tuple(flags),
-        )
-        return rows, ran
+        runs: list[Ran] = []
+        for (rung, attack), attacked in zip(rungs.items(), found, strict=True):
+            for column, mask in task.columns(cases.targets).items():
+                mixed = torch.where(mask[:, None], attacked.features, cases.clean)
+                label = f"{rung}/{column}" if column else rung
+                measured = self._measure(title, task, cases, label, mixed, seconds)
+                rows += [row for row in measured if metric in ("", row.metric)]
+            ran = Ran(
+                title,
+                metric,
+                rung,
+                repr(attack.plan(pipeline.goal(slice(0, 1)))),
+                forwards=attacked.effort.forwards,
+                backwards=attacked.effort.backwards,
+                zero_gradients=attacked.effort.zero_gradients,
+                rising=attacked.effort.rising,
+                seconds=round(seconds, 3),
+                flags=tuple(self._flags(pipeline, attack, attacked, number) if self.examined else ()),
+            )
+            runs.append(ran)
+        return rows, runs
 
     def _flags(self, pipeline: Pipeline, attack: Attack, attacked: Attacked, number: int) -> list[Flag]:
         """The health checks, on cases spread over all of them."""
@@ -211,20 +220,6 @@ class _Evaluation:
     ) -> list[Row]:
         features = features.to(self.extractor.device)
         return measure(task, features, cases, title=title, attack=attack, seconds=seconds, seed=self.seed)
-
-
-def numbered(names: Sequence[str]) -> list[str]:
-    """Names made unique: the second "pgd" becomes "pgd-2".
-
-    >>> numbered(["pgd", "fgsm", "pgd"])
-    ['pgd', 'fgsm', 'pgd-2']
-    """
-    seen: dict[str, int] = {}
-    result = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
-    return result
 
 
 def _describe(data: ImageDataset) -> dict[str, object]:

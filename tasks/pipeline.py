@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -66,55 +66,58 @@ class Pipeline:
 
     def attack(
         self,
-        attack: Attack,
+        ladder: Sequence[Attack],
         batch_size: int,
         key: tuple[int, ...],
         *,
         name: str,
         records: Records | None = None,
         quiet: bool = False,
-    ) -> Attacked:
-        """Attack every case; with several processes each takes its share of the batches and all get the whole.
+    ) -> list[Attacked]:
+        """Attack every case with each attack of a ladder; with several processes each takes its share of the batches.
 
+        ladder: attacks within growing threats; each starts from what the one before has found.
         key: names the random numbers.  name: of the records and the progress bar.
         """
         total = len(self.cases.rows)
         starts = range(0, total, batch_size)
-        done: dict[int, tuple[Features, Effort]] = {}
+        done: dict[int, tuple[Tensor, list[Effort]]] = {}
         with Progress(name, total, "cases", quiet=quiet or rank() > 0) as bar:
             for i, start in enumerate(starts):
                 if i % world_size() == rank():
                     part = slice(start, min(start + batch_size, total))
-                    done[start] = self._finished(attack, part, key, name, records)
+                    done[start] = self._finished(ladder, part, key, name, records)
                 bar.advance(min(batch_size, total - start))
-        everywhere: dict[int, tuple[Features, Effort]] = {}
+        everywhere: dict[int, tuple[Tensor, list[Effort]]] = {}
         for found in gather_objects(done):
             everywhere |= found
-        features = torch.cat([everywhere[start][0] for start in starts])
-        assert len(features) == total, f"{len(features)} of {total} cases came back"
-        effort = Effort()
-        for start in starts:
-            effort.add(everywhere[start][1])
-        return Attacked(features, effort)
+        features = torch.cat([everywhere[start][0] for start in starts], dim=1)
+        assert features.shape[1] == total, f"{features.shape[1]} of {total} cases came back"
+        return [Attacked(part, _sum([everywhere[start][1][i] for start in starts])) for i, part in enumerate(features)]
 
     def _finished(
-        self, attack: Attack, part: slice, key: tuple[int, ...], name: str, records: Records | None
-    ) -> tuple[Features, Effort]:
+        self, ladder: Sequence[Attack], part: slice, key: tuple[int, ...], name: str, records: Records | None
+    ) -> tuple[Tensor, list[Effort]]:
         found = records.read(name, part.start) if records else None
         if found is None:
-            found = self._batch(attack, part, key)
+            found = self._batch(ladder, part, key)
             if records:
                 records.write(name, part.start, *found)
         return found
 
-    def _batch(self, attack: Attack, part: slice, key: tuple[int, ...]) -> tuple[Features, Effort]:
-        """One batch; in two halves where the memory does not suffice."""
+    def _batch(self, ladder: Sequence[Attack], part: slice, key: tuple[int, ...]) -> tuple[Tensor, list[Effort]]:
+        """Features (attacks, n, d) of one batch, and the effort of each attack; in two halves where the memory is too small."""
         try:
-            goal, images = self.goal(part), self.images(part)
-            random = generator(*key[:1], EVALUATE, *key[1:], part.start, device=self.extractor.device)
-            adversarial = attack(goal, images, generator=random)
-            with torch.no_grad():
-                return self.extractor(adversarial).cpu(), goal.effort
+            images, known = self.images(part), None
+            features, efforts = [], []
+            for i, attack in enumerate(ladder):
+                goal = self.goal(part)
+                random = generator(*key[:1], EVALUATE, *key[1:], i, part.start, device=self.extractor.device)
+                known = attack(goal, images, generator=random, known=known)
+                with torch.no_grad():
+                    features.append(self.extractor(known).cpu())
+                efforts.append(goal.effort)
+            return torch.stack(features), efforts
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _out_of_memory(error) or part.stop - part.start < 2:
                 raise
@@ -123,9 +126,18 @@ class Pipeline:
         log.warning("out of memory with %d images; going on with %d", part.stop - part.start, middle - part.start)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        halves = [self._batch(attack, half, key) for half in (slice(part.start, middle), slice(middle, part.stop))]
-        halves[0][1].add(halves[1][1])
-        return torch.cat([features for features, _ in halves]), halves[0][1]
+        first, second = (
+            self._batch(ladder, half, key) for half in (slice(part.start, middle), slice(middle, part.stop))
+        )
+        efforts = [_sum(pair) for pair in zip(first[1], second[1], strict=True)]
+        return torch.cat([first[0], second[0]], dim=1), efforts
+
+
+def _sum(efforts: Sequence[Effort]) -> Effort:
+    total = Effort()
+    for effort in efforts:
+        total.add(effort)
+    return total
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 import safetensors
 from safetensors.torch import save_file
+from torch import Tensor
 
 from robustfeat.attacks import Effort
 from robustfeat.errors import IntegrityError
 from robustfeat.files import atomic_file, write_text
-from robustfeat.types import Features
 
 IDENTITY = "identity.json"
 
@@ -41,23 +41,23 @@ class Records:
                 f"{str(folder)!r} holds another evaluation: {what}. Give an empty folder, or the same settings"
             )
 
-    def read(self, name: str, start: int) -> tuple[Features, Effort] | None:
-        """A batch, or None where it is not finished."""
+    def read(self, name: str, start: int) -> tuple[Tensor, list[Effort]] | None:
+        """Features (attacks, n, d) of a batch and the effort of each attack, or None where it is not finished."""
         path = self._path(name, start)
         if not path.exists():
             return None
         try:
             with safetensors.safe_open(path, "pt") as file:
-                return file.get_tensor("features"), _effort(json.loads(file.metadata()["effort"]))
+                return file.get_tensor("features"), [_effort(found) for found in json.loads(file.metadata()["efforts"])]
         except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
                 f"{str(path)!r} is damaged ({error}); remove it to compute that batch again"
             ) from error
 
-    def write(self, name: str, start: int, features: Features, effort: Effort) -> None:
+    def write(self, name: str, start: int, features: Tensor, efforts: list[Effort]) -> None:
         """Keep a finished batch, atomically."""
         with atomic_file(self._path(name, start)) as temporary:
-            metadata = {"effort": json.dumps(dataclasses.asdict(effort))}
+            metadata = {"efforts": json.dumps([dataclasses.asdict(effort) for effort in efforts])}
             save_file({"features": features.contiguous()}, temporary, metadata)
 
     def _path(self, name: str, start: int) -> Path:

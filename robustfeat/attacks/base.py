@@ -32,6 +32,7 @@ class Attack(ABC):
         *,
         generator: torch.Generator | None = None,
         eps: PerExample | None = None,
+        known: Points | None = None,
     ) -> Points:
         """Adversarial images for `images` (n, c, h, w) in [0, 1], detached.
 
@@ -39,14 +40,20 @@ class Attack(ABC):
             put it in eval mode.
         generator: of the random numbers; None takes torch's global one.
         eps: (n,), a size per image instead of the threat's.
+        known: points of the ball that are known already, from a smaller one say: the result is no weaker than they are.
 
         Per example the worst point seen is returned, never one with a lower loss than the clean image, unless the attack
         says otherwise. Raises RuntimeError where no gradient reaches the images.
         """
         images = images.detach()
         goal = Goal.of(loss, images)
+        ball = self.threat.around(images, eps)
         strongest = Strongest(images, goal.judge(images))
-        self.search(goal, self.threat.around(images, eps), strongest, generator)
+        if known is not None:
+            rows = goal.open(strongest.values)
+            point = ball.take(rows).project(known[rows])
+            strongest.offer(rows, point, goal.take(rows).judge(point))
+        self.search(goal, ball, strongest, generator)
         return strongest.images
 
     def plan(self, goal: Goal) -> Attack:

@@ -50,9 +50,10 @@ class PGD(Attack):
         *,
         generator: torch.Generator | None = None,
         eps: PerExample | None = None,
+        known: Points | None = None,
     ) -> Points:
         if self.keep == "worst":
-            return super().__call__(loss, images, generator=generator, eps=eps)
+            return super().__call__(loss, images, generator=generator, eps=eps, known=known)
         return self._ascend(Goal.of(loss, images), self.threat.around(images, eps), None, generator).point
 
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:

@@ -13,7 +13,7 @@ from robustfeat.commands.base import Command, Result, add_columns
 from robustfeat.data import dataset
 from robustfeat.parallel import join, rank
 from robustfeat.report import table
-from robustfeat.tasks import TASKS, evaluate
+from robustfeat.tasks import TASKS, evaluate, ladder
 from robustfeat.types import Eps
 
 CLASSIC = ["probe", "retrieval", "anomaly"]
@@ -37,6 +37,12 @@ def _add(parser: ArgumentParser) -> None:
         type=Eps | None,
         default=None,
         help="size of the perturbation in pixel units, such as 8/255 (default: 8/255 for linf, 128/255 for l2)",
+    )
+    parser.add_argument(
+        "--curve",
+        type=str | None,
+        default=None,
+        help="several eps instead of one, such as 1/255,2/255,4/255: each attack once per size, from what the one before found",
     )
     for name, what in {"steps": "gradient steps", "restarts": "restarts", "queries": "queries"}.items():
         help_text = f"{what} of the attacks that have them (default: each attack's own)"
@@ -68,7 +74,10 @@ def make_attack(name: str, values: dict[str, Any]) -> Attack:
 def _run(values: dict[str, Any]) -> Result:
     if values["limit"] is not None and values["limit"] < 1:
         raise ValueError(f"limit must be at least 1, got {values['limit']}")
-    attacks = {name: make_attack(name, values) for name in values["attack"] or []}
+    attacks: dict[str, Attack | list[Attack]] = {name: make_attack(name, values) for name in values["attack"] or []}
+    if values["curve"] is not None:
+        sizes = [Eps(size) for size in values["curve"].split(",")]
+        attacks = {name: ladder(attack, sizes) for name, attack in attacks.items() if isinstance(attack, Attack)}
     tasks = [TASKS[name]() for name in values["task"] or CLASSIC]
     extractor = hub.load(values["model"], device=join(values["device"]))
     side = extractor.card.architecture.image_size

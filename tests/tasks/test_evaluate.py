@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks import KNN, TASKS, LinearProbe, OneClass, OneClassKNN, Retrieval, evaluate
+from robustfeat.tasks import KNN, TASKS, LinearProbe, OneClass, OneClassKNN, Retrieval, evaluate, ladder
 from sklearn.covariance import ShrunkCovariance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -302,6 +302,25 @@ def test_retrieval_falls_at_the_angle_to_the_bisector(
 
 
 @pytest.mark.usefixtures("no_intervals")
+def test_a_ladder_only_falls(extractor: FeatureExtractor) -> None:
+    """Each rung starts from what the one before found, so that a metric that its aim decides can not rise again."""
+    attack = PGD(Threat("linf", Eps("8/255")), steps=2)
+    rungs = ladder(attack, [Eps(f"{n}/255") for n in (8, 2, 1, 4)])
+    assert [rung.threat.eps for rung in rungs] == [n / 255 for n in (1, 2, 4, 8)]
+    assert [rung.step_size for rung in rungs] == pytest.approx([1.25 * rung.threat.eps for rung in rungs])  # type: ignore[attr-defined]
+    report = evaluate(
+        extractor, ["probe", "retrieval"], TRAIN, TEST, {"pgd": rungs}, batch_size=16, progress=False, examined=0
+    )
+    for task, metric in (("probe", "accuracy"), ("retrieval", "recall@1")):
+        values = [report.value(task, metric, f"pgd@{n}/255") for n in (1, 2, 4, 8)]
+        assert values == sorted(values, reverse=True)
+        assert values[0] > values[-1], "too easy to tell anything"
+    backwards = [ran.backwards for ran in report.runs if ran.task == "probe"]
+    assert backwards[-1] < backwards[0], "what a smaller eps has broken is not attacked again"
+    with pytest.raises(ValueError, match="growing eps"):
+        evaluate(extractor, ["probe"], TRAIN, TEST, {"pgd": rungs[::-1]}, progress=False)
+
+
 def test_every_registered_task_can_be_evaluated(extractor: FeatureExtractor) -> None:
     report = evaluate(extractor, list(TASKS), TRAIN, TEST, [FGSM(threat=WEAK.threat)], progress=False, examined=0)
     assert {row.task for row in report.rows} == set(TASKS)
