@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -111,6 +112,7 @@ class _Evaluation:
         self.ladders = {name: rungs_of(name, attack) for name, attack in attacks.items()}
         self.by_title = dict(zip(numbered([task.name for task in chosen]), chosen, strict=True))
         self.batch_size, self.seed, self.examined, self.progress = batch_size, seed, examined, progress
+        self._fitted: dict[tuple[int, Task], tuple[Task, Cases]] = {}
         self.records = None if records is None else Records(records, self._identity())
 
     def _identity(self) -> dict[str, Any]:
@@ -132,14 +134,10 @@ class _Evaluation:
 
     def tasks(self) -> Iterator[tuple[list[Row], list[Ran]]]:
         """Rows and runs of each task, clean first."""
-        device = self.extractor.device
-        learnt = torch.from_numpy(self.extractor.transform(self.train, progress=self.progress)).to(device)
-        clean = torch.from_numpy(self.extractor.transform(self.test, progress=self.progress))
+        learnt, clean = self._features(self.extractor)
         for title, task in self.by_title.items():
             begin = time.monotonic()
-            task.to(device).fit(learnt, self.train_labels.to(device))
-            rows, targets = task.cases(self.test_labels)
-            cases = Cases(rows, targets, clean[rows])
+            cases = self._fit(task, learnt, clean)
             seconds = time.monotonic() - begin
             found = self._measure(title, task, cases, "none", cases.clean, seconds)
             runs: list[Ran] = []
@@ -150,13 +148,38 @@ class _Evaluation:
                     runs += attacked_runs
             yield found, runs
 
+    def _features(self, extractor: FeatureExtractor) -> tuple[Features, Features]:
+        """Of the training set, where the extractor is; of the test set, on the CPU."""
+        learnt = torch.from_numpy(extractor.transform(self.train, progress=self.progress))
+        return learnt.to(extractor.device), torch.from_numpy(extractor.transform(self.test, progress=self.progress))
+
+    def _fit(self, task: Task, learnt: Features, clean: Features) -> Cases:
+        task.to(learnt.device).fit(learnt, self.train_labels.to(learnt.device))
+        rows, targets = task.cases(self.test_labels)
+        return Cases(rows, targets, clean[rows])
+
+    def _elsewhere(self, source: FeatureExtractor, task: Task, metric: str) -> Pipeline:
+        """The same task through another model, for attacks that transfer; each is fitted once."""
+        if (id(source), task) not in self._fitted:
+            source.to(self.extractor.device)
+            other = copy.deepcopy(task)
+            self._fitted[id(source), task] = other, self._fit(other, *self._features(source))
+        other, cases = self._fitted[id(source), task]
+        return Pipeline(source, other.aims()[metric], self.test, cases)
+
     def _attack(
         self, title: str, task: Task, cases: Cases, number: int, name: str, metric: str
     ) -> tuple[list[Row], list[Ran]]:
         """One aim of a task under one attack, or one ladder of them."""
         begin = time.monotonic()
         rungs = self.ladders[name]
-        pipeline = Pipeline(self.extractor, task.aims()[metric], self.test, cases)
+        pipeline = Pipeline(
+            self.extractor,
+            task.aims()[metric],
+            self.test,
+            cases,
+            elsewhere=lambda source: self._elsewhere(source, task, metric),
+        )
         found = pipeline.attack(
             list(rungs.values()),
             self.batch_size,
@@ -195,7 +218,7 @@ class _Evaluation:
         some = torch.linspace(0, total - 1, min(self.examined, total)).long()
         cases = Cases(*(part[some] for part in pipeline.cases))
         part = slice(0, len(some))
-        patient = Pipeline(self.extractor, pipeline.aim, self.test, cases)
+        patient = Pipeline(self.extractor, pipeline.aim, self.test, cases)  # no transfer is examined again
         decides = next(iter(pipeline.aim.losses.values()))
         device = self.extractor.device
 

@@ -16,6 +16,13 @@ def ladder(attack: Attack, sizes: Sequence[float] = SIZES) -> list[Attack]:
     rungs = []
     for size in sorted(sizes):
         changes: dict[str, object] = {"threat": Threat(attack.threat.norm, size)}
+        # What is inside (the parts of Worst, the attack of Transfer) has the same threat.
+        for inner in ("attack", "attacks"):
+            parts = getattr(attack, inner, None)
+            if isinstance(parts, Attack):
+                (changes[inner],) = ladder(parts, [size])
+            elif parts is not None:
+                changes[inner] = tuple(ladder(part, [size])[0] for part in parts)
         step = getattr(attack, "step_size", None)
         if step is not None:
             changes["step_size"] = Eps(step * size / attack.threat.eps)

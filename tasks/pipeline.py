@@ -42,8 +42,16 @@ class Attacked(NamedTuple):
 class Pipeline:
     """An extractor and one aim of a task, as one function of pixels that an attack can raise."""
 
-    def __init__(self, extractor: FeatureExtractor, aim: Aim, test: ImageDataset, cases: Cases) -> None:
-        self.extractor, self.aim, self.test, self.cases = extractor, aim, test, cases
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        aim: Aim,
+        test: ImageDataset,
+        cases: Cases,
+        elsewhere: Callable[[FeatureExtractor], Pipeline] | None = None,
+    ) -> None:
+        """elsewhere: the same through another extractor, on whose features the task is fitted."""
+        self.extractor, self.aim, self.test, self.cases, self.elsewhere = extractor, aim, test, cases, elsewhere
 
     def images(self, part: slice) -> Images:
         """The clean images of some cases."""
@@ -61,8 +69,15 @@ class Pipeline:
         losses = {name: bound(loss) for name, loss in self.aim.losses.items()}
         logits = self.aim.logits
         classifier = None if logits is None else Classifier(lambda x: logits(self.extractor(x)), targets)
-        rows = torch.arange(len(targets), device=device)
-        return Goal(self.extractor, losses, rows, wins=self.aim.wins, classifier=classifier)
+        elsewhere = self.elsewhere
+        return Goal(
+            self.extractor,
+            losses,
+            torch.arange(len(targets), device=device),
+            wins=self.aim.wins,
+            classifier=classifier,
+            elsewhere=None if elsewhere is None else lambda source: elsewhere(source).goal(part),
+        )
 
     def attack(
         self,

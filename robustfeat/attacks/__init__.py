@@ -15,6 +15,7 @@ from robustfeat.attacks.noise import Noise  # noqa: E402
 from robustfeat.attacks.pgd import CW, PGD  # noqa: E402
 from robustfeat.attacks.reference import AutoAttack  # noqa: E402
 from robustfeat.attacks.square import Square  # noqa: E402
+from robustfeat.attacks.transfer import Transfer  # noqa: E402
 from robustfeat.attacks.worst import Worst  # noqa: E402
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "Square",
     "Standard",
     "Threat",
+    "Transfer",
     "Worst",
 ]

@@ -33,7 +33,7 @@ class Goal:
     losses: by name, (what forward returned, rows of the batch it belongs to) -> (n,). The first decides which of two points
         is worse; attacks may follow the gradient of another one.
     rows: the rows that are meant.  wins: whether a deciding loss > 0 is a success, after which an image is left alone.
-    classifier: where the goal is a wrong class.
+    classifier: where the goal is a wrong class.  elsewhere: another model -> the same goal through that one.
     """
 
     def __init__(
@@ -44,9 +44,11 @@ class Goal:
         *,
         wins: bool,
         classifier: Classifier | None = None,
+        elsewhere: Callable[[Any], Goal] | None = None,
         effort: Effort | None = None,
     ) -> None:
-        self.forward, self.losses, self.rows, self.wins, self.classifier = forward, losses, rows, wins, classifier
+        self.forward, self.losses, self.rows, self.wins = forward, losses, rows, wins
+        self.classifier, self.elsewhere = classifier, elsewhere
         self.effort = effort or Effort()
 
     @classmethod
@@ -65,8 +67,22 @@ class Goal:
 
     def take(self, rows: Tensor) -> Goal:
         """The same goal for some of its images; the effort is counted together."""
-        kept = self.rows[rows]
-        return Goal(self.forward, self.losses, kept, wins=self.wins, classifier=self.classifier, effort=self.effort)
+        return self._copy(self.rows[rows], self.effort)
+
+    def uncounted(self) -> Goal:
+        """The same goal with an effort of its own."""
+        return self._copy(self.rows, None)
+
+    def _copy(self, rows: Tensor, effort: Effort | None) -> Goal:
+        return Goal(
+            self.forward,
+            self.losses,
+            rows,
+            wins=self.wins,
+            classifier=self.classifier,
+            elsewhere=self.elsewhere,
+            effort=effort,
+        )
 
     def score(self, images: Points, climb: str) -> Score:
         """Both scores of images (n, ...). A `climb` that the goal does not have is the deciding loss itself."""

@@ -52,9 +52,7 @@ class Patient:
 
     def under(self, attack: Attack, images: Images | None = None) -> PerExample:
         """The deciding loss under another attack, whose effort is not counted."""
-        goal = Goal(
-            self.goal.forward, self.goal.losses, self.goal.rows, wins=self.goal.wins, classifier=self.goal.classifier
-        )
+        goal = self.goal.uncounted()
         return goal.judge(attack(goal, self.images if images is None else images, generator=self.generator))
 
     def held(self, values: PerExample) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
 from robustfeat import hub
-from robustfeat.attacks import ATTACKS, Attack, Threat
+from robustfeat.attacks import ATTACKS, Attack, Threat, Transfer
 from robustfeat.commands.base import Command, Result, add_columns
 from robustfeat.data import dataset
 from robustfeat.parallel import join, rank
@@ -44,6 +45,12 @@ def _add(parser: ArgumentParser) -> None:
         default=None,
         help="several eps instead of one, such as 1/255,2/255,4/255: each attack once per size, from what the one before found",
     )
+    parser.add_argument(
+        "--source",
+        type=str | None,
+        default=None,
+        help="make the images of each attack on this other model as well (transfer)",
+    )
     for name, what in {"steps": "gradient steps", "restarts": "restarts", "queries": "queries"}.items():
         help_text = f"{what} of the attacks that have them (default: each attack's own)"
         parser.add_argument(f"--{name}", type=int | None, default=None, help=help_text)
@@ -74,10 +81,15 @@ def make_attack(name: str, values: dict[str, Any]) -> Attack:
 def _run(values: dict[str, Any]) -> Result:
     if values["limit"] is not None and values["limit"] < 1:
         raise ValueError(f"limit must be at least 1, got {values['limit']}")
-    attacks: dict[str, Attack | list[Attack]] = {name: make_attack(name, values) for name in values["attack"] or []}
+    attacks = {name: make_attack(name, values) for name in values["attack"] or []}
+    if values["source"] is not None:
+        source = hub.load(values["source"])
+        for name in list(attacks):
+            attacks[f"{name}-from-{source.card.name}"] = Transfer(attacks[name].threat, attacks[name], source)
+    chosen: dict[str, Attack | Sequence[Attack]] = dict(attacks)
     if values["curve"] is not None:
         sizes = [Eps(size) for size in values["curve"].split(",")]
-        attacks = {name: ladder(attack, sizes) for name, attack in attacks.items() if isinstance(attack, Attack)}
+        chosen = {name: ladder(attack, sizes) for name, attack in attacks.items()}
     tasks = [TASKS[name]() for name in values["task"] or CLASSIC]
     extractor = hub.load(values["model"], device=join(values["device"]))
     side = extractor.card.architecture.image_size
@@ -85,7 +97,7 @@ def _run(values: dict[str, Any]) -> Result:
     train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))
     test = test.head(values["limit"])
     options = {name: values[name] for name in ("batch_size", "seed", "examined", "records")}
-    report = evaluate(extractor, tasks, train, test, attacks, **options)
+    report = evaluate(extractor, tasks, train, test, chosen, **options)
     if values["out"] and rank() == 0:
         report.save(values["out"])
     return Result(table(report), dataclasses.asdict(report))

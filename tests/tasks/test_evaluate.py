@@ -20,11 +20,13 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.attacks import FGSM, PGD, Attack, Threat
+from robustfeat.attacks import FGSM, PGD, Attack, Noise, Threat, Transfer
+from robustfeat.card import Card
 from robustfeat.data import MemoryImages
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.report import Report
+from robustfeat.testing import small_network
 from robustfeat.types import Eps, Row
 
 HEADLINE = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc", "anomaly-knn": "auroc"}
@@ -302,6 +304,27 @@ def test_retrieval_falls_at_the_angle_to_the_bisector(
 
 
 @pytest.mark.usefixtures("no_intervals")
+def test_transfer_is_between_noise_and_white_box(extractor: FeatureExtractor) -> None:
+    """From the model itself it is the attack itself; from another model it is weaker than that, and no weaker than noise."""
+    network = small_network(7)
+    other = FeatureExtractor(network, Card("other", network.architecture, network.feature_dim))
+    attack = PGD(Threat("linf", Eps("16/255")), steps=10)
+    attacks = {
+        "white": attack,
+        "own": Transfer(attack.threat, attack, extractor),
+        "other": Transfer(attack.threat, attack, other),
+        "noise": Noise(attack.threat, samples=2),
+    }
+    report = evaluate(extractor, ["probe"], TRAIN, TEST, attacks, progress=False, examined=0)
+    white, own, transferred, noise = (report.value("probe", "accuracy", name) for name in attacks)
+    assert own == pytest.approx(white, abs=0.05)  # other random starts
+    assert white < transferred <= noise
+    with pytest.raises(ValueError, match="make them equal"):
+        Transfer(Threat("linf", 0.5), attack, other)
+    with pytest.raises(ValueError, match="needs one from `evaluate`"):
+        Transfer(attack.threat, attack, other)(lambda x: x.flatten(1).sum(1), torch.full((2, 3, 8, 8), 0.5))
+
+
 def test_a_ladder_only_falls(extractor: FeatureExtractor) -> None:
     """Each rung starts from what the one before found, so that a metric that its aim decides can not rise again."""
     attack = PGD(Threat("linf", Eps("8/255")), steps=2)

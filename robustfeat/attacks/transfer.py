@@ -1,0 +1,52 @@
+"""Transfer attack (Papernot et al. 2016): images made on another model, which has not heard of this one's defences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from robustfeat.attacks.base import Attack, Strongest
+from robustfeat.attacks.goal import Goal
+from robustfeat.attacks.threat import Ball
+
+
+@dataclass(frozen=True)
+class Transfer(Attack):
+    """`attack` on the same goal through `source`; what it finds is tried here. Where it beats a white-box attack on this
+    model, that attack has failed.
+
+    source: a FeatureExtractor (in `evaluate`: the task is fitted on its features as well); or whatever the goal's
+        `elsewhere` takes.  It must have the threat of `attack`.
+    """
+
+    name = "transfer"
+    attack: Attack | None = None
+    source: Any = None
+
+    def __post_init__(self) -> None:
+        if self.attack is None or self.source is None:
+            raise ValueError("a transfer attack needs an attack and a source model")
+        if self.attack.threat != self.threat:
+            raise ValueError(f"attack has threat {self.attack.threat}, the transfer {self.threat}; make them equal")
+
+    def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
+        if goal.elsewhere is None:
+            raise ValueError("this goal can not be put to another model; a transfer attack needs one from `evaluate`")
+        assert self.attack is not None
+        rows = goal.open(strongest.values)
+        if len(rows) == 0:
+            return
+        part, around = goal.take(rows), ball.take(rows)
+        elsewhere = goal.elsewhere(self.source).take(part.rows)
+        # From the images themselves: what is decided here says nothing about what is decided there.
+        apart = Strongest(around.origin, elsewhere.judge(around.origin))
+        self.attack.search(elsewhere, around, apart, generator)
+        strongest.offer(rows, apart.images, part.judge(apart.images))
+        goal.effort.add(elsewhere.effort)
+
+    def __repr__(self) -> str:
+        card = getattr(self.source, "card", None)
+        source = f"{card.name}, sha256 {card.weights.get('sha256')}" if card else type(self.source).__name__
+        return f"Transfer(attack={self.attack!r}, source={source!r})"
