@@ -52,7 +52,7 @@ def demo(out: str | os.PathLike[str], seed: int = 0) -> tuple[str, dict[str, Any
     for name, (objective, recipe) in runs.items():
         best = train(objective, recipe, folder / name, resume=True)
         reports.append(evaluate(hub.load(best), list(HEADLINE), train_data, test_data, [attack], seed=seed))
-    data = {report.model: dataclasses.asdict(report) for report in reports}
+    data = {report.model: report.as_dict() for report in reports}
     write_text(folder / "report.json", "[" + ",\n".join(report.to_json() for report in reports) + "]\n")
     write_text(folder / "report.md", markdown(*reports, title="robustfeat on digits") + "\n![robustness](report.png)\n")
     plot_robustness(reports, HEADLINE, "pgd", folder / "report.png")

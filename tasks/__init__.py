@@ -2,6 +2,7 @@
 
 from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
 from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks.compare import Difference, compare
 from robustfeat.tasks.evaluate import evaluate
 from robustfeat.tasks.knn import KNN
 from robustfeat.tasks.ladder import ladder
@@ -19,12 +20,14 @@ __all__ = [
     "KNN",
     "TASKS",
     "AnomalyDetector",
+    "Difference",
     "LinearProbe",
     "Mahalanobis",
     "OneClass",
     "OneClassKNN",
     "Retrieval",
     "Task",
+    "compare",
     "evaluate",
     "ladder",
 ]

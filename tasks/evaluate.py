@@ -11,22 +11,19 @@ from typing import Any
 
 import torch
 from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks.flags import flags_of
 from robustfeat.tasks.ladder import numbered, rungs_of
 from robustfeat.tasks.measure import measure
-from robustfeat.tasks.pipeline import Attacked, Cases, Pipeline
+from robustfeat.tasks.pipeline import Cases, Pipeline
 from robustfeat.tasks.records import Records
 
 from robustfeat.attacks import Attack
-from robustfeat.attacks.health import Flag, Patient, examine
 from robustfeat.data import ImageDataset
 from robustfeat.environment import environment
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.modes import evaluating
-from robustfeat.random import generator
 from robustfeat.report import Ran, Report
 from robustfeat.types import Features, Row
-
-HEALTH = 9  # what this stream of random numbers is for
 
 
 def evaluate(
@@ -73,6 +70,7 @@ def evaluate(
         rows=tuple(rows),
         runs=tuple(runs),
         environment=environment(extractor.device),
+        cases=evaluation.cases,
     )
 
 
@@ -112,6 +110,7 @@ class _Evaluation:
         self.ladders = {name: rungs_of(name, attack) for name, attack in attacks.items()}
         self.by_title = dict(zip(numbered([task.name for task in chosen]), chosen, strict=True))
         self.batch_size, self.seed, self.examined, self.progress = batch_size, seed, examined, progress
+        self.cases: dict[str, torch.Tensor] = {}
         self._fitted: dict[tuple[int, Task], tuple[Task, Cases]] = {}
         self.records = None if records is None else Records(records, self._identity())
 
@@ -195,8 +194,7 @@ class _Evaluation:
             for column, mask in task.columns(cases.targets).items():
                 mixed = torch.where(mask[:, None], attacked.features, cases.clean)
                 label = f"{rung}/{column}" if column else rung
-                measured = self._measure(title, task, cases, label, mixed, seconds)
-                rows += [row for row in measured if metric in ("", row.metric)]
+                rows += self._measure(title, task, cases, label, mixed, seconds, metric)
             ran = Ran(
                 title,
                 metric,
@@ -207,42 +205,25 @@ class _Evaluation:
                 zero_gradients=attacked.effort.zero_gradients,
                 rising=attacked.effort.rising,
                 seconds=round(seconds, 3),
-                flags=tuple(self._flags(pipeline, attack, attacked, number) if self.examined else ()),
+                flags=flags_of(pipeline, attack, attacked, self.examined, (self.seed, number)),
             )
             runs.append(ran)
         return rows, runs
 
-    def _flags(self, pipeline: Pipeline, attack: Attack, attacked: Attacked, number: int) -> list[Flag]:
-        """The health checks, on cases spread over all of them."""
-        total = len(pipeline.cases.rows)
-        some = torch.linspace(0, total - 1, min(self.examined, total)).long()
-        cases = Cases(*(part[some] for part in pipeline.cases))
-        part = slice(0, len(some))
-        patient = Pipeline(self.extractor, pipeline.aim, self.test, cases)  # no transfer is examined again
-        decides = next(iter(pipeline.aim.losses.values()))
-        device = self.extractor.device
-
-        def values(features: Features) -> torch.Tensor:
-            with torch.no_grad():
-                return decides(features.to(device), cases.targets.to(device), cases.clean.to(device))
-
-        return examine(
-            Patient(
-                goal=patient.goal(part),
-                images=patient.images(part),
-                attack=attack,
-                clean=values(cases.clean),
-                attacked=values(attacked.features[some]),
-                effort=attacked.effort,
-                generator=generator(self.seed, HEALTH, number, device=device),
-            )
-        )
-
     def _measure(
-        self, title: str, task: Task, cases: Cases, attack: str, features: Features, seconds: float
+        self, title: str, task: Task, cases: Cases, attack: str, features: Features, seconds: float, metric: str = ""
     ) -> list[Row]:
+        """Rows of the metric (all of them for ""), whose single cases are kept."""
         features = features.to(self.extractor.device)
-        return measure(task, features, cases, title=title, attack=attack, seconds=seconds, seed=self.seed)
+        rows, judged = measure(task, features, cases, title=title, attack=attack, seconds=seconds, seed=self.seed)
+        wanted = {row.metric for row in rows if metric in ("", row.metric)}
+        # A metric that is no mean of its cases (AUROC) is computed from what the task calls otherwise.
+        kept = {
+            name: values for name, values in judged.items() if name in wanted or name not in {r.metric for r in rows}
+        }
+        self.cases |= {f"{title}/{attack}/{name}": values for name, values in kept.items()}
+        self.cases |= {f"{title}/rows": cases.rows, f"{title}/targets": cases.targets}
+        return [row for row in rows if row.metric in wanted]
 
 
 def _describe(data: ImageDataset) -> dict[str, object]:

@@ -69,8 +69,8 @@ class OneClass(Task):
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         per_class = []
-        for name in self.detectors_:
-            mine = targets[:, 0] == int(name)
+        for detector in targets[:, 0].unique():
+            mine = targets[:, 0] == detector
             anomalous = targets[mine, 1] == 1
             if anomalous.any() and not anomalous.all():
                 per_class.append(ranking_metrics(judged["anomaly"][mine], anomalous))

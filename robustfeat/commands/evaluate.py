@@ -100,7 +100,7 @@ def _run(values: dict[str, Any]) -> Result:
     report = evaluate(extractor, tasks, train, test, chosen, **options)
     if values["out"] and rank() == 0:
         report.save(values["out"])
-    return Result(table(report), dataclasses.asdict(report))
+    return Result(table(report), report.as_dict())
 
 
 COMMAND = Command(

@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
 from robustfeat.attacks.health import Flag
 from robustfeat.errors import IntegrityError
-from robustfeat.files import write_text
+from robustfeat.files import atomic_file, write_text
 from robustfeat.types import Row
 
 
@@ -42,6 +46,8 @@ class Report:
 
     attacks: name in the rows -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
     environment: versions and machine.
+    cases: "task/attack/metric" -> a value per case, "task/rows" and "task/targets" -> which image and target each has: what
+        two models are compared by. Written beside the report, as *.cases.safetensors.
     """
 
     model: str
@@ -51,6 +57,7 @@ class Report:
     attacks: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     runs: tuple[Ran, ...] = ()
+    cases: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def flagged(self) -> tuple[Ran, ...]:
@@ -66,10 +73,17 @@ class Report:
 
     def to_json(self) -> str:
         """The text of report.json."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        return json.dumps(self.as_dict(), indent=2) + "\n"
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values; without the cases."""
+        return dataclasses.asdict(dataclasses.replace(self, cases={}), dict_factory=_without_cases)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write report.json atomically."""
+        """Write report.json atomically, and the cases beside it."""
+        if self.cases:
+            with atomic_file(_cases_of(Path(path))) as temporary:
+                save_file({name: values.clone() for name, values in self.cases.items()}, temporary)
         write_text(Path(path), self.to_json())
 
     @classmethod
@@ -79,9 +93,18 @@ class Report:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
             runs = [ran | {"flags": tuple(Flag(**flag) for flag in ran["flags"])} for ran in values.get("runs", [])]
             parsed = {"rows": tuple(Row(**row) for row in values["rows"]), "runs": tuple(Ran(**ran) for ran in runs)}
-            return cls(**values | parsed)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            cases = load_file(_cases_of(Path(path))) if _cases_of(Path(path)).exists() else {}
+            return cls(**values | parsed, cases=cases)
+        except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise IntegrityError(f"{os.fspath(path)!r} is not a report: {error}") from error
+
+
+def _cases_of(path: Path) -> Path:
+    return path.with_suffix(".cases.safetensors")
+
+
+def _without_cases(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in items if key != "cases"}
 
 
 def _columns(reports: Sequence[Report]) -> list[list[str]]:
@@ -101,11 +124,15 @@ def _columns(reports: Sequence[Report]) -> list[list[str]]:
 
 def table(*reports: Report) -> str:
     """Reports side by side for a terminal; 95 % intervals in brackets."""
-    lines = _columns(reports)
+    return "\n".join([aligned(_columns(reports)), "", *_footnotes(reports)])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """A header and rows of cells in columns, for a terminal."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     rule = "  ".join("-" * width for width in widths)
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([text[0], rule, *text[1:], "", *_footnotes(reports)])
+    return "\n".join([text[0], rule, *text[1:]])
 
 
 def markdown(*reports: Report, title: str = "Report") -> str:
