@@ -35,6 +35,8 @@ def measure(
         n = counted.get(name, images)
         # Where no resample had the metric (fewer images than classes, say), nothing is known about it.
         low, high = wilson(value, n) if name in rates else intervals.get(name, (0.0, 1.0))
+        # Resampling is biased for some metrics (AUPR at its floor); the interval must not exclude what was measured.
+        low, high = min(low, value), max(high, value)
         found.append(Row(title, name, attack, value, low, high, n, round(seconds, 3)))
     return found, judged
 
