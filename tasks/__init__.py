@@ -9,6 +9,8 @@ from robustfeat.tasks.ladder import ladder
 from robustfeat.tasks.mahalanobis import Mahalanobis
 from robustfeat.tasks.one_class import OneClass, OneClassKNN
 from robustfeat.tasks.probe import LinearProbe
+from robustfeat.tasks.records import Records
+from robustfeat.tasks.recount import recount
 from robustfeat.tasks.retrieval import Retrieval
 
 from robustfeat.registry import import_siblings as _import_siblings
@@ -25,9 +27,11 @@ __all__ = [
     "Mahalanobis",
     "OneClass",
     "OneClassKNN",
+    "Records",
     "Retrieval",
     "Task",
     "compare",
     "evaluate",
     "ladder",
+    "recount",
 ]

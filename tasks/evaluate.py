@@ -36,7 +36,7 @@ def evaluate(
     batch_size: int = 256,
     seed: int = 0,
     examined: int = 16,
-    records: str | os.PathLike[str] | None = None,
+    records: Records | str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Report:
     """Fit each task on features of `train`, measure it on `test`, as it is and under each attack.
@@ -45,7 +45,8 @@ def evaluate(
         a name is a ladder (`ladder`): attacks of growing eps, each from what the one before found, as "name@eps".
     examined: so many cases of each task and attack are looked at for signs that the attack failed; what is found stands in
         the report as flags. 0 leaves the checks out.
-    records: a folder for finished batches: an evaluation that was killed goes on there, with the same result.
+    records: a folder for finished batches: an evaluation that was killed goes on there, with the same result. `Records`
+        has options: the attacked images can be kept as well.
 
     Each attack raises the task's loss of (extractor(images), targets) by the exact gradient, once per loss in `task.aims()`.
     Metrics are those of the task, computed from the features of the attacked images; each row has n (test images) and a
@@ -68,6 +69,7 @@ def evaluate(
         threat=", ".join(threats) or "none",
         attacks=evaluation.configurations(),
         rows=tuple(rows),
+        weights=evaluation.digest,
         runs=tuple(runs),
         environment=environment(extractor.device),
         cases=evaluation.cases,
@@ -87,7 +89,7 @@ class _Evaluation:
         batch_size: int,
         seed: int,
         examined: int,
-        records: str | os.PathLike[str] | None,
+        records: Records | str | os.PathLike[str] | None,
         progress: bool,
     ) -> None:
         chosen = [TASKS[task]() if isinstance(task, str) else task for task in tasks]
@@ -107,18 +109,21 @@ class _Evaluation:
                 f"train and test are the same images of {test.name!r}; what is learnt by heart says nothing"
             )
         self.extractor, self.train, self.test = extractor, train, test
+        self.digest = extractor.digest()
         self.ladders = {name: rungs_of(name, attack) for name, attack in attacks.items()}
         self.by_title = dict(zip(numbered([task.name for task in chosen]), chosen, strict=True))
         self.batch_size, self.seed, self.examined, self.progress = batch_size, seed, examined, progress
         self.cases: dict[str, torch.Tensor] = {}
         self._fitted: dict[tuple[int, Task], tuple[Task, Cases]] = {}
-        self.records = None if records is None else Records(records, self._identity())
+        self.records = Records(records) if isinstance(records, str | os.PathLike) else records
+        if self.records is not None:
+            self.records.open(self._identity())
 
     def _identity(self) -> dict[str, Any]:
         """What the numbers depend on."""
         return {
             "version": metadata.version("robustfeat"),
-            "model": self.extractor.digest(),
+            "model": self.digest,
             "train": self.train.fingerprint,
             "test": self.test.fingerprint,
             "tasks": {title: {"name": task.name} | task.options() for title, task in self.by_title.items()},

@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 import torch
 from robustfeat.tasks.base import Aim
-from robustfeat.tasks.records import Records
+from robustfeat.tasks.deltas import Deltas
+from robustfeat.tasks.records import Finished, Records, total
 from torch import Tensor
 
 from robustfeat.attacks import Attack, Classifier, Effort, Goal
+from robustfeat.attacks.threat import Ball
 from robustfeat.data import ImageDataset
+from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.parallel import gather_objects, rank, world_size
 from robustfeat.progress import Progress
@@ -94,45 +97,48 @@ class Pipeline:
         ladder: attacks within growing threats; each starts from what the one before has found.
         key: names the random numbers.  name: of the records and the progress bar.
         """
-        total = len(self.cases.rows)
-        starts = range(0, total, batch_size)
+        count = len(self.cases.rows)
+        starts = range(0, count, batch_size)
         done: dict[int, tuple[Tensor, list[Effort]]] = {}
-        with Progress(name, total, "cases", quiet=quiet or rank() > 0) as bar:
+        with Progress(name, count, "cases", quiet=quiet or rank() > 0) as bar:
             for i, start in enumerate(starts):
                 if i % world_size() == rank():
-                    part = slice(start, min(start + batch_size, total))
-                    done[start] = self._finished(ladder, part, key, name, records)
-                bar.advance(min(batch_size, total - start))
+                    part = slice(start, min(start + batch_size, count))
+                    batch = self._finished(ladder, part, key, name, records)
+                    done[start] = batch.features, batch.efforts
+                bar.advance(min(batch_size, count - start))
         everywhere: dict[int, tuple[Tensor, list[Effort]]] = {}
         for found in gather_objects(done):
             everywhere |= found
         features = torch.cat([everywhere[start][0] for start in starts], dim=1)
-        assert features.shape[1] == total, f"{features.shape[1]} of {total} cases came back"
-        return [Attacked(part, _sum([everywhere[start][1][i] for start in starts])) for i, part in enumerate(features)]
+        assert features.shape[1] == count, f"{features.shape[1]} of {count} cases came back"
+        return [Attacked(part, total([everywhere[start][1][i] for start in starts])) for i, part in enumerate(features)]
 
     def _finished(
         self, ladder: Sequence[Attack], part: slice, key: tuple[int, ...], name: str, records: Records | None
-    ) -> tuple[Tensor, list[Effort]]:
-        found = records.read(name, part.start) if records else None
+    ) -> Finished:
+        if records is None:
+            return self._batch(ladder, part, key, keep=False)
+        found = records.read(name, part.start)
         if found is None:
-            found = self._batch(ladder, part, key)
-            if records:
-                records.write(name, part.start, *found)
-        return found
+            found = self._batch(ladder, part, key, keep=records.images)
+            records.write(name, part.start, found)
+        return self._replayed(found, ladder, part) if records.replay else found
 
-    def _batch(self, ladder: Sequence[Attack], part: slice, key: tuple[int, ...]) -> tuple[Tensor, list[Effort]]:
-        """Features (attacks, n, d) of one batch, and the effort of each attack; in two halves where the memory is too small."""
+    def _batch(self, ladder: Sequence[Attack], part: slice, key: tuple[int, ...], *, keep: bool) -> Finished:
+        """One batch under each attack; in two halves where the memory is too small. keep: the images as well."""
         try:
             images, known = self.images(part), None
-            features, efforts = [], []
+            features, efforts, deltas = [], [], []
             for i, attack in enumerate(ladder):
                 goal = self.goal(part)
                 random = generator(*key[:1], EVALUATE, *key[1:], i, part.start, device=self.extractor.device)
                 known = attack(goal, images, generator=random, known=known)
-                with torch.no_grad():
-                    features.append(self.extractor(known).cpu())
                 efforts.append(goal.effort)
-            return torch.stack(features), efforts
+                if keep:  # the numbers must be those of the images that are kept
+                    deltas.append(self._rounded(attack.threat.around(images), known, goal.uncounted()))
+                features.append(self._features(deltas[-1].images(images) if keep else known))
+            return Finished(torch.stack(features), efforts, deltas)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _out_of_memory(error) or part.stop - part.start < 2:
                 raise
@@ -142,17 +148,29 @@ class Pipeline:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         first, second = (
-            self._batch(ladder, half, key) for half in (slice(part.start, middle), slice(middle, part.stop))
+            self._batch(ladder, half, key, keep=keep) for half in (slice(part.start, middle), slice(middle, part.stop))
         )
-        efforts = [_sum(pair) for pair in zip(first[1], second[1], strict=True)]
-        return torch.cat([first[0], second[0]], dim=1), efforts
+        return first.join(second)
 
+    def _rounded(self, ball: Ball, attacked: Images, goal: Goal) -> Deltas:
+        """Images to keep: rounded, but for those that rounding would take from the attacker."""
+        deltas = Deltas.between(ball, attacked)
+        rounded, won = (goal.judge(images) > 0 for images in (deltas.images(ball.origin), attacked))
+        return deltas.keeping(won & ~rounded if goal.wins else torch.zeros_like(won), attacked)
 
-def _sum(efforts: Sequence[Effort]) -> Effort:
-    total = Effort()
-    for effort in efforts:
-        total.add(effort)
-    return total
+    def _replayed(self, found: Finished, ladder: Sequence[Attack], part: slice) -> Finished:
+        """The batch with the features of its kept images, which must be within the threat."""
+        images, features = self.images(part), []
+        for attack, deltas in zip(ladder, found.deltas, strict=True):
+            attacked = deltas.images(images)
+            if not bool((attack.threat.around(images).distance(attacked) <= attack.threat.eps + 1e-6).all()):
+                raise IntegrityError(f"cases {part.start} to {part.stop} hold images outside {attack.threat}")
+            features.append(self._features(attacked))
+        return found._replace(features=torch.stack(features))
+
+    @torch.no_grad()
+    def _features(self, images: Images) -> Features:
+        return self.extractor(images).cpu()
 
 
 def _out_of_memory(error: BaseException) -> bool:

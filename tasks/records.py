@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-import safetensors
-from safetensors.torch import save_file
+import safetensors.torch
+import torch
+from robustfeat.tasks.deltas import Deltas
 from torch import Tensor
 
 from robustfeat.attacks import Effort
@@ -19,49 +21,107 @@ from robustfeat.files import atomic_file, write_text
 IDENTITY = "identity.json"
 
 
-class Records:
-    """A folder with one file per batch: features of attacked images, and what the attack took.
+class Finished(NamedTuple):
+    """A batch under the attacks of a ladder: features (attacks, n, d), the effort of each attack, and the attacked images."""
 
-    identity: all that the numbers depend on. A folder with another one is refused with a ValueError that names what differs.
+    features: Tensor
+    efforts: list[Effort]
+    deltas: list[Deltas]
+
+    def join(self, other: Self) -> Finished:
+        """Both, one after the other."""
+        return Finished(
+            torch.cat([self.features, other.features], dim=1),
+            [total([one, two]) for one, two in zip(self.efforts, other.efforts, strict=True)],
+            [
+                Deltas(*map(torch.cat, zip(one, two, strict=True)))
+                for one, two in zip(self.deltas, other.deltas, strict=True)
+            ],
+        )
+
+
+class Records:
+    """A folder with one file per batch, named after its first case and its sha256.
+
+    images: keep the attacked images as well, in one byte per value; the numbers are then those of the images as they are
+        kept, and `recount` can compute them again.
+    replay: compute the features from the kept images instead of believing those that were kept.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], identity: dict[str, Any]) -> None:
-        self.folder = Path(folder)
-        path = self.folder / IDENTITY
-        if not path.exists():
-            write_text(path, json.dumps(identity, indent=1) + "\n")
-            return
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise IntegrityError(f"{str(path)!r} can not be read: {error}") from error
-        if changed := [key for key in {**identity, **found} if identity.get(key) != found.get(key)]:
-            what = "; ".join(f"{key} was {found.get(key)!r} and is {identity.get(key)!r}" for key in changed)
-            raise ValueError(
-                f"{str(folder)!r} holds another evaluation: {what}. Give an empty folder, or the same settings"
-            )
+    def __init__(self, folder: str | os.PathLike[str], *, images: bool = False, replay: bool = False) -> None:
+        self.folder, self.images, self.replay = Path(folder), images or replay, replay
 
-    def read(self, name: str, start: int) -> tuple[Tensor, list[Effort]] | None:
-        """Features (attacks, n, d) of a batch and the effort of each attack, or None where it is not finished."""
-        path = self._path(name, start)
+    def identity(self) -> dict[str, Any] | None:
+        """What the records in the folder depend on; None for an empty folder."""
+        path = self.folder / IDENTITY
         if not path.exists():
             return None
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                return file.get_tensor("features"), [_effort(found) for found in json.loads(file.metadata()["efforts"])]
-        except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise IntegrityError(f"{str(path)!r} can not be read: {error}") from error
+
+    def open(self, identity: dict[str, Any]) -> None:
+        """Begin or go on; ValueError, with what differs, where the folder holds another evaluation."""
+        mine = identity | {"images": self.images}
+        found = self.identity()
+        if found is None:
+            if self.replay:
+                raise FileNotFoundError(f"{str(self.folder)!r} has no records of an evaluation")
+            write_text(self.folder / IDENTITY, json.dumps(mine, indent=1) + "\n")
+            return
+        if self.replay and not found.get("images"):
+            raise ValueError(f"{str(self.folder)!r} holds no images; evaluate with kept images to count again")
+        if changed := [key for key in {**mine, **found} if mine.get(key) != found.get(key)]:
+            what = "; ".join(f"{key} was {found.get(key)!r} and is {mine.get(key)!r}" for key in changed)
+            raise ValueError(
+                f"{str(self.folder)!r} holds another evaluation: {what}. Give an empty folder, or the same settings"
+            )
+
+    def read(self, name: str, start: int) -> Finished | None:
+        """A batch, or None where it is not finished. Raises IntegrityError for a damaged file."""
+        paths = sorted((self.folder / name).glob(f"{start:09d}.*.safetensors"))
+        if not paths:
+            if self.replay:
+                raise IntegrityError(
+                    f"{str(self.folder / name)!r} has no batch {start}; the evaluation is not finished"
+                )
+            return None
+        content = paths[0].read_bytes()
+        if _name(start, content) != paths[0].name:
             raise IntegrityError(
-                f"{str(path)!r} is damaged ({error}); remove it to compute that batch again"
-            ) from error
+                f"{str(paths[0])!r} is damaged: its sha256 is not the one in its name; remove it to compute the batch again"
+            )
+        tensors = safetensors.torch.load(content)
+        efforts = [_effort(values) for values in json.loads(bytes(tensors["efforts"].tolist()))]
+        kept = [
+            Deltas(**{part: tensors[f"{i}.{part}"] for part in Deltas._fields})
+            for i in range(len(efforts))
+            if self.images
+        ]
+        return Finished(tensors["features"], efforts, kept)
 
-    def write(self, name: str, start: int, features: Tensor, efforts: list[Effort]) -> None:
+    def write(self, name: str, start: int, batch: Finished) -> None:
         """Keep a finished batch, atomically."""
-        with atomic_file(self._path(name, start)) as temporary:
-            metadata = {"efforts": json.dumps([dataclasses.asdict(effort) for effort in efforts])}
-            save_file({"features": features.contiguous()}, temporary, metadata)
+        efforts = json.dumps([dataclasses.asdict(effort) for effort in batch.efforts]).encode()
+        tensors = {"features": batch.features.contiguous(), "efforts": torch.tensor(list(efforts), dtype=torch.uint8)}
+        for i, deltas in enumerate(batch.deltas):
+            tensors |= {f"{i}.{part}": value.contiguous() for part, value in deltas._asdict().items()}
+        content = safetensors.torch.save(tensors)
+        with atomic_file(self.folder / name / _name(start, content)) as temporary:
+            temporary.write_bytes(content)
 
-    def _path(self, name: str, start: int) -> Path:
-        return self.folder / name / f"{start:09d}.safetensors"
+
+def total(efforts: list[Effort]) -> Effort:
+    """The sum of several efforts."""
+    found = Effort()
+    for effort in efforts:
+        found.add(effort)
+    return found
+
+
+def _name(start: int, content: bytes) -> str:
+    return f"{start:09d}.{hashlib.sha256(content).hexdigest()}.safetensors"
 
 
 def _effort(values: dict[str, Any]) -> Effort:

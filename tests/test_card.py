@@ -21,6 +21,8 @@ CARD = Card(
     recipe=Recipe(eps=Eps("8/255"), step_size=Eps(0.011)),
     data={"name": "cifar10", "images": 45000},
     results=(Row("probe", "accuracy", "pgd", 0.5, 0.47, 0.53, 1000, 12.5),),
+    attacks={"pgd": "PGD(steps=40)"},
+    flags=("probe accuracy under pgd: zero gradients: 0.5 of the images",),
     classes=("cat", "dog"),
 )
 
@@ -54,6 +56,8 @@ def test_the_readme_comes_from_the_card() -> None:
         "0.500",
         "0.470 to 0.530",
         "1000",
+        "- attack pgd: PGD(steps=40)",
+        "- **probe accuracy under pgd: zero gradients",
         "cifar10",
         "Apache-2.0",
         '"tau": 0.1',

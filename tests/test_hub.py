@@ -192,7 +192,7 @@ def test_another_format_is_refused(copy: Path, version: object) -> None:
         hub.load(copy)
 
 
-REQUIRED = ["format", "name", "architecture", "feature_dim", "recipe", "results", "classes", "weights", "data"]
+REQUIRED = ["format", "name", "architecture", "feature_dim", "recipe", "results", "classes", "weights", "data", "flags"]
 
 
 @pytest.mark.parametrize("key", REQUIRED)

@@ -28,7 +28,7 @@ ROWS = (
     ("network", "report"),
     ("extractor", "objectives", "average", "heads", "heldout"),
     ("hub", "distiller", "checkpoint", "journal", "extract"),
-    ("run",),
+    ("run", "publish"),
     ("train", "tasks"),
     ("testing", "doctor", "demo"),
     ("commands",),

@@ -57,6 +57,11 @@ class Ball:
             return (self.origin + torch.minimum(torch.maximum(delta, -self.eps), self.eps)).clamp(0, 1)
         return (self.origin + delta * (self.eps / length(delta)).clamp(max=1)).clamp(0, 1)
 
+    def distance(self, images: Points) -> PerExample:
+        """How far images are from the centre, in the norm of the ball, (n,)."""
+        delta = (images - self.origin).flatten(1)
+        return delta.abs().amax(dim=1) if self.norm == "linf" else delta.norm(dim=1)
+
     def steepest(self, gradient: Points) -> Points:
         """The direction of norm 1 along which a linear function with this gradient rises fastest."""
         return gradient.sign() if self.norm == "linf" else gradient / length(gradient)

@@ -14,7 +14,7 @@ from robustfeat.commands.base import Command, Result, add_columns
 from robustfeat.data import dataset
 from robustfeat.parallel import join, rank
 from robustfeat.report import table
-from robustfeat.tasks import TASKS, evaluate, ladder
+from robustfeat.tasks import TASKS, Records, evaluate, ladder
 from robustfeat.types import Eps
 
 CLASSIC = ["probe", "retrieval", "anomaly"]
@@ -66,6 +66,9 @@ def _add(parser: ArgumentParser) -> None:
         default=None,
         help="a folder for finished batches: killed, the same command goes on there",
     )
+    parser.add_argument(
+        "--keep_images", action="store_true", help="keep the attacked images in --records, for robustfeat recount"
+    )
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
     parser.add_argument("--out", type=str, default=None, help="write the report here as JSON")
 
@@ -78,7 +81,8 @@ def make_attack(name: str, values: dict[str, Any]) -> Attack:
     return cls(threat=Threat(values["norm"], values["eps"]), **options)
 
 
-def _run(values: dict[str, Any]) -> Result:
+def prepare(values: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `tasks.evaluate` and `tasks.recount` that the command line stands for."""
     if values["limit"] is not None and values["limit"] < 1:
         raise ValueError(f"limit must be at least 1, got {values['limit']}")
     attacks = {name: make_attack(name, values) for name in values["attack"] or []}
@@ -95,12 +99,30 @@ def _run(values: dict[str, Any]) -> Result:
     side = extractor.card.architecture.image_size
     columns = {"image": values["image"], "label": values["label"]}
     train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))
-    test = test.head(values["limit"])
-    options = {name: values[name] for name in ("batch_size", "seed", "examined", "records")}
-    report = evaluate(extractor, tasks, train, test, chosen, **options)
+    return {
+        "extractor": extractor,
+        "tasks": tasks,
+        "train": train,
+        "test": test.head(values["limit"]),
+        "attacks": chosen,
+    }
+
+
+def _run(values: dict[str, Any]) -> Result:
+    if values["keep_images"] and values["records"] is None:
+        raise ValueError("keep_images needs a folder for the images; give one with --records")
+    records = None if values["records"] is None else Records(values["records"], images=values["keep_images"])
+    options = {name: values[name] for name in ("batch_size", "seed", "examined")}
+    report = evaluate(**prepare(values), **options, records=records)
+    report = dataclasses.replace(report, command={name: _plain(value) for name, value in values.items()})
     if values["out"] and rank() == 0:
         report.save(values["out"])
     return Result(table(report), report.as_dict())
+
+
+def _plain(value: Any) -> Any:
+    """As JSON; eps as it is printed, so that reading it back gives the same float."""
+    return repr(value) if isinstance(value, Eps) else value
 
 
 COMMAND = Command(

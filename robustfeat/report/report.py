@@ -44,8 +44,9 @@ class Ran:
 class Report:
     """Measured rows of one model, with exactly what ran.
 
+    weights: sha256 of the weights that were measured (`FeatureExtractor.digest`).
     attacks: name in the rows -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
-    environment: versions and machine.
+    environment: versions and machine.  command: the arguments of `robustfeat evaluate`, where that made it.
     cases: "task/attack/metric" -> a value per case, "task/rows" and "task/targets" -> which image and target each has: what
         two models are compared by. Written beside the report, as *.cases.safetensors.
     """
@@ -54,8 +55,10 @@ class Report:
     data: dict[str, Any]
     threat: str
     rows: tuple[Row, ...]
+    weights: str = ""
     attacks: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+    command: dict[str, Any] = field(default_factory=dict)
     runs: tuple[Ran, ...] = ()
     cases: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
@@ -63,6 +66,14 @@ class Report:
     def flagged(self) -> tuple[Ran, ...]:
         """The runs with a sign that the attack failed: their numbers flatter the model."""
         return tuple(ran for ran in self.runs if ran.flags)
+
+    def warnings(self) -> tuple[str, ...]:
+        """The flags, one line each."""
+        return tuple(
+            f"{ran.task} {ran.metric}".rstrip() + f" under {ran.attack}: {flag.check}: {flag.value:.3g} {flag.text}"
+            for ran in self.flagged
+            for flag in ran.flags
+        )
 
     def value(self, task: str, metric: str, attack: str = "none") -> float:
         """One number of the report; KeyError where it was not measured."""
@@ -164,9 +175,7 @@ def _footnotes(reports: Sequence[Report]) -> list[str]:
             notes.append(
                 f"{report.model}: {passes[0]:,} images forward, {passes[1]:,} back, {seconds:.0f} s under attack"
             )
-        for ran in report.flagged:
-            where = f"{report.model}, {ran.task} {ran.metric}".rstrip()
-            notes += [f"! {where} under {ran.attack}: {flag.check}: {flag.value:.3g} {flag.text}" for flag in ran.flags]
+        notes += [f"! {report.model}, {warning}" for warning in report.warnings()]
     for kind in ("train", "test"):
         described = {f"{r.data[kind]['images']} images of {r.data[kind]['name']}" for r in reports if kind in r.data}
         notes += [f"{kind}: {text}" for text in sorted(described)]

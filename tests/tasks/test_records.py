@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from robustfeat.tasks import evaluate
+from robustfeat.tasks import Records, evaluate
 
 from robustfeat.attacks import PGD, Attack, Goal, Threat
 from robustfeat.attacks.base import Strongest
@@ -94,11 +95,22 @@ def test_another_evaluation_is_refused(extractor: FeatureExtractor, digits: tupl
 
 
 def test_a_damaged_record_is_named(extractor: FeatureExtractor, digits: tuple[Any, Any], tmp_path: Path) -> None:
+    """Any byte, anywhere in the file."""
     run(extractor, digits, ATTACK, records=tmp_path)
-    record = sorted(tmp_path.rglob("*.safetensors"))[0]
-    record.write_bytes(record.read_bytes()[:50])
-    with pytest.raises(IntegrityError, match=r"safetensors' is damaged .*remove it"):
-        run(extractor, digits, ATTACK, records=tmp_path)
+    path = sorted(tmp_path.rglob("*.safetensors"))[0]
+    whole = path.read_bytes()
+    records, task = Records(tmp_path), str(path.parent.relative_to(tmp_path))
+    assert records.read(task, 0) is not None
+    moments = random.Random(0)
+    for damage in range(40):
+        content = bytearray(whole)
+        if damage < 30:
+            content[moments.randrange(len(whole))] ^= 1 << moments.randrange(8)
+        else:
+            del content[moments.randrange(len(whole)) :]
+        path.write_bytes(content)
+        with pytest.raises(IntegrityError, match=r"safetensors' is damaged.*remove it"):
+            records.read(task, 0)
 
 
 def test_out_of_memory_halves_the_batch(

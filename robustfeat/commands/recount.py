@@ -1,0 +1,45 @@
+"""robustfeat recount REPORT.json"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from robustfeat.commands.base import Command, Result
+from robustfeat.commands.evaluate import prepare
+from robustfeat.errors import IntegrityError
+from robustfeat.report import Report
+from robustfeat.tasks import recount
+from robustfeat.types import Eps
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("report", type=str, help="a report that evaluate --records DIR --keep_images --out wrote")
+    parser.add_argument("--records", type=str, default=None, help="where the images lie now (default: where they were)")
+    parser.add_argument("--model", type=str, default=None, help="where the model lies now (default: where it was)")
+
+
+def _run(values: dict[str, Any]) -> Result:
+    report = Report.load(values["report"])
+    command = report.command | {name: values[name] for name in ("records", "model") if values[name] is not None}
+    if not report.command or command["records"] is None:
+        raise ValueError(
+            f"{values['report']!r} does not say where its images are; it must come from "
+            "robustfeat evaluate --records DIR --keep_images --out REPORT.json"
+        )
+    command["eps"] = None if command["eps"] is None else Eps(command["eps"])
+    wrong = recount(report, **prepare(command), records=command["records"])
+    if wrong:
+        lines = [f"{a.task} {a.metric} {a.attack}: {a.value} is {b.value if b else 'missing'} now" for a, b in wrong]
+        raise IntegrityError(f"{len(wrong)} of {len(report.rows)} numbers differ: " + "; ".join(lines))
+    return Result(f"{len(report.rows)} numbers, 0 differences", {"numbers": len(report.rows), "differences": 0})
+
+
+COMMAND = Command(
+    "recount",
+    "Compute every number of a report again, from the attacked images that were kept.",
+    "robustfeat recount report.json",
+    _add,
+    _run,
+)

@@ -1,0 +1,33 @@
+"""Measured numbers become part of a model: they are written into its card and README, unless something is wrong with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from robustfeat import hub
+from robustfeat.card import Card
+from robustfeat.files import write_text
+from robustfeat.report import Report
+
+
+def publish(folder: str | os.PathLike[str], report: Report, *, force: bool = False) -> Card:
+    """Write the rows of a report, what ran and its flags into the card of a model folder; returns the card.
+
+    Raises ValueError where the report is of other weights, and where a flag says that an attack failed, so that a number
+    flatters the model; `force` publishes flagged numbers, each with its flag.
+    """
+    path = hub.find(os.fspath(folder))
+    card = hub.read_card(path)
+    if report.weights != hub.load(path).digest():
+        raise ValueError(f"the report is of other weights than those in {str(path)!r}; evaluate that folder")
+    if report.flagged and not force:
+        raise ValueError(
+            "flagged numbers flatter the model and are not published: "
+            + "; ".join(report.warnings())
+            + ". Use a stronger attack, or force it"
+        )
+    card = dataclasses.replace(card, results=report.rows, attacks=report.attacks, flags=report.warnings())
+    write_text(path / hub.CARD, card.to_json())
+    write_text(path / hub.README, card.readme())
+    return card

@@ -1,0 +1,141 @@
+"""Numbers counted again from kept images: none differs, and whatever is changed is found."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from robustfeat.tasks import Records, evaluate, ladder, recount
+from robustfeat.tasks.deltas import Deltas
+
+from robustfeat.attacks import APGD, PGD, Attack, Threat
+from robustfeat.data import dataset
+from robustfeat.errors import IntegrityError
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.random import generator
+from robustfeat.report import Report
+from robustfeat.types import Row
+
+LINF, L2 = Threat("linf", 0.1), Threat("l2", 0.7)
+ATTACKS = {"pgd": PGD(LINF, steps=3), "curve": ladder(APGD(L2, steps=3), [0.3, 0.7])}
+TASKS = ["probe", "retrieval", "anomaly"]
+
+
+@pytest.fixture
+def data() -> tuple[Any, Any]:
+    return dataset("digits", "train[:100]"), dataset("digits", "test[:30]")
+
+
+def make(extractor: FeatureExtractor, data: tuple[Any, Any], records: Any = None) -> Report:
+    return evaluate(extractor, TASKS, *data, ATTACKS, batch_size=8, examined=0, records=records, progress=False)
+
+
+def again(report: Report, extractor: FeatureExtractor, data: tuple[Any, Any], folder: Path) -> list[Any]:
+    return recount(report, extractor, TASKS, *data, ATTACKS, folder, progress=False)
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 8 / 255), ("l2", 0.5)])
+def test_deltas(norm: Literal["linf", "l2"], eps: float) -> None:
+    """In the ball, in [0, 1], within a step of the original; under linf a full step stays a full step."""
+    random = generator(0)
+    clean = torch.rand(20, 3, 8, 8, generator=random).mul(1.4).sub(0.2).clamp(0, 1)
+    ball = Threat(norm, eps).around(clean)
+    attacked = ball.project(clean + torch.randn(clean.shape, generator=random) * eps)
+    attacked[0] = clean[0]
+    exact = torch.arange(20) % 5 == 4
+    kept = Deltas.between(ball, attacked).keeping(exact, attacked)
+    assert kept.steps.dtype == torch.int8
+    images = kept.images(clean)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert (ball.distance(images) <= eps + 1e-6).all()
+    largest = (attacked - clean).abs().flatten(1).amax(1)
+    gap = (images - attacked).abs().flatten(1).amax(1)
+    assert (gap <= largest / 100 + 1e-6).all()
+    assert torch.equal(images[0], clean[0])
+    assert torch.equal(images[exact], attacked[exact])
+    assert (gap[~exact][1:] > 0).all()
+    if norm == "linf":
+        full = (attacked - clean).abs() == eps
+        assert torch.allclose(images[full], attacked[full], atol=1e-6)
+
+
+def test_no_number_differs(extractor: FeatureExtractor, data: tuple[Any, Any], tmp_path: Path) -> None:
+    report = make(extractor, data, Records(tmp_path, images=True))
+    assert len(report.rows) == 8 + 3 * (1 + 2 + 9)
+    assert again(report, extractor, data, tmp_path) == []
+    # Rounding must not take from the attacker what he has won, and moves a score by next to nothing.
+    for row, plain in zip(report.rows, make(extractor, data).rows, strict=True):
+        if row.metric in ("accuracy", "recall@1") and row.attack != "none":
+            assert row.value <= plain.value
+        assert abs(row.value - plain.value) <= 0.01, (row, plain)
+
+
+def test_whatever_is_changed_is_found(extractor: FeatureExtractor, data: tuple[Any, Any], tmp_path: Path) -> None:
+    report = make(extractor, data, Records(tmp_path, images=True))
+    rows = list(report.rows)
+    rows[5] = dataclasses.replace(rows[5], value=rows[5].value + 0.001)
+    rows.append(Row("probe", "accuracy", "apgd", 1.0, 1.0, 1.0, 30, 0.0))
+    wrong = again(dataclasses.replace(report, rows=tuple(rows)), extractor, data, tmp_path)
+    assert [pair[0] for pair in wrong] == [rows[5], rows[-1]]
+    assert wrong[0][1].value == report.rows[5].value
+    assert wrong[1][1] is None
+
+    # The features that were kept are not believed: with other images, other numbers come out.
+    records = Records(tmp_path, images=True)
+    batch = records.read("probe under pgd", 0)
+    assert batch is not None
+    (path,) = (tmp_path / "probe under pgd").glob("000000000.*")
+    path.unlink()
+    records.write(
+        "probe under pgd", 0, batch._replace(deltas=[batch.deltas[0]._replace(sizes=0 * batch.deltas[0].sizes)])
+    )
+    assert {(row.task, row.attack) for row, _ in again(report, extractor, data, tmp_path)} == {("probe", "pgd")}
+
+
+def test_images_outside_the_threat_are_refused(
+    extractor: FeatureExtractor, data: tuple[Any, Any], tmp_path: Path
+) -> None:
+    report = make(extractor, data, Records(tmp_path, images=True))
+    records = Records(tmp_path, images=True)
+    batch = records.read("probe under pgd", 8)
+    assert batch is not None
+    (path,) = (tmp_path / "probe under pgd").glob("000000008.*")
+    path.unlink()
+    records.write(
+        "probe under pgd", 8, batch._replace(deltas=[batch.deltas[0]._replace(sizes=1.1 * batch.deltas[0].sizes)])
+    )
+    with pytest.raises(IntegrityError, match=r"cases 8 to 16 hold images outside linf 0\.1"):
+        again(report, extractor, data, tmp_path)
+
+
+def test_what_can_not_be_recounted(extractor: FeatureExtractor, data: tuple[Any, Any], tmp_path: Path) -> None:
+    report = make(extractor, data, tmp_path / "plain")
+    with pytest.raises(ValueError, match="holds no images"):
+        again(report, extractor, data, tmp_path / "plain")
+    with pytest.raises(FileNotFoundError, match="no records"):
+        again(report, extractor, data, tmp_path / "nothing")
+    make(extractor, data, Records(tmp_path / "kept", images=True))
+    with pytest.raises(ValueError, match="test was"):
+        again(report, extractor, (data[0], data[1].head(29)), tmp_path / "kept")
+    next((tmp_path / "kept" / "retrieval map@r under curve").glob("000000016.*")).unlink()
+    with pytest.raises(IntegrityError, match="has no batch 16; the evaluation is not finished"):
+        again(report, extractor, data, tmp_path / "kept")
+
+
+def test_two_halves_are_one_batch(
+    extractor: FeatureExtractor, data: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = PGD.search
+
+    def small(self: Attack, goal: Any, ball: Any, *rest: Any) -> None:
+        if len(ball.origin) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        search(self, goal, ball, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PGD, "search", small)
+    report = make(extractor, data, Records(tmp_path, images=True))
+    assert again(report, extractor, data, tmp_path) == []
