@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,6 @@ from jsonargparse.typing import register_type
 from robustfeat import commands
 from robustfeat.commands.base import Command
 from robustfeat.errors import DivergedError, FullDiskError, IntegrityError, OfflineError
-from robustfeat.parallel import rank
 from robustfeat.types import Eps
 
 register_type(Eps, repr, Eps)
@@ -61,7 +61,7 @@ def _run(arguments: list[str]) -> int:
         variant = flat[command.variant]
         flat = Namespace(**flat[variant], **{command.variant: variant})
     result = command.run(dict(flat))
-    if rank() == 0:  # of several processes, one speaks
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks; its group may have ended
         print(json.dumps(result.data, indent=2) if flat["json"] else result.text)
     return 0
 

@@ -45,7 +45,7 @@ class AutoAttack(Attack):
             return
         part = goal.take(rows)
         assert part.classifier is not None
-        images, labels = ball.origin[rows], part.classifier.labels[part.rows]
+        images, labels = ball.origin[rows].contiguous(), part.classifier.labels[part.rows]
         self._refuse(part.classifier.logits, images)
         device = None if generator is None else generator.device
         seed = int(torch.randint(2**31, (1,), generator=generator, device=device))
@@ -75,7 +75,9 @@ class AutoAttack(Attack):
 
         def model(x: Images) -> Logits:
             goal.effort.forwards += len(x)
-            goal.effort.backwards += len(x) if torch.is_grad_enabled() and x.requires_grad else 0
+            if torch.is_grad_enabled() and x.requires_grad:
+                goal.effort.backwards += len(x)
+                x.register_hook(torch.Tensor.contiguous)  # the reference can not use gradients in channels_last
             return function(x)
 
         parts = {} if classes >= 4 else {"version": "custom", "attacks": ["apgd-ce", "fab", "square"]}

@@ -144,10 +144,9 @@ def test_one_two_and_three_processes_give_the_same_bits(n: int, tmp_path: Path) 
             sys.executable,
             "-m",
             "torch.distributed.run",
+            "--standalone",
             "--nproc_per_node",
             str(processes),
-            "--master_port",
-            "0",
         ]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         done = subprocess.run(
