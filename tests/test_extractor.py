@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -17,14 +15,6 @@ from robustfeat.extractor import FeatureExtractor, read_image
 from robustfeat.random import generator
 
 Images = torch.Tensor
-
-
-@pytest.fixture
-def _as_installed() -> Iterator[None]:
-    """Without the shape checks of the tests, which would speak before the library does."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

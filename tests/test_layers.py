@@ -15,6 +15,7 @@ ROWS = (
         "files",
         "types",
         "architecture",
+        "pixels",
         "modes",
         "random",
         "progress",

@@ -79,6 +79,7 @@ def kill_until_done(processes: int, teacher: str, out: Path, kills: int, seed: i
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.slow
+@pytest.mark.timeout(1500)  # fifteen starts of two processes, on a machine that may have more to do
 def test_killed_at_random_instants_ends_in_the_same_bits(processes: int, teacher: str, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     started = time.monotonic()

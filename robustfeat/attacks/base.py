@@ -43,12 +43,17 @@ class Attack(ABC):
         known: points of the ball that are known already, from a smaller one say: the result is no weaker than they are.
 
         Per example the worst point seen is returned, never one with a lower loss than the clean image, unless the attack
-        says otherwise. Raises RuntimeError where no gradient reaches the images.
+        says otherwise. Raises RuntimeError where no gradient reaches the images, ValueError for images that are not finite
+        floats in [0, 1] and for a loss that is NaN on them.
         """
         images = images.detach()
-        goal = Goal.of(loss, images)
         ball = self.threat.around(images, eps)
+        goal = Goal.of(loss, images)
         strongest = Strongest(images, goal.judge(images))
+        if bool(strongest.values.isnan().any()):
+            raise ValueError(
+                "the loss is NaN for some of the clean images, where no attack can raise it; check the model"
+            )
         if known is not None:
             rows = goal.open(strongest.values)
             point = ball.take(rows).project(known[rows])

@@ -40,6 +40,8 @@ class PGD(Attack):
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
         if not 0 <= self.momentum <= 1:
             raise ValueError(f"momentum must be in [0, 1], got {self.momentum!r}")
+        if self.step_size is not None and not self.step_size > 0:
+            raise ValueError(f"step_size must be greater than 0, got {self.step_size!r}")
         step = min(2.5 / self.steps, 1.25) * self.threat.eps if self.step_size is None else self.step_size
         object.__setattr__(self, "step_size", Eps(step))
 

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from robustfeat.pixels import check_pixels
 from robustfeat.types import Eps, PerExample, Points, usual_eps
 
 
@@ -28,7 +29,11 @@ class Threat:
         object.__setattr__(self, "eps", usual if self.eps is None else Eps(self.eps))
 
     def around(self, images: Points, eps: PerExample | None = None) -> Ball:
-        """The ball around each image; `eps` (n,) gives each its own size instead of the threat's."""
+        """The ball around each image; `eps` (n,) gives each its own size instead of the threat's.
+
+        Raises ValueError for images that are not finite floats in [0, 1], and for sizes that are not positive.
+        """
+        check_pixels(images)
         if eps is None:
             eps = torch.full((len(images),), self.eps)
         elif eps.shape != images.shape[:1] or not bool((eps > 0).all()):

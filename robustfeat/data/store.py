@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from robustfeat.data.split import Split
+from robustfeat.pixels import check_pixels
 from robustfeat.types import Batch, Images
 
 log = logging.getLogger(__name__)
@@ -30,15 +31,7 @@ def check_images(images: Tensor) -> Images:
     if images.shape[1] not in (1, 3):
         hint = "; the channels come last, use images.permute(0, 3, 1, 2)" if images.shape[3] in (1, 3) else ""
         raise ValueError(f"images must have 3 channels (or 1), got shape {tuple(images.shape)}{hint}")
-    if not images.is_floating_point():
-        raise ValueError(f"images must be float in [0, 1], got {images.dtype}; use images.float() / 255")
-    if len(images):
-        low, high = torch.aminmax(images.detach())
-        if not (low >= -1e-6 and high <= 1 + 1e-6):  # also false for NaN
-            raise ValueError(
-                f"images must be finite and in [0, 1], got values from {float(low):g} to {float(high):g}; "
-                "divide by 255 or undo the normalisation (the network normalises by itself)"
-            )
+    check_pixels(images)
     return images
 
 

@@ -55,10 +55,10 @@ class Report:
     data: dict[str, Any]
     threat: str
     rows: tuple[Row, ...]
-    weights: str = ""
     attacks: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     command: dict[str, Any] = field(default_factory=dict)
+    weights: str = ""
     runs: tuple[Ran, ...] = ()
     cases: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
