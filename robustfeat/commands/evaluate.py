@@ -13,7 +13,7 @@ from robustfeat.attacks import ATTACKS, Attack, Threat, Transfer
 from robustfeat.commands.base import Command, Result, add_columns
 from robustfeat.data import dataset
 from robustfeat.parallel import join, rank
-from robustfeat.report import table
+from robustfeat.report import plot_curves, plot_robustness, table
 from robustfeat.tasks import TASKS, Records, evaluate, ladder
 from robustfeat.types import Eps
 
@@ -70,6 +70,12 @@ def _add(parser: ArgumentParser) -> None:
         "--keep_images", action="store_true", help="keep the attacked images in --records, for robustfeat recount"
     )
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
+    parser.add_argument(
+        "--plot",
+        type=str,
+        default=None,
+        help="draw the first attack here: bars, or with --curve robustness against eps",
+    )
     parser.add_argument("--out", type=str, default=None, help="write the report here as JSON")
 
 
@@ -117,6 +123,10 @@ def _run(values: dict[str, Any]) -> Result:
     report = dataclasses.replace(report, command={name: _plain(value) for name, value in values.items()})
     if values["out"] and rank() == 0:
         report.save(values["out"])
+    if values["plot"] and rank() == 0:
+        headline = {row.task: row.metric for row in reversed(report.rows) if row.attack == "none"}  # the first of each
+        draw = plot_robustness if values["curve"] is None else plot_curves
+        draw([report], dict(reversed(headline.items())), (values["attack"] or ["none"])[0], values["plot"])
     return Result(table(report), report.as_dict())
 
 

@@ -1,6 +1,6 @@
 """What an evaluation says: JSON, Markdown, a table for the terminal, plots."""
 
-from robustfeat.report.plot import plot_robustness
+from robustfeat.report.plot import plot_curves, plot_robustness
 from robustfeat.report.report import Ran, Report, aligned, markdown, table
 
-__all__ = ["Ran", "Report", "aligned", "markdown", "plot_robustness", "table"]
+__all__ = ["Ran", "Report", "aligned", "markdown", "plot_curves", "plot_robustness", "table"]

@@ -1,15 +1,15 @@
-"""One picture: what each task is worth clean and under attack, models side by side."""
+"""Pictures: what each task is worth clean and under attack, models side by side, at one size of the attack or at several."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import matplotlib
+from typing import Any
 
 from robustfeat.files import atomic_file
 from robustfeat.report.report import Report
+from robustfeat.types import Eps
 
 
 def plot_robustness(
@@ -19,13 +19,7 @@ def plot_robustness(
 
     headline: task -> metric.  path: a .png or .svg file.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2.6 + 2.2 * len(headline), 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+    figure, (axes,) = _figure(2.6 + 2.2 * len(headline), 1)
     width = 0.8 / max(1, len(reports))
     for i, report in enumerate(reports):
         for j, (task, metric) in enumerate(headline.items()):
@@ -36,13 +30,66 @@ def plot_robustness(
                     continue
                 whisker = [[max(0, row.value - row.low)], [max(0, row.high - row.value)]]
                 label = report.model if (j, name) == (0, attack) else None
-                axes.bar(x, row.value, width * 0.92, color=colours[i % 10], alpha=alpha, label=label)
+                axes.bar(x, row.value, width * 0.92, color=f"C{i}", alpha=alpha, label=label)
                 axes.errorbar(x, row.value, whisker, color="black", capsize=2, linewidth=0.8)
     axes.set_xticks(range(len(headline)), [f"{task}\n{metric}" for task, metric in headline.items()])
     axes.set_ylim(0, 1.02)
     axes.set_ylabel(f"pale: clean, full: under {attack}")
     axes.set_title(f"{reports[0].threat}" if reports else "")
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def plot_curves(
+    reports: Sequence[Report], headline: Mapping[str, str], attack: str, path: str | os.PathLike[str]
+) -> None:
+    """The headline metric of each task against eps, from 0 on, with 95 % intervals: one panel per task.
+
+    headline: task -> metric.  attack: the name of a ladder.  path: a .png or .svg file.
+    Raises ValueError where no report has such a ladder.
+    """
+    figure, panels = _figure(1.4 + 2.6 * len(headline), len(headline))
+    drawn = False
+    for axes, (task, metric) in zip(panels, headline.items(), strict=True):
+        for report in reports:
+            points = sorted(
+                (0.0 if row.attack == "none" else Eps(row.attack.partition("@")[2]), row.value, row.low, row.high)
+                for row in report.rows
+                if (row.task, row.metric) == (task, metric) and (row.attack == "none" or _is_rung(row.attack, attack))
+            )
+            drawn |= len(points) > 1
+            sizes, values, low, high = zip(*points, strict=True) if points else ((),) * 4
+            pixels = [255 * size for size in sizes]
+            (line,) = axes.plot(pixels, values, marker=".", label=report.model)
+            axes.fill_between(pixels, low, high, color=line.get_color(), alpha=0.15)
+        axes.set_ylim(0, 1.02)
+        axes.set_title(f"{task}: {metric}", fontsize=9)
+        axes.set_xlabel("eps, in 1/255")
+    if not drawn:
+        raise ValueError(f"there is no ladder {attack!r} in the reports; evaluate with --curve")
+    _save(figure, path)
+
+
+def _is_rung(name: str, attack: str) -> bool:
+    """Whether a row's attack is one size of the ladder, all cases attacked."""
+    return name.startswith(f"{attack}@") and name.count("/") == name.partition("@")[2].count("/255")
+
+
+def _figure(width: float, panels: int) -> tuple[Any, list[Any]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(1, panels, squeeze=False).flat)
+
+
+def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+    """With a legend, each model once."""
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(found.values(), found.keys(), loc="outside right upper", frameon=False, fontsize=8)
     target = Path(path)
     with atomic_file(target) as temporary:
         figure.savefig(temporary, dpi=130, format=target.suffix.lstrip(".") or "png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from robustfeat.attacks.health import Flag
 from robustfeat.errors import IntegrityError
-from robustfeat.report import Ran, Report, markdown, plot_robustness, table
+from robustfeat.report import Ran, Report, markdown, plot_curves, plot_robustness, table
 from robustfeat.types import Row
 
 ROWS = (
@@ -148,3 +149,19 @@ def test_plot(tmp_path: Path) -> None:
     assert not np.array_equal(both, single)
     plot_robustness([REPORT], headline, "pgd", tmp_path / "plot.svg")
     assert "<svg" in (tmp_path / "plot.svg").read_text()
+
+
+def test_curves(tmp_path: Path) -> None:
+    """One point per size and the clean one; rows of one side only, and of other attacks, are no points of the curve."""
+    clean = REPORT.rows[0]
+    names = ("none", "apgd@2/255", "apgd@0.15", "apgd@0.15/normal", "apgd@2/255/normal", "pgd@8/255", "apgd")
+    rows = [dataclasses.replace(clean, attack=name, value=0.9 - 0.1 * i) for i, name in enumerate(names)]
+    report = dataclasses.replace(REPORT, rows=tuple(rows))
+    plot_curves([report], {clean.task: clean.metric}, "apgd", tmp_path / "curve.svg")
+    text = (tmp_path / "curve.svg").read_text()
+    (line,) = re.findall(
+        r'<g id="line2d_\d+">\s*<path d="(M [^"]*)" clip-path="[^"]*" style="fill: none; stroke: #1f77b4', text
+    )
+    assert line.count("L ") == 2, "three points"
+    with pytest.raises(ValueError, match="no ladder 'fgsm'"):
+        plot_curves([report], {clean.task: clean.metric}, "fgsm", tmp_path / "none.png")
