@@ -41,9 +41,8 @@ class AttackedProbe:
         return self.right(found), goal.effort.forwards + goal.effort.backwards
 
 
-def from_command_line(description: str) -> AttackedProbe:
+def from_command_line(parser: argparse.ArgumentParser) -> tuple[AttackedProbe, argparse.Namespace]:
     """The model and data that the arguments name; by default an adversarially trained network on digits, made here."""
-    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", default=None, help="a model folder or name (default: trains one on digits)")
     parser.add_argument("--data", default="digits")
     parser.add_argument("--train", default="train[:10000]", help="split that the probe is fitted on")
@@ -66,10 +65,11 @@ def from_command_line(description: str) -> AttackedProbe:
     everything = slice(0, len(test))
     threat = Threat(options.norm, options.eps)
     print(f"probe on {extractor.card.name}, {len(test)} test images of {test.name}, {threat}", flush=True)
-    return AttackedProbe(
+    probed = AttackedProbe(
         pipeline.images(everything).contiguous(),  # the reference takes no other layout
         labels,
         lambda x: probe.logits(extractor(x)),
         lambda: pipeline.goal(everything),
         threat,
     )
+    return probed, options

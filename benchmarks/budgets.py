@@ -6,6 +6,7 @@ more than the bare call.
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 
@@ -35,7 +36,7 @@ def bare(probe: AttackedProbe) -> tuple[Tensor, int]:
 
 
 if __name__ == "__main__":
-    probe = from_command_line(__doc__)
+    probe, _ = from_command_line(argparse.ArgumentParser(description=__doc__))
     ways: dict[str, Callable[[], tuple[Tensor, int]]] = {
         "fast": lambda: probe.withstands(Fast(probe.threat)),
         "standard": lambda: probe.withstands(Standard(probe.threat)),

@@ -6,6 +6,7 @@ differ is printed beside it: no two attacks can agree better than that.
 
 from __future__ import annotations
 
+import argparse
 import time
 
 import torch
@@ -15,8 +16,6 @@ from torch import Tensor
 
 from robustfeat.attacks import APGD
 from robustfeat.attacks.reference import NORMS
-
-SEEDS = 3
 
 
 def ours(probe: AttackedProbe, climb: str, seed: int) -> Tensor:
@@ -46,15 +45,17 @@ def differ(one: list[Tensor], other: list[Tensor]) -> float:
     pairs = [
         (a != b).float().mean() for i, a in enumerate(one) for j, b in enumerate(other) if one is not other or i < j
     ]
-    return float(torch.stack(pairs).mean())
+    return float(torch.stack(pairs).mean()) if pairs else float("nan")
 
 
 if __name__ == "__main__":
-    probe = from_command_line(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="random starts of each attack")
+    probe, options = from_command_line(parser)
     for name, climb in (("apgd-ce", "ce"), ("apgd-t", "dlr-*")):
         held: dict[str, list[Tensor]] = {"ours": [], "reference": []}
         seconds = {"ours": 0.0, "reference": 0.0}
-        for seed in range(SEEDS):
+        for seed in range(options.seeds):
             begin = time.monotonic()
             held["ours"].append(ours(probe, climb, seed))
             middle = time.monotonic()
@@ -63,7 +64,7 @@ if __name__ == "__main__":
             seconds["reference"] += time.monotonic() - middle
         mean = {who: float(torch.stack(runs).float().mean()) for who, runs in held.items()}
         print(
-            f"{name}, {SEEDS} seeds: robust accuracy ours {mean['ours']:.4f}, reference {mean['reference']:.4f}, "
+            f"{name}, {options.seeds} seeds: robust accuracy ours {mean['ours']:.4f}, reference {mean['reference']:.4f}, "
             f"gap {100 * (mean['ours'] - mean['reference']):+.2f} points; images that differ: "
             f"{differ(held['ours'], held['reference']):.2%} between the two, {differ(held['ours'], held['ours']):.2%} "
             f"between seeds of ours, {differ(held['reference'], held['reference']):.2%} between seeds of the reference; "

@@ -8,7 +8,18 @@ from importlib import metadata
 
 import torch
 
-PACKAGES = ("robustfeat", "torch", "timm", "accelerate", "datasets", "scikit-learn", "faiss-cpu", "faiss-gpu", "numpy")
+PACKAGES = (
+    "robustfeat",
+    "torch",
+    "timm",
+    "accelerate",
+    "datasets",
+    "scikit-learn",
+    "faiss-cpu",
+    "faiss-gpu",
+    "numpy",
+    "pyautoattack",
+)
 
 
 def environment(device: torch.device | str = "cpu") -> dict[str, str | int]:

@@ -36,7 +36,7 @@ def fit(
 ) -> Linear:
     """Minimise mean cross-entropy + penalty / 2 ||W||^2 by L-BFGS in float64.
 
-    The same optimum as scikit-learn's LogisticRegression(C=1 / (n penalty)); with two classes, where that fits the difference
+    Weights and biases sum to 0 over the classes. The same optimum as scikit-learn's LogisticRegression(C=1 / (n penalty)); with two classes, where that fits the difference
     of the two weights alone, C=2 / (n penalty).
 
     features: (n, d); labels: (n,) in 0..classes-1; start: a solution to begin from, for a path of penalties.
@@ -77,6 +77,8 @@ def fit(
         solution = minimize(value_and_gradient, begin, jac=True, method="L-BFGS-B", options=options).x
     weight = (torch.from_numpy(solution[: classes * d]).view(classes, d) / size) @ axes.T
     bias = torch.from_numpy(solution[classes * d :]) - weight @ centre
+    # What all classes have in common changes no probability; at the optimum the weights have none of it.
+    weight, bias = weight - weight.mean(dim=0), bias - bias.mean()
     return Linear(weight.float(), bias.float())
 
 

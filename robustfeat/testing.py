@@ -113,12 +113,13 @@ def check_task(task: Task, *, seed: int = 0) -> None:
         assert "fit" in str(error), f"an unfitted task must say 'call fit first', it said {error}"  # noqa: PT017
     else:
         raise AssertionError("an unfitted task must raise RuntimeError")
-    normal = labels[:60] == 0
     if isinstance(task, AnomalyDetector):
-        task.fit(features[:60][normal], labels[:60][normal])
+        normal = labels < (3 if task.needs_classes else 1)
+        task.fit(features[:60][normal[:60]], labels[:60][normal[:60]])
+        rows, targets = task.cases((~normal[60:]).long())
     else:
         task.fit(features[:60], labels[:60])
-    rows, targets = task.cases(labels[60:] if not isinstance(task, AnomalyDetector) else (labels[60:] != 0).long())
+        rows, targets = task.cases(labels[60:])
     tested = features[60:][rows]
     clean = task.score(tested, targets)
     assert all(0 <= value <= 1 for value in clean.values()), f"metrics must be in [0, 1], got {clean}"

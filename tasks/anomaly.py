@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from robustfeat.tasks.base import Task, check_features
@@ -20,6 +21,9 @@ class AnomalyDetector(Task):
 
     Metrics are AUROC, AUPR (anomalous as positive) and TNR@95 = 1 - FPR@95, so that larger is better for each.
     """
+
+    needs_classes: ClassVar[bool] = False
+    """Whether `fit` needs the classes of the normal examples, at least two of them."""
 
     @abstractmethod
     def anomaly(self, features: Features) -> PerExample:

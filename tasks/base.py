@@ -42,6 +42,9 @@ class Task(nn.Module, ABC):
         """The arguments of the constructor, as text."""
         return {key: repr(getattr(self, key)) for key in inspect.signature(type(self)).parameters}
 
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.options().items())
+
     @abstractmethod
     def fit(self, features: Features, targets: Tensor) -> Self:
         """Learn from training features (m, d) and labels (m,)."""

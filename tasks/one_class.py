@@ -29,6 +29,10 @@ class OneClass(Task):
     def __init__(self, detector: AnomalyDetector | None = None) -> None:
         super().__init__()
         self.detector = Mahalanobis() if detector is None else detector
+        if self.detector.needs_classes:
+            raise ValueError(
+                f"{type(self.detector).__name__} needs several normal classes; in the one-class protocol there is one"
+            )
         self.detectors_ = nn.ModuleDict()
 
     def fit(self, features: Features, targets: Tensor) -> Self:

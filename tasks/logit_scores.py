@@ -1,0 +1,55 @@
+"""The classic scores of a classifier's logits, on a linear probe that is fitted on the normal features with their classes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Self
+
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.probe import LinearProbe
+from torch import Tensor
+
+from robustfeat.types import Features, Logits, PerExample
+
+
+class LogitDetector(AnomalyDetector):
+    """Give `score_logits`. It needs the classes of the normal examples, so that it has no one-class protocol.
+
+    Args:
+        seed: of the probe's choice of its penalty.
+    """
+
+    needs_classes = True
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.seed = seed
+        self.probe = LinearProbe(seed=seed)
+
+    def fit(self, features: Features, targets: Tensor) -> Self:
+        """Learn from normal features (m, d) of at least two classes, labels (m,)."""
+        self.probe.fit(features, targets)
+        return self
+
+    def anomaly(self, features: Features) -> PerExample:
+        return self.score_logits(self.probe.logits(features))
+
+    @abstractmethod
+    def score_logits(self, logits: Logits) -> PerExample:
+        """Anomaly score (n,) of class scores (n, k)."""
+
+
+@DETECTORS.register("msp")
+class MSP(LogitDetector):
+    """anomaly(x) = -max softmax(logits), Hendrycks & Gimpel 2017; in [-1, -1/k]."""
+
+    def score_logits(self, logits: Logits) -> PerExample:
+        return -logits.softmax(dim=1).amax(dim=1)
+
+
+@DETECTORS.register("energy")
+class Energy(LogitDetector):
+    """anomaly(x) = -logsumexp(logits), Liu et al. 2020, at temperature 1."""
+
+    def score_logits(self, logits: Logits) -> PerExample:
+        return -logits.logsumexp(dim=1)

@@ -1,0 +1,66 @@
+"""One-class support vector machine, Schölkopf et al. 2001, fitted by scikit-learn; a torch twin gives the gradient."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.base import check_features
+from sklearn.svm import OneClassSVM as Fitted
+from torch import Tensor
+
+from robustfeat.types import Features, PerExample
+
+
+@DETECTORS.register("one-class-svm")
+class OneClassSVM(AnomalyDetector):
+    """anomaly(x) = rho - sum_i alpha_i exp(-gamma |x - x_i|^2), > 0 outside; gamma = 1 / (d x mean variance).
+
+    Args:
+        nu: bound on the share of normal examples that are left outside, in (0, 1].
+    """
+
+    centre: Tensor | None
+    support: Tensor | None
+    weights: Tensor | None
+    gamma: Tensor | None
+    rho: Tensor | None
+
+    def __init__(self, nu: float = 0.1) -> None:
+        super().__init__()
+        if not 0 < nu <= 1:
+            raise ValueError(f"nu must be in (0, 1], got {nu!r}")
+        self.nu = nu
+        for name in ("centre", "support", "weights", "gamma", "rho"):
+            self.register_buffer(name, None)
+
+    def fit(self, features: Features, targets: Tensor | None = None) -> Self:
+        """Learn from features (m, d), m at least 2; all of them are taken as normal."""
+        check_features(features)
+        if len(features) < 2:
+            raise ValueError(f"OneClassSVM needs at least two normal examples, got {len(features)}")
+        x = features.detach().double().cpu()
+        variance = x.var(dim=0).mean()
+        if variance == 0:
+            raise ValueError("all normal features are equal; there is no spread to measure distances by")
+        gamma = 1 / (x.shape[1] * variance)
+        fitted = Fitted(nu=self.nu, gamma=float(gamma), tol=1e-6).fit(x.numpy())
+        centre = x.mean(dim=0)  # distances are computed from products, which are exact near 0
+        self.centre, self.support = (
+            centre.to(features),
+            (torch.from_numpy(fitted.support_vectors_) - centre).to(features),
+        )
+        self.weights = torch.from_numpy(fitted.dual_coef_[0]).to(features)
+        self.gamma, self.rho = gamma.to(features), torch.as_tensor(-fitted.intercept_[0]).to(features)
+        return self
+
+    def anomaly(self, features: Features) -> PerExample:
+        self._require(self.support)
+        assert self.support is not None
+        assert self.weights is not None
+        assert self.gamma is not None
+        check_features(features, width=self.support.shape[1])
+        x = features - self.centre
+        squared = x.pow(2).sum(1, keepdim=True) - 2 * x @ self.support.T + self.support.pow(2).sum(1)
+        return self.rho - (-self.gamma * squared).exp() @ self.weights
