@@ -36,8 +36,8 @@ def fit(
 ) -> Linear:
     """Minimise mean cross-entropy + penalty / 2 ||W||^2 by L-BFGS in float64.
 
-    Weights and biases sum to 0 over the classes. The same optimum as scikit-learn's LogisticRegression(C=1 / (n penalty)); with two classes, where that fits the difference
-    of the two weights alone, C=2 / (n penalty).
+    The same optimum as scikit-learn's LogisticRegression(C=1 / (n penalty)); with two classes, where that fits the difference
+    of the two weights alone, C=2 / (n penalty). Weights and biases sum to 0 over the classes.
 
     features: (n, d); labels: (n,) in 0..classes-1; start: a solution to begin from, for a path of penalties.
     tolerance: on the largest entry of the gradient, in the coordinates in which it is solved.

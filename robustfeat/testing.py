@@ -113,13 +113,11 @@ def check_task(task: Task, *, seed: int = 0) -> None:
         assert "fit" in str(error), f"an unfitted task must say 'call fit first', it said {error}"  # noqa: PT017
     else:
         raise AssertionError("an unfitted task must raise RuntimeError")
-    if isinstance(task, AnomalyDetector):
-        normal = labels < (3 if task.needs_classes else 1)
-        task.fit(features[:60][normal[:60]], labels[:60][normal[:60]])
-        rows, targets = task.cases((~normal[60:]).long())
-    else:
-        task.fit(features[:60], labels[:60])
-        rows, targets = task.cases(labels[60:])
+    detector = isinstance(task, AnomalyDetector)
+    # What is anomalous, if anything, are the classes that training has not seen.
+    known = labels < (1 if detector and not task.needs_classes else 3 if detector or task.novel_classes else 4)
+    task.fit(features[:60][known[:60]], labels[:60][known[:60]])
+    rows, targets = task.cases((~known[60:]).long() if detector else labels[60:])
     tested = features[60:][rows]
     clean = task.score(tested, targets)
     assert all(0 <= value <= 1 for value in clean.values()), f"metrics must be in [0, 1], got {clean}"

@@ -9,8 +9,10 @@ from robustfeat.tasks.knn import KNN
 from robustfeat.tasks.ladder import ladder
 from robustfeat.tasks.logit_scores import MSP, Energy
 from robustfeat.tasks.mahalanobis import Mahalanobis
-from robustfeat.tasks.one_class import OneClass, OneClassKNN
+from robustfeat.tasks.named import named
+from robustfeat.tasks.one_class import OneClass
 from robustfeat.tasks.one_class_svm import OneClassSVM
+from robustfeat.tasks.out_of_distribution import OutOfDistribution
 from robustfeat.tasks.probe import LinearProbe
 from robustfeat.tasks.records import Records
 from robustfeat.tasks.recount import recount
@@ -33,8 +35,8 @@ __all__ = [
     "LinearProbe",
     "Mahalanobis",
     "OneClass",
-    "OneClassKNN",
     "OneClassSVM",
+    "OutOfDistribution",
     "Records",
     "Retrieval",
     "Task",
@@ -42,5 +44,6 @@ __all__ = [
     "compare",
     "evaluate",
     "ladder",
+    "named",
     "recount",
 ]

@@ -29,6 +29,10 @@ class AnomalyDetector(Task):
     def anomaly(self, features: Features) -> PerExample:
         """Anomaly score (n,), higher is more anomalous, differentiable in the features."""
 
+    def titled(self, task: str) -> str:
+        """What a task is called with this detector: the default one is not mentioned."""
+        return task if self.name == "mahalanobis" else f"{task}:{self.name}"
+
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         check_features(features, targets)
         if not bool(((targets == 0) | (targets == 1)).all()):

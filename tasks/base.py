@@ -37,6 +37,13 @@ class Task(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    novel_classes: ClassVar[bool] = False
+    """Whether test labels may have classes that the training labels have not."""
+
+    @property
+    def title(self) -> str:
+        """What it is called in a report."""
+        return self.name
 
     def options(self) -> dict[str, str]:
         """The arguments of the constructor, as text."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from robustfeat.tasks.base import TASKS
 from robustfeat.tasks.measure import only_hits_and_misses, resampled
+from robustfeat.tasks.named import base_name
 from scipy.stats import binomtest
 from torch import Tensor
 
@@ -80,7 +80,7 @@ def _difference(
 ) -> Difference:
     prefix = f"{task}/{attack}/"
     rows, targets = first.cases[f"{task}/rows"], first.cases[f"{task}/targets"]
-    judge = TASKS[re.sub(r"-\d+$", "", task)]()  # the second of a name is "probe-2"
+    judge = TASKS[base_name(task)]()
     judged = [
         {name.removeprefix(prefix): values for name, values in report.cases.items() if name.startswith(prefix)}
         for report in (first, second)

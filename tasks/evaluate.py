@@ -10,10 +10,11 @@ from importlib import metadata
 from typing import Any
 
 import torch
-from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks.base import Task
 from robustfeat.tasks.flags import flags_of
 from robustfeat.tasks.ladder import numbered, rungs_of
 from robustfeat.tasks.measure import measure
+from robustfeat.tasks.named import named
 from robustfeat.tasks.pipeline import Cases, Pipeline
 from robustfeat.tasks.records import Records
 
@@ -41,8 +42,9 @@ def evaluate(
 ) -> Report:
     """Fit each task on features of `train`, measure it on `test`, as it is and under each attack.
 
-    tasks: unfitted tasks or names of them.  attacks: by name, or a sequence that is named by its classes. A sequence under
-        a name is a ladder (`ladder`): attacks of growing eps, each from what the one before found, as "name@eps".
+    tasks: unfitted tasks or names of them ("probe", "anomaly:gmm").
+    attacks: by name, or a sequence that is named by its classes. A sequence under a name is a ladder (`ladder`): attacks of
+        growing eps, each from what the one before found, as "name@eps".
     examined: so many cases of each task and attack are looked at for signs that the attack failed; what is found stands in
         the report as flags. 0 leaves the checks out.
     records: a folder for finished batches: an evaluation that was killed goes on there, with the same result. `Records`
@@ -92,7 +94,7 @@ class _Evaluation:
         records: Records | str | os.PathLike[str] | None,
         progress: bool,
     ) -> None:
-        chosen = [TASKS[task]() if isinstance(task, str) else task for task in tasks]
+        chosen = [named(task) if isinstance(task, str) else task for task in tasks]
         if not chosen:
             raise ValueError("there is no task to evaluate; give at least one")
         if batch_size < 1:
@@ -111,7 +113,7 @@ class _Evaluation:
         self.extractor, self.train, self.test = extractor, train, test
         self.digest = extractor.digest()
         self.ladders = {name: rungs_of(name, attack) for name, attack in attacks.items()}
-        self.by_title = dict(zip(numbered([task.name for task in chosen]), chosen, strict=True))
+        self.by_title = dict(zip(numbered([task.title for task in chosen]), chosen, strict=True))
         self.batch_size, self.seed, self.examined, self.progress = batch_size, seed, examined, progress
         self.cases: dict[str, torch.Tensor] = {}
         self._fitted: dict[tuple[int, Task], tuple[Task, Cases]] = {}

@@ -24,10 +24,10 @@ class GMM(AnomalyDetector):
         seed: of the start.
     """
 
-    means: Tensor | None
-    whitening: Tensor | None
-    log_weights: Tensor | None
-    scale: Tensor | None
+    means: Tensor  # like the others, None until fit
+    whitening: Tensor
+    log_weights: Tensor
+    scale: Tensor
 
     def __init__(self, components: int = 2, shrinkage: float = 0.1, seed: int = 0) -> None:
         super().__init__()
@@ -60,9 +60,6 @@ class GMM(AnomalyDetector):
 
     def anomaly(self, features: Features) -> PerExample:
         self._require(self.means)
-        assert self.means is not None
-        assert self.whitening is not None
-        assert self.log_weights is not None
         check_features(features, width=self.means.shape[1])
         x = features / self.scale
         # |(x - mean) P|^2 for every Gaussian: (k, n)

@@ -8,7 +8,6 @@ from typing import Self, cast
 import torch
 from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
-from robustfeat.tasks.knn import KNN
 from robustfeat.tasks.mahalanobis import Mahalanobis
 from torch import Tensor, nn
 
@@ -34,6 +33,10 @@ class OneClass(Task):
                 f"{type(self.detector).__name__} needs several normal classes; in the one-class protocol there is one"
             )
         self.detectors_ = nn.ModuleDict()
+
+    @property
+    def title(self) -> str:
+        return self.detector.titled(self.name)
 
     def fit(self, features: Features, targets: Tensor) -> Self:
         check_fit(features, targets)
@@ -86,16 +89,3 @@ class OneClass(Task):
         """As for a detector: the score of normal cases, minus the score of anomalous ones."""
         score = self.anomaly(features, targets)
         return torch.where(targets[:, 1] == 1, -score, score)
-
-
-@TASKS.register("anomaly-knn")
-class OneClassKNN(OneClass):
-    """The one-class protocol with the distance to the k-th nearest normal example.
-
-    Args:
-        k: which neighbour.
-    """
-
-    def __init__(self, k: int = 5) -> None:
-        super().__init__(KNN(k))
-        self.k = k

@@ -21,11 +21,11 @@ class OneClassSVM(AnomalyDetector):
         nu: bound on the share of normal examples that are left outside, in (0, 1].
     """
 
-    centre: Tensor | None
-    support: Tensor | None
-    weights: Tensor | None
-    gamma: Tensor | None
-    rho: Tensor | None
+    centre: Tensor  # like the others, None until fit
+    support: Tensor
+    weights: Tensor
+    gamma: Tensor
+    rho: Tensor
 
     def __init__(self, nu: float = 0.1) -> None:
         super().__init__()
@@ -57,9 +57,6 @@ class OneClassSVM(AnomalyDetector):
 
     def anomaly(self, features: Features) -> PerExample:
         self._require(self.support)
-        assert self.support is not None
-        assert self.weights is not None
-        assert self.gamma is not None
         check_features(features, width=self.support.shape[1])
         x = features - self.centre
         squared = x.pow(2).sum(1, keepdim=True) - 2 * x @ self.support.T + self.support.pow(2).sum(1)

@@ -26,9 +26,9 @@ class ViM(AnomalyDetector):
 
     needs_classes = True
 
-    origin: Tensor | None
-    residual_space: Tensor | None
-    alpha: Tensor | None
+    origin: Tensor  # like the others, None until fit
+    residual_space: Tensor
+    alpha: Tensor
 
     def __init__(self, dims: int | None = None, seed: int = 0) -> None:
         super().__init__()
@@ -64,7 +64,6 @@ class ViM(AnomalyDetector):
 
     def anomaly(self, features: Features) -> PerExample:
         self._require(self.alpha)
-        assert self.residual_space is not None
         logits = self.probe.logits(features)
         residual = (features - self.origin) @ self.residual_space
         return self.alpha * residual.norm(dim=1) - logits.logsumexp(dim=1)

@@ -14,8 +14,8 @@ from robustfeat.types import Eps
 def test_there_are_cases() -> None:
     assert set(OBJECTIVES) >= {"natural", "at", "nfgsm", "trades", "gacd"}
     assert set(ATTACKS) >= {"fgsm", "pgd"}
-    assert set(TASKS) >= {"probe", "retrieval", "anomaly", "anomaly-knn"}
-    assert set(DETECTORS) >= {"mahalanobis", "knn"}
+    assert set(TASKS) >= {"probe", "retrieval", "anomaly", "ood"}
+    assert set(DETECTORS) >= {"mahalanobis", "knn", "msp", "energy", "vim", "gmm", "one-class-svm"}
 
 
 @pytest.mark.parametrize("name", list(OBJECTIVES))

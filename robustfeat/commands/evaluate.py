@@ -11,10 +11,10 @@ from jsonargparse import ArgumentParser
 from robustfeat import hub
 from robustfeat.attacks import ATTACKS, Attack, Threat, Transfer
 from robustfeat.commands.base import Command, Result, add_columns
-from robustfeat.data import dataset
+from robustfeat.data import dataset, with_outliers
 from robustfeat.parallel import join, rank
 from robustfeat.report import plot_curves, plot_robustness, table
-from robustfeat.tasks import TASKS, Records, evaluate, ladder
+from robustfeat.tasks import DETECTORS, TASKS, Records, evaluate, ladder, named
 from robustfeat.types import Eps
 
 CLASSIC = ["probe", "retrieval", "anomaly"]
@@ -27,10 +27,20 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--train", type=str, default="train", help="split that the tasks are fitted on")
     parser.add_argument("--test", type=str, default="test", help="split that is measured")
     parser.add_argument(
-        "--task", type=str, action="append", help=f"once per task, of {', '.join(TASKS)} (default: {CLASSIC})"
+        "--task",
+        type=str,
+        action="append",
+        help=f"once per task, of {', '.join(TASKS)} (default: {CLASSIC}); anomaly and ood take a detector, as in ood:energy, "
+        f"of {', '.join(DETECTORS)}",
     )
     parser.add_argument(
         "--attack", type=str, action="append", help=f"once per attack, of {', '.join(ATTACKS)} (default: none)"
+    )
+    parser.add_argument(
+        "--outliers",
+        type=str | None,
+        default=None,
+        help="for task ood: a data set whose test split is added as anomalies",
     )
     parser.add_argument("--norm", type=str, default="linf", help="linf or l2")
     parser.add_argument(
@@ -100,16 +110,19 @@ def prepare(values: dict[str, Any]) -> dict[str, Any]:
     if values["curve"] is not None:
         sizes = [Eps(size) for size in values["curve"].split(",")]
         chosen = {name: ladder(attack, sizes) for name, attack in attacks.items()}
-    tasks = [TASKS[name]() for name in values["task"] or CLASSIC]
+    tasks = [named(name) for name in values["task"] or CLASSIC]
     extractor = hub.load(values["model"], device=join(values["device"]))
     side = extractor.card.architecture.image_size
     columns = {"image": values["image"], "label": values["label"]}
     train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))
+    test = test.head(values["limit"])
+    if values["outliers"] is not None:
+        test = with_outliers(test, dataset(values["outliers"], "test", image_size=side).head(values["limit"]))
     return {
         "extractor": extractor,
         "tasks": tasks,
         "train": train,
-        "test": test.head(values["limit"]),
+        "test": test,
         "attacks": chosen,
     }
 

@@ -2,6 +2,7 @@
 
 from robustfeat.data.augment import Augment
 from robustfeat.data.loader import Loader
+from robustfeat.data.outliers import with_outliers
 from robustfeat.data.source import dataset
 from robustfeat.data.square import fit_square, to_rgb
 from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
@@ -16,4 +17,5 @@ __all__ = [
     "dataset",
     "fit_square",
     "to_rgb",
+    "with_outliers",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from pytorch_ood.detector import Mahalanobis as PublishedMahalanobis
-from robustfeat.tasks import KNN, AnomalyDetector, Mahalanobis, OneClass, OneClassKNN, evaluate
+from robustfeat.tasks import KNN, AnomalyDetector, Mahalanobis, OneClass, evaluate
 from scipy.stats import spearmanr
 from sklearn.covariance import ShrunkCovariance
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
@@ -175,7 +175,7 @@ def three_classes(n: int, seed: int, d: int = 10) -> tuple[Tensor, Tensor]:
 def test_one_class_protocol_as_a_plain_loop(name: str) -> None:
     learnt, classes = three_classes(90, 22)
     tested, labels = three_classes(50, 23)
-    task = (OneClass(Mahalanobis(0.2)) if name == "mahalanobis" else OneClassKNN(4)).fit(learnt, classes)
+    task = (OneClass(Mahalanobis(0.2)) if name == "mahalanobis" else OneClass(KNN(4))).fit(learnt, classes)
     rows, targets = task.cases(labels)
     found = task.score(tested[rows], targets)
     per_class = []

@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks import KNN, TASKS, LinearProbe, OneClass, OneClassKNN, Retrieval, evaluate, ladder
+from robustfeat.tasks import KNN, TASKS, LinearProbe, OneClass, Retrieval, evaluate, ladder
 from sklearn.covariance import ShrunkCovariance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -22,14 +22,14 @@ from torch.nn import functional as F
 
 from robustfeat.attacks import FGSM, PGD, Attack, Noise, Threat, Transfer
 from robustfeat.card import Card
-from robustfeat.data import MemoryImages
+from robustfeat.data import MemoryImages, dataset, with_outliers
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.report import Report
 from robustfeat.testing import small_network
 from robustfeat.types import Eps, Row
 
-HEADLINE = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc", "anomaly-knn": "auroc"}
+HEADLINE = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc", "anomaly:knn": "auroc"}
 WEAK = PGD(threat=Threat("linf", Eps("8/255")), steps=3, step_size=Eps("3/255"))
 
 
@@ -81,13 +81,13 @@ def test_the_clean_rows_by_hand(extractor: FeatureExtractor) -> None:
     precision = hits.cumsum(axis=1) / np.arange(1, 17) * hits  # 16 items of each class
     assert report.value("retrieval", "map@r") == pytest.approx((precision.sum(axis=1) / 16).mean(), abs=1e-6)
 
-    aurocs: dict[str, list[float]] = {"anomaly": [], "anomaly-knn": []}
+    aurocs: dict[str, list[float]] = {"anomaly": [], "anomaly:knn": []}
     sphere = F.normalize(torch.from_numpy(learnt).double(), dim=1)
     for c in range(4):
         gaussian = ShrunkCovariance(shrinkage=0.1 / 1.1).fit(learnt[classes == c].astype(np.float64))
         scores = {"anomaly": gaussian.mahalanobis(tested.astype(np.float64))}
         distances = torch.cdist(F.normalize(torch.from_numpy(tested).double(), dim=1), sphere[classes == c])
-        scores["anomaly-knn"] = distances.sort(dim=1).values[:, 4].numpy()
+        scores["anomaly:knn"] = distances.sort(dim=1).values[:, 4].numpy()
         for name, values in aurocs.items():
             values.append(roc_auc_score(labels != c, scores[name]))
     for name, values in aurocs.items():
@@ -103,7 +103,7 @@ def test_row_schema(extractor: FeatureExtractor) -> None:
         ("probe", ["accuracy"], [""]),
         ("retrieval", ["recall@1", "recall@5", "recall@10", "map@r"], [""]),
         ("anomaly", ["auroc", "aupr", "tnr@95"], sides),
-        ("anomaly-knn", ["auroc", "aupr", "tnr@95"], sides),
+        ("anomaly:knn", ["auroc", "aupr", "tnr@95"], sides),
     ):
         clean += [(task, metric, "none") for metric in metrics]
         # Of retrieval's metrics only those that have a loss of their own are reported under attack.
@@ -120,7 +120,7 @@ def test_row_schema(extractor: FeatureExtractor) -> None:
         assert report.value(task, metric, "pgd") <= report.value(task, metric)
         assert report.value(task, metric, "fgsm") <= report.value(task, metric)
         assert report.value(task, metric, "pgd") < 0.75 * report.value(task, metric), "the attack does something"
-    for task in ("anomaly", "anomaly-knn"):
+    for task in ("anomaly", "anomaly:knn"):
         for column in ("pgd/normal", "pgd/anomalous"):
             assert report.value(task, "auroc", "pgd") <= report.value(task, "auroc", column)
             assert report.value(task, "auroc", column) <= report.value(task, "auroc")
@@ -138,14 +138,14 @@ def test_more_of_pgd_is_not_weaker(extractor: FeatureExtractor) -> None:
 
 
 def test_equal_seeds_give_equal_reports(extractor: FeatureExtractor) -> None:
-    tasks = ["probe", "retrieval", "anomaly-knn"]
+    tasks = ["probe", "retrieval", "anomaly:knn"]
     first, second = run(extractor, [WEAK], tasks, seed=5), run(extractor, [WEAK], tasks, seed=5)
     assert without_time(first) == without_time(second)
     assert without_time(first) != without_time(run(extractor, [WEAK], tasks, seed=6))
 
 
 def test_the_report_file(extractor: FeatureExtractor, tmp_path: Path) -> None:
-    report = run(extractor, [WEAK], ["probe", "anomaly-knn"])
+    report = run(extractor, [WEAK], ["probe", "anomaly:knn"])
     report.save(tmp_path / "report.json")
     values = json.loads((tmp_path / "report.json").read_text())
     assert {"model", "data", "threat", "rows", "environment"} <= set(values)
@@ -183,7 +183,7 @@ def test_modes_and_parameters_are_left_alone(extractor: FeatureExtractor) -> Non
 
 def test_few_images_make_wide_intervals(extractor: FeatureExtractor) -> None:
     """Three test images of each of ten classes: a resample may lack some; those are left out of its mean."""
-    report = evaluate(extractor, ["anomaly-knn"], images(100, 42, 10), images(30, 43, 10), progress=False, examined=0)
+    report = evaluate(extractor, ["anomaly:knn"], images(100, 42, 10), images(30, 43, 10), progress=False, examined=0)
     assert all(row.low <= row.value <= row.high for row in report.rows)
     assert report.rows[0].high - report.rows[0].low > 0.02
 
@@ -345,8 +345,13 @@ def test_a_ladder_only_falls(extractor: FeatureExtractor) -> None:
 
 
 def test_every_registered_task_can_be_evaluated(extractor: FeatureExtractor) -> None:
-    report = evaluate(extractor, list(TASKS), TRAIN, TEST, [FGSM(threat=WEAK.threat)], progress=False, examined=0)
-    assert {row.task for row in report.rows} == set(TASKS)
-    fitted = [LinearProbe(), Retrieval(), OneClass(KNN(2)), OneClassKNN(2)]
+    attack = FGSM(threat=WEAK.threat)
+    tests = {False: TEST, True: with_outliers(TEST, dataset("digits", "test[:20]"))}
+    for name in TASKS:
+        test = tests[TASKS[name].novel_classes]
+        report = evaluate(extractor, [name], TRAIN, test, [attack], progress=False, examined=0)
+        assert {row.task for row in report.rows} == {name}
+        assert {row.n for row in report.rows} == {len(test)}
+    fitted = [LinearProbe(), Retrieval(), OneClass(KNN(2)), OneClass(KNN(2))]
     again = evaluate(extractor, fitted, TRAIN, TEST, progress=False, examined=0)
-    assert again.value("anomaly", "auroc") == again.value("anomaly-knn", "auroc")
+    assert again.value("anomaly:knn", "auroc") == again.value("anomaly:knn-2", "auroc")

@@ -1,0 +1,60 @@
+"""Out-of-distribution detection: test images of classes that training has never seen are anomalous, all others normal."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
+from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.tasks.mahalanobis import Mahalanobis
+from torch import Tensor
+
+from robustfeat.types import Features, PerExample
+
+
+@TASKS.register("ood")
+class OutOfDistribution(Task):
+    """One detector, fitted on all training features. Test labels may have classes that training has not:
+    `robustfeat.data.with_outliers` adds another data set to a test set so.
+
+    Args:
+        detector: an unfitted detector, which is fitted in place. None takes Mahalanobis().
+    """
+
+    novel_classes = True
+    known: Tensor | None
+
+    def __init__(self, detector: AnomalyDetector | None = None) -> None:
+        super().__init__()
+        self.detector = Mahalanobis() if detector is None else detector
+        self.register_buffer("known", None)
+
+    @property
+    def title(self) -> str:
+        return self.detector.titled(self.name)
+
+    def fit(self, features: Features, targets: Tensor) -> Self:
+        check_fit(features, targets)
+        self.detector.fit(features, targets)
+        self.known = targets.unique()
+        return self
+
+    def cases(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        self._require(self.known)
+        assert self.known is not None
+        return torch.arange(len(labels)), (~torch.isin(labels, self.known.to(labels.device))).long()
+
+    def columns(self, targets: Tensor) -> dict[str, Tensor]:
+        return attacked_sides(targets == 1)
+
+    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        check_features(features, targets)
+        return self.detector.judge(features, targets)
+
+    def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
+        return ranking_metrics(judged["anomaly"], targets == 1)
+
+    def loss(self, features: Features, targets: Tensor) -> PerExample:
+        """As for a detector: the score of normal cases, minus the score of anomalous ones."""
+        return self.detector.loss(features, targets)
