@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jaxtyping
@@ -17,6 +17,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 CHECKED = ("losses", "memory", "network", "attacks", "objectives", "extractor", "distiller", "data", "heldout")
 install_import_hook([f"robustfeat.{module}" for module in CHECKED], "shape_checker.check")
 
+from linear_network import LinearNetwork  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from robustfeat.architecture import Architecture  # noqa: E402
 from robustfeat.card import Card  # noqa: E402
 from robustfeat.extractor import FeatureExtractor  # noqa: E402
 from robustfeat.testing import small_network  # noqa: E402
@@ -56,3 +60,14 @@ def offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         else:
             monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
         yield
+
+
+@pytest.fixture
+def linear_extractor() -> Callable[[Tensor], FeatureExtractor]:
+    """directions (192, d) -> an extractor for 8x8 images whose features are that linear map."""
+
+    def make(directions: Tensor) -> FeatureExtractor:
+        card = Card("linear", Architecture("linear", image_size=8), directions.shape[1])
+        return FeatureExtractor(LinearNetwork(directions), card)
+
+    return make

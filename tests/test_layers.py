@@ -29,7 +29,7 @@ ROWS = (
     ("network", "report"),
     ("extractor", "objectives", "average", "heads", "heldout"),
     ("hub", "distiller", "checkpoint", "journal", "extract"),
-    ("run", "publish"),
+    ("run", "publish", "analysis"),
     ("train", "tasks"),
     ("testing", "doctor", "demo"),
     ("commands",),

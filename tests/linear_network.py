@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
 import torch
 from torch import Tensor, nn
 
-from robustfeat.architecture import Architecture
-from robustfeat.card import Card
-from robustfeat.extractor import FeatureExtractor
 from robustfeat.network import Network
 
 
@@ -25,14 +19,3 @@ class LinearNetwork(Network):
 
     def features(self, images: Tensor) -> Tensor:
         return (images - self.mean).flatten(1) @ self.directions
-
-
-@pytest.fixture
-def linear_extractor() -> Callable[[Tensor], FeatureExtractor]:
-    """directions (192, d) -> an extractor for 8x8 images whose features are that linear map."""
-
-    def make(directions: Tensor) -> FeatureExtractor:
-        card = Card("linear", Architecture("linear", image_size=8), directions.shape[1])
-        return FeatureExtractor(LinearNetwork(directions), card)
-
-    return make

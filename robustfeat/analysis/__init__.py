@@ -1,0 +1,7 @@
+"""What features look like: how far an attack moves them, and how alike those of two models are."""
+
+from robustfeat.analysis.bound import loss_gap_bound
+from robustfeat.analysis.shift import Shift, feature_shift
+from robustfeat.analysis.similarity import class_correlation_gap, linear_cka
+
+__all__ = ["Shift", "class_correlation_gap", "feature_shift", "linear_cka", "loss_gap_bound"]
