@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
 import torch
 from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
 from torch import Tensor
 from torch.nn import functional as F
 
+from robustfeat.index import FeatureIndex
 from robustfeat.types import Features, PerExample
 
 RECALL_AT = (1, 5, 10)
@@ -20,45 +20,46 @@ RECALL_AT = (1, 5, 10)
 class Retrieval(Task):
     """The training features are the gallery, the test features the queries; an item of the same class is relevant.
 
-    Search runs in a FAISS flat inner-product index over normalised features; the losses use its torch twin.
+    Search runs in a FAISS index over normalised features, as it is deployed: what an approximate one does not find counts as
+    not found. The losses use the exact torch twin.
     Metrics: recall@1, @5, @10 and MAP@R (Musgrave et al. 2020). Queries whose class is not in the gallery are left out.
 
     Args:
+        index: a FAISS factory string ("Flat", "IVF64,Flat", "HNSW32", "PQ64", ...).
         attacked: the metrics that attacks aim at, each by a loss of its own, of "recall@1", "recall@5", "recall@10", "map@r".
     """
 
     gallery: Tensor | None
     labels: Tensor | None
 
-    def __init__(self, attacked: Sequence[str] = ("recall@1", "map@r")) -> None:
+    def __init__(self, index: str = "Flat", attacked: Sequence[str] = ("recall@1", "map@r")) -> None:
         super().__init__()
+        self.index = index
         self.attacked = tuple(attacked)
         if unknown := [name for name in self.attacked if name not in self._aims()]:
             raise ValueError(f"retrieval has no loss for {unknown}; attacked must be of {list(self._aims())}")
         self.register_buffer("gallery", None)
         self.register_buffer("labels", None)
-        self.index_: Any = None
+        self.index_: FeatureIndex | None = None
 
     def fit(self, features: Features, targets: Tensor) -> Self:
         check_fit(features, targets)
         self.gallery = F.normalize(features.detach().float(), dim=1)
         self.labels = targets.clone()
-        self.index_ = _faiss().IndexFlatIP(self.gallery.shape[1])
-        self.index_.add(_array(self.gallery))
+        self.index_ = FeatureIndex(self.gallery.shape[1], factory=self.index).add(self.gallery)
         return self
 
     def search(self, features: Features, k: int) -> tuple[Tensor, Tensor]:
         """The k best gallery rows of each query and their cosines, best first: (n, k) each, on the CPU.
 
-        Raises ValueError for k outside 1..gallery size, where FAISS would answer with row -1.
+        Row -1 with cosine -inf stands for what an approximate index does not find. Raises ValueError for k outside
+        1..gallery size.
         """
-        self._require(self.gallery)
-        assert self.gallery is not None
-        check_features(features, width=self.gallery.shape[1])
-        if not 1 <= k <= len(self.gallery):
-            raise ValueError(f"k must be in 1..{len(self.gallery)}, the size of the gallery, got {k!r}")
-        similarities, rows = self.index_.search(_array(F.normalize(features.detach().float(), dim=1)), k)
-        return torch.from_numpy(rows), torch.from_numpy(similarities)
+        self._require(self.index_)
+        assert self.index_ is not None
+        check_features(features)
+        hits = self.index_.search(features, k, widen=False)
+        return torch.from_numpy(hits.ids), torch.from_numpy(hits.scores)
 
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         self._require(self.labels)
@@ -68,7 +69,7 @@ class Retrieval(Task):
         relevant = torch.bincount(labels, minlength=int(targets.max()) + 1 if len(targets) else 0)[targets.cpu()]
         deepest = min(max(int(relevant.max()) if len(relevant) else 1, *RECALL_AT), len(labels))
         rows, _ = self.search(features, deepest)
-        hits = labels[rows] == targets.cpu()[:, None]
+        hits = (labels[rows] == targets.cpu()[:, None]) & (rows >= 0)
         judged = {f"recall@{k}": hits[:, :k].any(dim=1).float() for k in RECALL_AT if k <= len(labels)}
         # MAP@R: mean over the first R ranks of precision at each hit, R the number of relevant items.
         ranks = torch.arange(1, deepest + 1)
@@ -87,7 +88,9 @@ class Retrieval(Task):
 
     def _aims(self) -> dict[str, Aim]:
         def recall(k: int) -> Aim:
-            return Aim({"margin": lambda features, targets, clean: self.loss(features, targets, k)}, wins=True)
+            # An approximate index can still find what the exact twin has lost: there the attack goes on.
+            exact = self.index == "Flat"
+            return Aim({"margin": lambda features, targets, clean: self.loss(features, targets, k)}, wins=exact)
 
         precision = Aim(
             {"precision": lambda features, targets, clean: self.precision_loss(features, targets)}, wins=False
@@ -117,18 +120,3 @@ class Retrieval(Task):
         similarity = F.normalize(features.to(self.gallery.dtype), dim=1) @ self.gallery.T
         same = self.labels == targets[:, None]
         return similarity.masked_fill(~same, -1), similarity.masked_fill(same, -1), same.sum(dim=1)
-
-
-def _array(features: Tensor) -> np.ndarray:
-    """What FAISS takes: a contiguous float32 array."""
-    return np.ascontiguousarray(features.detach().cpu().numpy(), dtype=np.float32)
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise ImportError(
-            "retrieval needs FAISS: pip install 'robustfeat[cpu]' or, with a GPU, 'robustfeat[gpu]'"
-        ) from error
-    return faiss

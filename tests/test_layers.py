@@ -25,7 +25,7 @@ ROWS = (
         "schedule",
     ),
     ("files", "registry", "recipe", "losses", "environment"),
-    ("memory", "logistic", "card", "backbones", "attacks", "data"),
+    ("memory", "logistic", "card", "backbones", "attacks", "data", "index"),
     ("network", "report"),
     ("extractor", "objectives", "average", "heads", "heldout"),
     ("hub", "distiller", "checkpoint", "journal", "extract"),

@@ -208,3 +208,28 @@ def test_bad_gallery() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             Retrieval().fit(features, targets)
+
+
+@pytest.mark.parametrize("factory", ["IVF16,Flat", "HNSW8", "PQ4x4", "IVF16,PQ4x4"])
+def test_the_deployed_index_is_measured(factory: str) -> None:
+    """Recall and MAP@R of raw FAISS, where rows that it does not find (-1) are misses."""
+    gallery, gallery_labels, queries, labels = case(*CASES[2])
+    raw = faiss.index_factory(12, factory, faiss.METRIC_INNER_PRODUCT)
+    raw.train(F.normalize(gallery, dim=1).numpy())
+    raw.add(F.normalize(gallery, dim=1).numpy())
+    _, rows = raw.search(F.normalize(queries, dim=1).numpy(), 200)
+    task = Retrieval(factory).fit(gallery, gallery_labels)
+    found = task.score(queries, labels)
+    by_hand: dict[str, list[float]] = {"recall@1": [], "recall@5": [], "recall@10": [], "map@r": []}
+    for near, label in zip(rows, labels.tolist(), strict=True):
+        hits = [row >= 0 and int(gallery_labels[row]) == label for row in near]
+        for k in (1, 5, 10):
+            by_hand[f"recall@{k}"].append(any(hits[:k]))
+        relevant = int((gallery_labels == label).sum())
+        by_hand["map@r"].append(sum(sum(hits[: i + 1]) / (i + 1) for i in range(relevant) if hits[i]) / relevant)
+    assert found == pytest.approx({name: np.mean(values) for name, values in by_hand.items()}, abs=1e-6)
+    exact = Retrieval().fit(gallery, gallery_labels)
+    assert found["map@r"] < exact.score(queries, labels)["map@r"]
+    # The twin is the exact one; only there a won image is known to be lost.
+    assert torch.equal(task.loss(queries, labels), exact.loss(queries, labels))
+    assert [aim.wins for aim in (task.aims()["recall@1"], exact.aims()["recall@1"])] == [False, True]

@@ -1,0 +1,6 @@
+"""An index of features: any FAISS index behind checks, with ids and metadata of one's own."""
+
+from robustfeat.index.faiss import import_faiss
+from robustfeat.index.feature_index import FeatureIndex, Hits, Metric
+
+__all__ = ["FeatureIndex", "Hits", "Metric", "import_faiss"]
