@@ -96,11 +96,13 @@ def test_a_stream_of_items_with_ids_and_metadata(factory: str) -> None:
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_what_is_saved_comes_back(factory: str, tmp_path: Path) -> None:
     index = FeatureIndex(D, factory=factory, metric="l2", extractor="ab12").add(ITEMS, metadata=list(range(400)))
+    index.notes["model"] = "x"
     index.save(tmp_path / "index")
     again = FeatureIndex.load(tmp_path / "index", extractor="ab12")
     for one, two in zip(index.search(QUERIES, 7), again.search(QUERIES, 7), strict=True):
         np.testing.assert_array_equal(one, two)
     assert again.metadata == index.metadata
+    assert again.notes == {"model": "x"}
     assert (again.dim, again.factory, again.metric, again.extractor) == (D, factory, "l2", "ab12")
     again.add(QUERIES).save(tmp_path / "index")
     assert len(FeatureIndex.load(tmp_path / "index")) == 430
@@ -136,7 +138,7 @@ def forge(folder: Path, content: bytes, **changes: Any) -> None:
     digest = hashlib.sha256(content).hexdigest()
     (folder / "x.faiss").write_bytes(content)
     described = {"format": 1, "file": "x.faiss", "sha256": digest, "dim": 4, "factory": "Flat", "metric": "l2"}
-    described |= {"extractor": "", "items": 1, "metadata": {}} | changes
+    described |= {"extractor": "", "items": 1, "notes": {}, "metadata": {}} | changes
     checksum = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     (folder / "index.json").write_text(json.dumps(described | {"checksum": checksum}))
 

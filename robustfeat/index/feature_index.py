@@ -39,6 +39,8 @@ class FeatureIndex:
         metric: "cosine" (features are normalised here), "inner_product" or "l2".
         extractor: digest of the extractor the features come from (`FeatureExtractor.digest`); "" where it is of no matter.
 
+    metadata: a JSON value per id.  notes: whatever else is to be kept, JSON as well.
+
     Raises ValueError for a factory string that FAISS does not know or that does not fit the width.
     """
 
@@ -49,6 +51,7 @@ class FeatureIndex:
             raise ValueError(f"metric must be one of {METRICS}, got {metric!r}")
         self.dim, self.factory, self.metric, self.extractor = dim, factory, metric, extractor
         self.metadata: dict[int, Any] = {}
+        self.notes: dict[str, Any] = {}
         self._faiss = import_faiss()
         kind = self._faiss.METRIC_L2 if metric == "l2" else self._faiss.METRIC_INNER_PRODUCT
         try:
@@ -179,6 +182,7 @@ class FeatureIndex:
             "metric": self.metric,
             "extractor": self.extractor,
             "items": len(self),
+            "notes": self.notes,
             "metadata": {str(key): value for key, value in self.metadata.items()},
         }
         stored.write(Path(folder), self._index, facts)
@@ -193,6 +197,7 @@ class FeatureIndex:
         facts = stored.read_facts(Path(folder))
         try:
             made = cls(facts["dim"], factory=facts["factory"], metric=facts["metric"], extractor=facts["extractor"])
+            made.notes = dict(facts["notes"])
             made.metadata = {int(key): value for key, value in facts["metadata"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise stored.damaged(Path(folder) / stored.SIDECAR, error) from error

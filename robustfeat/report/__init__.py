@@ -2,5 +2,6 @@
 
 from robustfeat.report.plot import plot_curves, plot_robustness
 from robustfeat.report.report import Ran, Report, aligned, markdown, table
+from robustfeat.report.sheet import contact_sheet
 
-__all__ = ["Ran", "Report", "aligned", "markdown", "plot_curves", "plot_robustness", "table"]
+__all__ = ["Ran", "Report", "aligned", "contact_sheet", "markdown", "plot_curves", "plot_robustness", "table"]

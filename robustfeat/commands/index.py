@@ -1,0 +1,164 @@
+"""robustfeat index build | add | search | info"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from PIL import Image
+
+from robustfeat import hub
+from robustfeat.commands.base import Command, Result
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.index import FeatureIndex
+from robustfeat.progress import Progress
+from robustfeat.report import contact_sheet
+
+CHUNK = 512
+TRAINING = 20_000  # images that a clustered or compressed index learns from
+
+
+def _add_build(parser: ArgumentParser) -> None:
+    parser.add_argument("model", type=str, help="a published name, a model folder, or timm:NAME")
+    parser.add_argument("images", type=str, help="a folder of images, with all its folders")
+    parser.add_argument("--factory", type=str, default="Flat", help="FAISS index: Flat, IVF256,Flat, HNSW32, PQ16, ...")
+    parser.add_argument("--metric", type=str, default="cosine", help="cosine, inner_product or l2")
+    parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
+    parser.add_argument("--out", type=str, required=True, help="folder for the index")
+
+
+def _add_add(parser: ArgumentParser) -> None:
+    parser.add_argument("index", type=str, help="a folder that index build wrote")
+    parser.add_argument("images", type=str, help="a folder of images; those that are in the index are passed over")
+    parser.add_argument("--model", type=str, default=None, help="where the model lies now (default: where it was)")
+    parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
+
+
+def _add_search(parser: ArgumentParser) -> None:
+    parser.add_argument("index", type=str, help="a folder that index build wrote")
+    parser.add_argument("query", type=str, help="an image file")
+    parser.add_argument("--k", type=int, default=10, help="how many images")
+    parser.add_argument("--sheet", type=str, default=None, help="write a contact sheet here (PNG)")
+    parser.add_argument("--model", type=str, default=None, help="where the model lies now (default: where it was)")
+    parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
+
+
+def _add_info(parser: ArgumentParser) -> None:
+    parser.add_argument("index", type=str, help="a folder that index build wrote")
+
+
+def _build(values: dict[str, Any]) -> Result:
+    extractor = hub.load(values["model"], device=values["device"])
+    paths = _images_in(values["images"])
+    index = FeatureIndex(
+        extractor.feature_dim, factory=values["factory"], metric=values["metric"], extractor=extractor.digest()
+    )
+    index.notes["model"] = values["model"]
+    if not index.trained:
+        step = -(-len(paths) // TRAINING)
+        index.train(extractor.transform([p for p in paths[::step] if _is_image(p)], progress=True))
+    return _fill(index, extractor, paths, values["out"])
+
+
+def _add(values: dict[str, Any]) -> Result:
+    index, extractor = _open(values)
+    known = {entry["path"] for entry in index.metadata.values()}
+    return _fill(index, extractor, [p for p in _images_in(values["images"]) if str(p) not in known], values["index"])
+
+
+def _search(values: dict[str, Any]) -> Result:
+    index, extractor = _open(values)
+    if not os.path.isfile(values["query"]):
+        raise FileNotFoundError(f"no such image: {values['query']!r}")
+    hits = index.search(extractor.transform([values["query"]]), min(values["k"], len(index)) if values["k"] > 0 else 0)
+    found = [
+        {"rank": rank, "score": round(float(score), 6), "id": int(key), **index.metadata.get(int(key), {})}
+        for rank, (key, score) in enumerate(zip(hits.ids[0], hits.scores[0], strict=True), 1)
+    ]
+    if values["sheet"]:
+        captions = ["query", *[f"{entry['rank']}: {entry['score']:.3f}" for entry in found]]
+        contact_sheet([values["query"], *[entry["path"] for entry in found]], captions, values["sheet"])
+    return Result("\n".join(f"{entry['rank']:>4}  {entry['score']:.4f}  {entry['path']}" for entry in found), found)
+
+
+def _info(values: dict[str, Any]) -> Result:
+    index = FeatureIndex.load(values["index"])
+    facts = {
+        "items": len(index),
+        "width": index.dim,
+        "factory": index.factory,
+        "metric": index.metric,
+        "extractor": index.extractor,
+        "model": index.notes.get("model"),
+    }
+    return Result("\n".join(f"{name}: {value}" for name, value in facts.items()), facts)
+
+
+def _open(values: dict[str, Any]) -> tuple[FeatureIndex, FeatureExtractor]:
+    """An index with the extractor it was built with."""
+    model = values["model"] or FeatureIndex.load(values["index"]).notes["model"]
+    extractor = hub.load(model, device=values["device"])
+    return FeatureIndex.load(values["index"], extractor=extractor.digest()), extractor
+
+
+def _fill(index: FeatureIndex, extractor: FeatureExtractor, paths: Sequence[Path], out: str) -> Result:
+    skipped: list[str] = []
+    with Progress("index", len(paths)) as bar:
+        for chunk in _chunks(paths):
+            good = [path for path in chunk if _is_image(path)]
+            skipped += [str(path) for path in chunk if path not in good]
+            if good:
+                index.add(extractor.transform(good), metadata=[{"path": str(path)} for path in good])
+            bar.advance(len(chunk))
+    if not len(index):
+        raise ValueError(f"none of the {len(paths)} files is an image that can be read")
+    index.save(out)
+    text = f"{len(index)} images in {out}" + "".join(f"\nnot an image, left out: {path}" for path in skipped)
+    return Result(text, {"items": len(index), "skipped": skipped, "index": out})
+
+
+def _images_in(folder: str) -> list[Path]:
+    """Every file with the suffix of an image format, sorted."""
+    root = Path(folder)
+    if not root.is_dir():
+        raise NotADirectoryError(f"no such folder of images: {folder!r}")
+    known = Image.registered_extensions()
+    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in known and path.is_file())
+    if not found:
+        raise ValueError(f"folder {folder!r} has no image files")
+    return found
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
+
+
+def _chunks(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(paths), CHUNK):
+        yield paths[start : start + CHUNK]
+
+
+ACTIONS = {"build": _build, "add": _add, "search": _search, "info": _info}
+
+COMMAND = Command(
+    "index",
+    "Build and search an index of images by their features.",
+    "robustfeat index build gacd-resnet18 photos/ --out photos.index; robustfeat index search photos.index query.png",
+    lambda parser: None,
+    lambda values: ACTIONS[values["action"]](values),
+    variants={
+        "build": ("Build an index from a folder of images.", _add_build),
+        "add": ("Add images to an index.", _add_add),
+        "search": ("Find the images most like one.", _add_search),
+        "info": ("Say what an index holds.", _add_info),
+    },
+    variant="action",
+)

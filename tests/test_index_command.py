@@ -1,0 +1,98 @@
+"""robustfeat index on a folder of images, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from robustfeat import hub
+from robustfeat.card import Card
+from robustfeat.cli import main
+from robustfeat.data import dataset
+from robustfeat.extractor import FeatureExtractor
+
+
+@pytest.fixture
+def model(extractor: FeatureExtractor, tmp_path: Path) -> str:
+    network = extractor.network
+    hub.save(tmp_path / "model", network, Card("small", network.architecture, network.feature_dim))
+    return str(tmp_path / "model")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Forty digits in two folders, and a file that is no image."""
+    pixels = dataset("digits", "test[:40]").pixels(torch.arange(40)).permute(0, 2, 3, 1).numpy()
+    for i, image in enumerate(pixels):
+        path = tmp_path / "photos" / str(i % 2) / f"{i:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    (tmp_path / "photos" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    return tmp_path / "photos"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    assert main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,Flat", "HNSW8"])
+def test_build_search_add(
+    factory: str, model: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index, query = tmp_path / "index", photos / "1" / "07.png"
+    built = run(capsys, "index", "build", model, photos, "--factory", factory, "--out", index)
+    assert built["items"] == 40
+    assert built["skipped"] == [str(photos / "broken.png")]
+    found = run(capsys, "index", "search", index, query, "--k", 5, "--sheet", tmp_path / "sheet.png")
+    assert [entry["rank"] for entry in found] == [1, 2, 3, 4, 5]
+    assert found[0]["path"] == str(query)
+    assert found[0]["score"] == pytest.approx(1, abs=1e-5)
+    if factory == "Flat":
+        paths = sorted(photos.rglob("[0-9]*.png"))
+        features = hub.load(model).transform(paths)
+        features /= np.linalg.norm(features, axis=1, keepdims=True)
+        cosines = features @ features[paths.index(query)]
+        assert [entry["path"] for entry in found] == [str(paths[i]) for i in (-cosines).argsort(kind="stable")[:5]]
+    sheet = Image.open(tmp_path / "sheet.png")
+    assert sheet.size == (6 * 132, 146)
+    assert np.asarray(sheet).std() > 5
+
+    assert run(capsys, "index", "add", index, photos)["items"] == 40, "what is there is not added again"
+    Image.open(query).rotate(90).save(photos / "new.png")
+    assert run(capsys, "index", "add", index, photos)["items"] == 41
+    facts = run(capsys, "index", "info", index)
+    assert (facts["items"], facts["factory"], facts["width"]) == (41, factory, 256)
+
+
+def test_mistakes(model: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index = tmp_path / "index"
+    run(capsys, "index", "build", model, photos, "--out", index)
+    (tmp_path / "empty").mkdir()
+    network = hub.load(model).network
+    with torch.no_grad():
+        network.model.fc.weight.add_(1)
+    hub.save(tmp_path / "other", network, Card("other", network.architecture, network.feature_dim))
+    for arguments, code, message in (
+        (["build", model, tmp_path / "nowhere", "--out", index], 2, "no such folder of images"),
+        (["build", model, tmp_path / "empty", "--out", index], 2, "has no image files"),
+        (["build", model, photos, "--factory", "Falt", "--out", index], 2, "factory 'Falt'"),
+        (["build", model, photos, "--factory", "IVF4096,Flat", "--out", index], 2, "too few to train"),
+        (["search", index, tmp_path / "none.png"], 2, "no such image"),
+        (["search", index, photos / "broken.png"], 2, "is not an image that can be read"),
+        (["search", index, photos / "1" / "07.png", "--k", 0], 2, r"k must be in 1..40"),
+        (["search", index, photos / "1" / "07.png", "--model", tmp_path / "other"], 2, "another extractor"),
+        (["search", tmp_path / "empty", photos / "1" / "07.png"], 2, "holds no index"),
+    ):
+        assert main(["index", *map(str, arguments)]) == code, arguments
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert message in error, (arguments, error)
+    assert run(capsys, "index", "info", index)["items"] == 40
+    (index / "index.json").write_text("{}")
+    assert main(["index", "info", str(index)]) == 3
