@@ -24,7 +24,8 @@ class Card:
     threat: what it was trained to withstand, for example "linf 8/255"; "none" for a naturally trained model.
     objective, options: the method and its hyper-parameters.  recipe: of the run.  data: its fingerprint and split.
     teacher: name and sha256 of the teacher's weights.  results: measured rows, each with n and an interval.
-    attacks: name in the results -> what exactly ran.  flags: signs that an attack on this model failed.
+    measured: the train and test data of the results.  attacks: name in the results -> what exactly ran.
+    flags: signs that an attack on this model failed.
     weights: "sha256" and "bytes" of model.safetensors, filled in on saving.  classes: their names, in order.
     """
 
@@ -40,6 +41,7 @@ class Card:
     teacher: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     results: tuple[Row, ...] = ()
+    measured: dict[str, Any] = field(default_factory=dict)
     attacks: dict[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     weights: dict[str, Any] = field(default_factory=dict)
@@ -69,13 +71,15 @@ class Card:
                 architecture[name] = int(architecture[name])
             if not isinstance(architecture["name"], str) or architecture["stem"] not in get_args(Stem):
                 raise ValueError(f"architecture {architecture['name']!r} with stem {architecture['stem']!r}")
-            for name in ("options", "data", "teacher", "training", "weights", "versions", "attacks"):
+            for name in ("options", "data", "teacher", "training", "weights", "versions"):
                 values[name] = dict(values[name])
+            for name in ("attacks", "measured"):  # cards of the first version have none of these
+                values[name] = dict(values.get(name, {}))
             values["architecture"] = Architecture(**architecture)
             values["recipe"] = Recipe.from_dict(values["recipe"]) if values["recipe"] else None
             values["results"] = tuple(Row(**row) for row in values["results"])
-            for name in ("classes", "flags"):
-                values[name] = tuple(map(str, values[name]))
+            values["classes"] = tuple(map(str, values["classes"]))
+            values["flags"] = tuple(map(str, values.get("flags", ())))
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise IntegrityError(f"card.json is not a valid card ({error}); fetch the model again") from error
@@ -102,7 +106,8 @@ class Card:
                 f"| {row.task} | {row.metric} | {row.attack} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} | {row.n} |"
                 for row in self.results
             ]
-            lines += ["", *[f"- attack {name}: {configuration}" for name, configuration in self.attacks.items()]]
+            lines += ["", *[f"- {kind}: {data}" for kind, data in self.measured.items()]]
+            lines += [*[f"- attack {name}: {configuration}" for name, configuration in self.attacks.items()]]
             lines += [f"- **{flag}**" for flag in self.flags]
         if self.recipe:
             lines += ["", "Recipe:", "", "```json", json.dumps(self.recipe.as_dict() | self.options, indent=2), "```"]

@@ -15,19 +15,25 @@ def publish(folder: str | os.PathLike[str], report: Report, *, force: bool = Fal
     """Write the rows of a report, what ran and its flags into the card of a model folder; returns the card.
 
     Raises ValueError where the report is of other weights, and where a flag says that an attack failed, so that a number
-    flatters the model; `force` publishes flagged numbers, each with its flag.
+    flatters the model; unchecked numbers are refused too. `force` publishes them, each with
+    its flag.
     """
     path = hub.find(os.fspath(folder))
     card = hub.read_card(path)
     if report.weights != hub.load(path).digest():
         raise ValueError(f"the report is of other weights than those in {str(path)!r}; evaluate that folder")
-    if report.flagged and not force:
+    doubts = report.warnings() + tuple(
+        f"{ran.task} {ran.metric}".rstrip() + f" under {ran.attack}: not checked for masked gradients"
+        for ran in report.runs
+        if ran.examined == 0
+    )
+    if doubts and not force:
         raise ValueError(
-            "flagged numbers flatter the model and are not published: "
-            + "; ".join(report.warnings())
-            + ". Use a stronger attack, or force it"
+            f"numbers that may flatter the model are not published: {'; '.join(doubts)}. "
+            "Use a stronger attack, have it checked (examined), or force it"
         )
-    card = dataclasses.replace(card, results=report.rows, attacks=report.attacks, flags=report.warnings())
+    measured = {kind: f"{data['images']} images of {data['name']}" for kind, data in report.data.items()}
+    card = dataclasses.replace(card, results=report.rows, measured=measured, attacks=report.attacks, flags=doubts)
     write_text(path / hub.CARD, card.to_json())
     write_text(path / hub.README, card.readme())
     return card

@@ -212,6 +212,7 @@ class _Evaluation:
                 zero_gradients=attacked.effort.zero_gradients,
                 rising=attacked.effort.rising,
                 seconds=round(seconds, 3),
+                examined=min(self.examined, len(cases.rows)),
                 flags=flags_of(pipeline, attack, attacked, self.examined, (self.seed, number)),
             )
             runs.append(ran)

@@ -15,7 +15,10 @@ from robustfeat.types import Features, PerExample
 
 @DETECTORS.register("one-class-svm")
 class OneClassSVM(AnomalyDetector):
-    """anomaly(x) = rho - sum_i alpha_i exp(-gamma |x - x_i|^2), > 0 outside; gamma = 1 / (d x mean variance).
+    """anomaly(x) = log rho - log sum_i alpha_i exp(-gamma |x - x_i|^2), > 0 outside; gamma = 1 / (d x mean variance).
+
+    The logarithms leave ranks and sign as they are. Without them the score of everything far away would be rho, to the last
+    digit: no attack could move it, and the detector would look robust.
 
     Args:
         nu: bound on the share of normal examples that are left outside, in (0, 1].
@@ -60,4 +63,4 @@ class OneClassSVM(AnomalyDetector):
         check_features(features, width=self.support.shape[1])
         x = features - self.centre
         squared = x.pow(2).sum(1, keepdim=True) - 2 * x @ self.support.T + self.support.pow(2).sum(1)
-        return self.rho - (-self.gamma * squared).exp() @ self.weights
+        return self.rho.log() - (self.weights.log() - self.gamma * squared).logsumexp(dim=1)

@@ -153,10 +153,12 @@ class Pipeline:
         return first.join(second)
 
     def _rounded(self, ball: Ball, attacked: Images, goal: Goal) -> Deltas:
-        """Images to keep: rounded, but for those that rounding would take from the attacker."""
+        """Images to keep: rounded, but for those where rounding would cost the attacker what he has won, or more than 1 %."""
         deltas = Deltas.between(ball, attacked)
-        rounded, won = (goal.judge(images) > 0 for images in (deltas.images(ball.origin), attacked))
-        return deltas.keeping(won & ~rounded if goal.wins else torch.zeros_like(won), attacked)
+        rounded, whole = (goal.judge(images) for images in (deltas.images(ball.origin), attacked))
+        if goal.wins:
+            return deltas.keeping((whole > 0) & (rounded <= 0), attacked)
+        return deltas.keeping(whole - rounded > 0.01 * (whole - goal.judge(ball.origin)), attacked)
 
     def _replayed(self, found: Finished, ladder: Sequence[Attack], part: slice) -> Finished:
         """The batch with the features of its kept images, which must be within the threat."""

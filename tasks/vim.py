@@ -55,7 +55,7 @@ class ViM(AnomalyDetector):
         # Ascending, so that the first directions are those that explain least.
         directions = torch.linalg.eigh(centred.T @ centred / len(x)).eigenvectors[:, : width - dims]
         residual = (centred @ directions).norm(dim=1).mean()
-        if residual == 0:
+        if residual <= 1e-6 * centred.norm(dim=1).mean():  # rounding is no residual
             raise ValueError(f"{dims} directions explain the normal features entirely; give fewer dims")
         alpha = self.probe.logits(features).amax(dim=1).double().mean() / residual
         self.origin, self.residual_space = origin.to(features.dtype), directions.to(features.dtype)

@@ -192,7 +192,13 @@ def test_another_format_is_refused(copy: Path, version: object) -> None:
         hub.load(copy)
 
 
-REQUIRED = ["format", "name", "architecture", "feature_dim", "recipe", "results", "classes", "weights", "data", "flags"]
+def test_a_card_of_the_first_version_is_read(copy: Path) -> None:
+    for key in ("flags", "attacks", "measured"):
+        change_card(copy, lambda card, key=key: card.pop(key))
+    assert hub.load(copy).card.flags == ()
+
+
+REQUIRED = ["format", "name", "architecture", "feature_dim", "recipe", "results", "classes", "weights", "data"]
 
 
 @pytest.mark.parametrize("key", REQUIRED)

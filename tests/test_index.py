@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import random
@@ -132,6 +133,22 @@ def test_any_damage_is_found(tmp_path: Path) -> None:
             FeatureIndex.load(tmp_path / "copy")
 
 
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat", "PCA8,IVF4,Flat", "IVF4,Flat,RFlat"])
+def test_a_copy_is_apart(factory: str) -> None:
+    index = FeatureIndex(D, factory=factory).add(ITEMS)
+    other = copy.deepcopy(index)
+    np.testing.assert_array_equal(other.search(QUERIES, 3).ids, index.search(QUERIES, 3).ids)
+    other.add(QUERIES, metadata=["q"] * 30)
+    assert (len(other), len(index), len(other.ids), len(index.metadata)) == (430, 400, 430, 0)
+
+
+def test_what_else_lies_in_the_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "mine.faiss").write_bytes(b"not ours")
+    for _ in range(2):
+        FeatureIndex(D).add(ITEMS[:5]).save(tmp_path)
+    assert (tmp_path / "mine.faiss").read_bytes() == b"not ours"
+
+
 def forge(folder: Path, content: bytes, **changes: Any) -> None:
     """A folder whose checksums are all right, around any content."""
     folder.mkdir()
@@ -202,6 +219,12 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: FeatureIndex(D, factory="IVF64,Flat").add(ITEMS[:9]),
         ValueError,
         "9 features are too few",
+    ),
+    "map of ids": (lambda: FeatureIndex(D, factory="IDMap,Flat"), ValueError, "leave it out"),
+    "remove from refined": (
+        lambda: FeatureIndex(D, factory="IVF4,Flat,RFlat").add(ITEMS).remove([1]),
+        ValueError,
+        "can not remove",
     ),
     "metric": (lambda: FeatureIndex(D, metric="l1"), ValueError, "metric must be one of"),  # type: ignore[arg-type]
     "dim": (lambda: FeatureIndex(0), ValueError, "dim must be at least 1"),

@@ -32,14 +32,15 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def report(model: Path) -> Report:
     data = dataset("digits", "train[:100]"), dataset("digits", "test[:30]")
-    return evaluate(hub.load(model), ["probe"], *data, [PGD(Threat("linf", 0.1), steps=3)], examined=0, progress=False)
+    return evaluate(hub.load(model), ["probe"], *data, [PGD(Threat("linf", 0.1), steps=10)], examined=4, progress=False)
 
 
 def test_a_healthy_report_is_published(model: Path, report: Report) -> None:
     before = hub.read_card(model)
     card = publish(model, report)
     assert card == hub.read_card(model)
-    assert card == dataclasses.replace(before, results=report.rows, attacks=report.attacks)
+    measured = {"train": "100 images of digits", "test": "30 images of digits"}
+    assert card == dataclasses.replace(before, results=report.rows, measured=measured, attacks=report.attacks)
     assert f"{report.value('probe', 'accuracy', 'pgd'):.3f}" in (model / "README.md").read_text()
     assert hub.load(model).card.results == report.rows
 
@@ -58,6 +59,13 @@ def test_a_flagged_report_is_refused(
     (flag,) = hub.read_card(model).flags
     assert flag.startswith("probe under pgd: zero gradients")
     assert flag in (model / "README.md").read_text()
+
+
+def test_a_report_that_nobody_checked_is_refused(model: Path, report: Report) -> None:
+    unchecked = dataclasses.replace(report, runs=(dataclasses.replace(report.runs[0], examined=0),))
+    with pytest.raises(ValueError, match="probe under pgd: not checked"):
+        publish(model, unchecked)
+    assert publish(model, unchecked, force=True).flags == ("probe under pgd: not checked for masked gradients",)
 
 
 def test_a_report_of_other_weights_is_refused(model: Path, report: Report) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 
 import torch
 from torch import nn
@@ -32,6 +33,14 @@ class AutoAttack(Attack):
     """
 
     batch_size: int = 250
+
+    def __repr__(self) -> str:
+        """With the version of the reference: a report must say what ran."""
+        try:
+            version = metadata.version("pyautoattack")
+        except metadata.PackageNotFoundError:
+            version = "not installed"
+        return f"AutoAttack(threat={self.threat!r}, batch_size={self.batch_size}, pyautoattack={version!r})"
 
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
         if goal.classifier is None:

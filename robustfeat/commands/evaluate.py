@@ -117,7 +117,8 @@ def prepare(values: dict[str, Any]) -> dict[str, Any]:
     train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))
     test = test.head(values["limit"])
     if values["outliers"] is not None:
-        test = with_outliers(test, dataset(values["outliers"], "test", image_size=side).head(values["limit"]))
+        outliers = dataset(values["outliers"], "test", image_size=side).head(values["limit"])
+        test = with_outliers(test, outliers, classes=int(train.require_labels().max()) + 1)
     return {
         "extractor": extractor,
         "tasks": tasks,

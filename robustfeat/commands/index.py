@@ -56,7 +56,8 @@ def _build(values: dict[str, Any]) -> Result:
     index = FeatureIndex(
         extractor.feature_dim, factory=values["factory"], metric=values["metric"], extractor=extractor.digest()
     )
-    index.notes["model"] = values["model"]
+    folder = Path(values["model"])
+    index.notes["model"] = str(folder.resolve()) if folder.exists() else values["model"]
     if not index.trained:
         step = -(-len(paths) // TRAINING)
         index.train(extractor.transform([p for p in paths[::step] if _is_image(p)], progress=True))
@@ -122,7 +123,7 @@ def _fill(index: FeatureIndex, extractor: FeatureExtractor, paths: Sequence[Path
 
 def _images_in(folder: str) -> list[Path]:
     """Every file with the suffix of an image format, sorted."""
-    root = Path(folder)
+    root = Path(folder).resolve()  # the index must mean the same images wherever it is used from
     if not root.is_dir():
         raise NotADirectoryError(f"no such folder of images: {folder!r}")
     known = Image.registered_extensions()
@@ -136,7 +137,7 @@ def _is_image(path: Path) -> bool:
     try:
         with Image.open(path) as opened:
             opened.load()
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
     return True
 

@@ -18,11 +18,16 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("report", type=str, help="a report that evaluate --records DIR --keep_images --out wrote")
     parser.add_argument("--records", type=str, default=None, help="where the images lie now (default: where they were)")
     parser.add_argument("--model", type=str, default=None, help="where the model lies now (default: where it was)")
+    parser.add_argument(
+        "--device", type=str, default=None, help="cpu, cuda, ... (default: as then; others round otherwise)"
+    )
 
 
 def _run(values: dict[str, Any]) -> Result:
     report = Report.load(values["report"])
-    command = report.command | {name: values[name] for name in ("records", "model") if values[name] is not None}
+    command = report.command | {
+        name: values[name] for name in ("records", "model", "device") if values[name] is not None
+    }
     if not report.command or command["records"] is None:
         raise ValueError(
             f"{values['report']!r} does not say where its images are; it must come from "

@@ -11,24 +11,26 @@ from torch import Tensor
 from robustfeat.data.store import ImageDataset
 
 
-def with_outliers(inside: ImageDataset, outside: ImageDataset) -> ImageDataset:
+def with_outliers(inside: ImageDataset, outside: ImageDataset, classes: int = 0) -> ImageDataset:
     """The images of `inside`, then those of `outside`, whose labels count on from the classes of `inside`.
+
+    classes: number of classes that training knows, where `inside` may lack some of them.
 
     Raises ValueError for images of different size, and where `inside` has no labels.
     """
-    return _Both(inside, outside, torch.arange(len(inside) + len(outside)))
+    return _Both(inside, outside, torch.arange(len(inside) + len(outside)), classes)
 
 
 class _Both(ImageDataset):
-    def __init__(self, inside: ImageDataset, outside: ImageDataset, rows: Tensor) -> None:
+    def __init__(self, inside: ImageDataset, outside: ImageDataset, rows: Tensor, classes: int) -> None:
         if inside.image_size != outside.image_size:
             raise ValueError(
                 f"images of {inside.name!r} have {inside.image_size} pixels per side, those of {outside.name!r} "
                 f"{outside.image_size}; load both with one image_size"
             )
-        self._inside, self._outside, self._rows = inside, outside, rows
+        self._inside, self._outside, self._rows, self._classes = inside, outside, rows, classes
         known = inside.require_labels()
-        count = len(inside.classes) or int(known.max()) + 1
+        count = max(classes, len(inside.classes), int(known.max()) + 1 if len(known) else 0)
         new = torch.zeros(len(outside), dtype=torch.long) if outside.labels is None else outside.labels
         self.labels = torch.cat([known, count + new])[rows]
         self.name = f"{inside.name} and {outside.name}"
@@ -42,12 +44,13 @@ class _Both(ImageDataset):
         source = self._rows[rows]
         first = source < len(self._inside)
         found = torch.empty(len(rows), 3, self.image_size, self.image_size, dtype=torch.uint8)
-        found[first] = self._inside.pixels(source[first])
-        found[~first] = self._outside.pixels(source[~first] - len(self._inside))
+        for mine, part, start in ((first, self._inside, 0), (~first, self._outside, len(self._inside))):
+            if mine.any():
+                found[mine] = part.pixels(source[mine] - start)
         return found
 
     def take(self, rows: Sequence[int] | Tensor) -> ImageDataset:
-        return _Both(self._inside, self._outside, self._rows[torch.as_tensor(rows, dtype=torch.long)])
+        return _Both(self._inside, self._outside, self._rows[torch.as_tensor(rows, dtype=torch.long)], self._classes)
 
     @property
     def fingerprint(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,8 @@ class FeatureIndex:
         self.dim, self.factory, self.metric, self.extractor = dim, factory, metric, extractor
         self.metadata: dict[int, Any] = {}
         self.notes: dict[str, Any] = {}
-        self._faiss = import_faiss()
+        if "IDMap" in factory:
+            raise ValueError(f"factory {factory!r} has a map of ids; leave it out, the index has ids of its own")
         kind = self._faiss.METRIC_L2 if metric == "l2" else self._faiss.METRIC_INNER_PRODUCT
         try:
             self._take(self._faiss.index_factory(dim, factory, kind))
@@ -61,9 +63,20 @@ class FeatureIndex:
 
     def _take(self, index: Any) -> None:
         """A clustered index knows ids by itself, and must: FAISS's map of ids would lose track of them when items are removed."""
-        self._clusters = self._faiss.try_extract_index_ivf(index)
+        kinds = (self._faiss.IndexIVF, self._faiss.IndexPreTransform)
+        self._clusters = self._faiss.try_extract_index_ivf(index) if isinstance(index, kinds) else None
         named = self._clusters is not None or isinstance(index, self._faiss.IndexIDMap2)
         self._index = index if named else self._faiss.IndexIDMap2(index)
+
+    @property
+    def _faiss(self) -> Any:
+        return import_faiss()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = copy.copy(self)
+        made.metadata, made.notes = copy.deepcopy((self.metadata, self.notes), memo)
+        made._take(self._faiss.deserialize_index(self._faiss.serialize_index(self._index)))
+        return made
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

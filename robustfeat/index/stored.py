@@ -26,11 +26,19 @@ def write(folder: Path, index: Any, facts: dict[str, Any]) -> None:
     name = f"{digest[:16]}.faiss"
     with atomic_file(folder / name) as temporary:
         temporary.write_bytes(content)
+    before = _file_of(folder)
     described = {"format": FORMAT, "file": name, "sha256": digest} | facts
     write_text(folder / SIDECAR, json.dumps(described | {"checksum": _checksum(described)}) + "\n")
-    for old in folder.glob("*.faiss"):
-        if old.name != name:
-            old.unlink()
+    if before is not None and before != name:
+        (folder / before).unlink(missing_ok=True)
+
+
+def _file_of(folder: Path) -> str | None:
+    """The file that the sidecar in a folder names; what else lies there is not ours."""
+    try:
+        return Path(str(read_facts(folder)["file"])).name
+    except (FileNotFoundError, IntegrityError):
+        return None
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

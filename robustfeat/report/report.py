@@ -26,6 +26,7 @@ class Ran:
 
     metric: which one it aimed at; "" is all of the task.  forwards, backwards: images through the model.
     zero_gradients: largest share of zero gradients in a step.  rising: share of the gain in the last quarter of the steps.
+    examined: cases that were checked for such signs.
     """
 
     task: str
@@ -38,6 +39,7 @@ class Ran:
     rising: float
     seconds: float
     flags: tuple[Flag, ...] = ()
+    examined: int = 0
 
 
 @dataclass(frozen=True)

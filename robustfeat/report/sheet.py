@@ -26,7 +26,7 @@ def contact_sheet(
         try:
             with Image.open(image) as opened:
                 picture = opened.convert("RGB")
-        except (OSError, SyntaxError):
+        except (OSError, SyntaxError, Image.DecompressionBombError):
             picture = Image.new("RGB", (SIDE, SIDE), "lightgrey")
         scale = SIDE / max(picture.size)
         picture = picture.resize([max(1, round(scale * extent)) for extent in picture.size], Image.Resampling.NEAREST)

@@ -35,6 +35,22 @@ def test_it_finds_the_closed_form_optimum(classes: int, norm: str) -> None:
         assert bool(model.won(found)) is expected
 
 
+def test_the_configuration_names_the_version() -> None:
+    expected = "AutoAttack(threat=Threat(norm='linf', eps=8/255), batch_size=250, pyautoattack='0.2.0')"
+    assert repr(AutoAttack()) == expected
+
+
+def test_images_in_channels_last() -> None:
+    """Its targeted attack fails on the layout that networks are fastest with."""
+    network = small_network(0).eval().to(memory_format=torch.channels_last)
+    images = torch.rand(4, *SHAPE, generator=generator(0)).contiguous(memory_format=torch.channels_last)
+    labels = network(images).logits.argmax(1)
+    goal = goal_of(lambda x: network(x).logits, images, labels)
+    found = AutoAttack(Threat("linf", Eps(0.001)))(goal, images, generator=generator(1))
+    assert found.shape == images.shape
+    assert (found - images).abs().max() <= 0.001 + 1e-6
+
+
 def test_global_state_is_given_back() -> None:
     model = Linear(4, SHAPE, 2)
 

@@ -76,8 +76,18 @@ def test_one_class_svm_as_sklearn(nu: float) -> None:
     normal, _, tested, _ = data()
     gamma = 1 / (12 * float(normal.double().var(0).mean()))
     published = PublishedSVM(nu=nu, gamma=gamma, tol=1e-6).fit(normal.double().numpy())
-    expected = -published.decision_function(tested.double().numpy())
-    np.testing.assert_allclose(OneClassSVM(nu).fit(normal).anomaly(tested).numpy(), expected, atol=1e-4)
+    rho = -published.intercept_[0]
+    expected = -np.log(published.decision_function(tested.double().numpy()) / rho + 1)
+    np.testing.assert_allclose(OneClassSVM(nu).fit(normal).anomaly(tested).numpy(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_one_class_svm_far_away_still_has_a_gradient() -> None:
+    normal, _, tested, _ = data()
+    x = (tested + 50).requires_grad_()
+    score = OneClassSVM().fit(normal).anomaly(x)
+    (gradient,) = torch.autograd.grad(score.sum(), x)
+    assert len(score.unique()) == len(score)
+    assert (gradient.norm(dim=1) > 1e-3).all()
 
 
 def test_gradient_by_finite_differences(detector: AnomalyDetector) -> None:

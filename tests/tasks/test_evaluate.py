@@ -304,6 +304,16 @@ def test_retrieval_falls_at_the_angle_to_the_bisector(
 
 
 @pytest.mark.usefixtures("no_intervals")
+@pytest.mark.parametrize("task", ["retrieval", "anomaly", "anomaly:knn"])
+def test_every_kind_of_task_can_be_transferred(extractor: FeatureExtractor, task: str) -> None:
+    network = small_network(5)
+    source = FeatureExtractor(network, Card("source", network.architecture, network.feature_dim))
+    attacks = {"own": WEAK, "transferred": Transfer(WEAK.threat, WEAK, source)}
+    report = evaluate(extractor, [task], TRAIN, TEST, attacks, progress=False, examined=0)
+    own, transferred = (report.value(task, HEADLINE[task], name) for name in attacks)
+    assert own <= transferred <= report.value(task, HEADLINE[task])
+
+
 def test_transfer_is_between_noise_and_white_box(extractor: FeatureExtractor) -> None:
     """From the model itself it is the attack itself; from another model it is weaker than that, and no weaker than noise."""
     network = small_network(7)

@@ -19,7 +19,7 @@ from robustfeat.tasks.named import base_name
 from sklearn.metrics import roc_auc_score
 
 from robustfeat.attacks import PGD, Threat
-from robustfeat.data import dataset, with_outliers
+from robustfeat.data import MemoryImages, dataset, with_outliers
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 
@@ -53,6 +53,9 @@ def test_outliers_are_another_data_set() -> None:
         torch.cat([fashion.pixels(torch.tensor([2])), digits.pixels(torch.tensor([3]))]),
     )
     assert torch.equal(both.require_labels()[10:], fashion.require_labels() + 10)
+    few = digits.take((digits.require_labels() < 3).nonzero().squeeze(1))
+    bare = MemoryImages("few", few.pixels(torch.arange(len(few))), few.labels)
+    assert int(with_outliers(bare, fashion, classes=10).require_labels()[-6:].min()) >= 10
     some = both.take([15, 0])
     assert torch.equal(some.batch(torch.tensor([0])).images, fashion.batch(torch.tensor([5])).images)
     assert some.require_labels().tolist() == [int(fashion.require_labels()[5]) + 10, int(digits.require_labels()[0])]
