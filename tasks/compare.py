@@ -46,13 +46,18 @@ def compare(first: Report, second: Report, *, seed: int = 0) -> list[Difference]
     Raises ValueError where the reports are of other images or attacks, or have no values per image.
     """
     _check(first, second)
-    found = []
+    found, drawn = [], {}
     for row in first.rows:
         try:
             other = second.value(row.task, row.metric, row.attack)
         except KeyError:
             continue
-        found.append(_difference(first, second, row.task, row.metric, row.attack, row.value, other, row.n, seed))
+        place = row.task, row.attack
+        if place not in drawn:
+            drawn[place] = _Drawn(first, second, *place, seed)
+        low, high, p = drawn[place].judge(row.metric)
+        gap = other - row.value
+        found.append(Difference(row.task, row.metric, row.attack, row.value, other, gap, low, high, p, row.n))
     return found
 
 
@@ -75,45 +80,48 @@ def _check(first: Report, second: Report) -> None:
             )
 
 
-def _difference(
-    first: Report, second: Report, task: str, metric: str, attack: str, one: float, two: float, n: int, seed: int
-) -> Difference:
-    prefix = f"{task}/{attack}/"
-    rows, targets = first.cases[f"{task}/rows"], first.cases[f"{task}/targets"]
-    judge = TASKS[base_name(task)]()
-    judged = [
-        {name.removeprefix(prefix): values for name, values in report.cases.items() if name.startswith(prefix)}
-        for report in (first, second)
-    ]
-    if metric in judged[0]:  # a mean over cases: nothing else is needed to draw again
-        judged = [{metric: values[metric]} for values in judged]
-        summaries = [_mean_of(metric, values[metric], rows) for values in judged]
-    else:
-        summaries = [resampled(judge, values, rows, targets) for values in judged]
-    images = int(rows.max()) + 1
-    random = generator(seed, COMPARE)
-    gaps = []
-    for _ in range(RESAMPLES):
-        drawn = torch.randint(images, (images,), generator=random)
-        try:
-            gaps.append(summaries[1](drawn)[metric] - summaries[0](drawn)[metric])
-        except ValueError:  # a class was not drawn
-            continue
-    low, high = (float(np.quantile(gaps, q)) for q in (0.025, 0.975))
-    values = [part.get(metric) for part in judged]
-    if all(value is not None and only_hits_and_misses(value) for value in values):
-        p = _mcnemar(*values)  # type: ignore[arg-type]
-    else:
-        below = float(np.mean(np.asarray(gaps) <= 0))
-        above = float(np.mean(np.asarray(gaps) >= 0))
-        p = min(1.0, max(2 * min(below, above), 1 / len(gaps)))
-    return Difference(task, metric, attack, one, two, two - one, low, high, p, n)
+class _Drawn:
+    """One task under one attack: what each metric's difference is when the images are drawn again, for both models alike."""
+
+    def __init__(self, first: Report, second: Report, task: str, attack: str, seed: int) -> None:
+        prefix = f"{task}/{attack}/"
+        rows, targets = first.cases[f"{task}/rows"], first.cases[f"{task}/targets"]
+        self.judged = [
+            {name.removeprefix(prefix): values for name, values in report.cases.items() if name.startswith(prefix)}
+            for report in (first, second)
+        ]
+        wanted = {row.metric for row in first.rows if (row.task, row.attack) == (task, attack)}
+        if wanted <= self.judged[0].keys():  # means over cases: nothing else is needed to draw again
+            summaries = [_means(values, rows) for values in self.judged]
+        else:
+            summaries = [resampled(TASKS[base_name(task)](), values, rows, targets) for values in self.judged]
+        images = int(rows.max()) + 1
+        random = generator(seed, COMPARE)
+        self.gaps: dict[str, list[float]] = {}
+        for _ in range(RESAMPLES):
+            drawn = torch.randint(images, (images,), generator=random)
+            try:
+                one, two = (summary(drawn) for summary in summaries)
+            except ValueError:  # a class was not drawn
+                continue
+            for metric in one.keys() & two.keys():
+                self.gaps.setdefault(metric, []).append(two[metric] - one[metric])
+
+    def judge(self, metric: str) -> tuple[float, float, float]:
+        """The interval of the difference, and the p-value."""
+        gaps = np.asarray(self.gaps[metric])
+        low, high = (float(np.quantile(gaps, q)) for q in (0.025, 0.975))
+        values = [part.get(metric) for part in self.judged]
+        if all(value is not None and only_hits_and_misses(value) for value in values):
+            return low, high, _mcnemar(*values)  # type: ignore[arg-type]
+        rarer = min(float((gaps <= 0).mean()), float((gaps >= 0).mean()))
+        return low, high, min(1.0, max(2 * rarer, 1 / len(gaps)))
 
 
-def _mean_of(metric: str, values: PerExample, rows: Tensor) -> Callable[[Tensor], dict[str, float]]:
-    """The mean over the cases of the images that were drawn."""
+def _means(judged: dict[str, PerExample], rows: Tensor) -> Callable[[Tensor], dict[str, float]]:
+    """The means over the cases of the images that were drawn."""
     cases_of = rows.argsort(stable=True).view(int(rows.max()) + 1, -1)
-    return lambda drawn: {metric: float(values[cases_of[drawn].flatten()].double().nanmean())}
+    return lambda drawn: {name: float(v[cases_of[drawn].flatten()].double().nanmean()) for name, v in judged.items()}
 
 
 def _mcnemar(one: PerExample, two: PerExample) -> float:

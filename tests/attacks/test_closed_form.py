@@ -29,7 +29,7 @@ def test_the_smallest_perturbation_is_found_and_no_smaller_one(
     norm: str, classes: int, shape: tuple[int, ...], n: int
 ) -> None:
     model = Linear(classes, shape, n)
-    attack = APGD(Threat(norm), steps=30, climb="margin-*", targets=classes - 1)
+    attack = APGD(Threat(norm), steps=10, climb="margin-*", targets=classes - 1)
     assert share_won(attack, model, 1.02) == 1
     assert share_won(attack, model, 0.98) == 0
 

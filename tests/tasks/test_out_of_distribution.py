@@ -26,7 +26,7 @@ from robustfeat.random import generator
 
 def test_the_metric_is_that_of_sklearn(extractor: FeatureExtractor) -> None:
     """Digits 0 to 4 are known, the others are not."""
-    data = dataset("digits", "train[:400]"), dataset("digits", "test[:120]")
+    data = dataset("digits", "train[:400]"), dataset("digits", "test[:60]")
     train = data[0].take((data[0].require_labels() < 5).nonzero().squeeze(1))
     attack = PGD(Threat("linf", 0.05), steps=5)
     tasks = ["ood", "ood:energy"]
