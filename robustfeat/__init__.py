@@ -15,10 +15,12 @@ from robustfeat.errors import DivergedError, IntegrityError, OfflineError  # noq
 from robustfeat.extract import extract  # noqa: E402
 from robustfeat.extractor import FeatureExtractor  # noqa: E402
 from robustfeat.hub import load, models, save  # noqa: E402
+from robustfeat.patches import PatchExtractor  # noqa: E402
 from robustfeat.recipe import Recipe  # noqa: E402
 from robustfeat.report import Report  # noqa: E402
 from robustfeat.tasks import evaluate  # noqa: E402
 from robustfeat.train import train  # noqa: E402
+from robustfeat.transformer import FeatureTransformer  # noqa: E402
 from robustfeat.types import Eps  # noqa: E402
 
 __version__ = "0.1.0"
@@ -31,8 +33,10 @@ __all__ = [
     "DivergedError",
     "Eps",
     "FeatureExtractor",
+    "FeatureTransformer",
     "IntegrityError",
     "OfflineError",
+    "PatchExtractor",
     "Recipe",
     "Report",
     "Threat",

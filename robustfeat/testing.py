@@ -6,11 +6,16 @@ Each check raises AssertionError with what is wrong. They are what the library's
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from robustfeat import losses
 from robustfeat.architecture import Architecture
 from robustfeat.attacks import Attack, Classifier, Goal, Threat
+from robustfeat.card import Card
+from robustfeat.data import MemoryImages
 from robustfeat.distiller import Distiller
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.heads import fit_head
 from robustfeat.network import Network, new_network
 from robustfeat.objectives import Objective, Spaces
 from robustfeat.random import generator
@@ -104,11 +109,9 @@ def _linear_goal(images: Images, seed: int) -> Goal:
 def check_task(task: Task, *, seed: int = 0) -> None:
     """Fits, scores in [0, 1], has a gradient that an attack can use, and a loss whose rise lowers the headline metric."""
     random = generator(seed)
-    centres = 3 * torch.randn(4, 16, generator=random)
     labels = torch.arange(80) % 4
-    features = centres[labels] + torch.randn(80, 16, generator=random)
     try:
-        task.loss(features, labels)
+        task.loss(torch.randn(80, 16, generator=random), labels)
     except RuntimeError as error:
         assert "fit" in str(error), f"an unfitted task must say 'call fit first', it said {error}"  # noqa: PT017
     else:
@@ -116,28 +119,51 @@ def check_task(task: Task, *, seed: int = 0) -> None:
     detector = isinstance(task, AnomalyDetector)
     # What is anomalous, if anything, are the classes that training has not seen.
     known = labels < (1 if detector and not task.needs_classes else 3 if detector or task.novel_classes else 4)
-    task.fit(features[:60][known[:60]], labels[:60][known[:60]])
-    rows, targets = task.cases((~known[60:]).long() if detector else labels[60:])
-    tested = features[60:][rows]
+    features = _fitted(task, labels, known, random)[60:]
+    rows, targets = task.cases((~known[60:]).long() if detector else labels[60:], features)
+    tested = features[rows]
     clean = task.score(tested, targets)
     assert all(0 <= value <= 1 for value in clean.values()), f"metrics must be in [0, 1], got {clean}"
-    moved = tested.clone().requires_grad_()
+    # Attacks start near an image, not at it: how far its feature moved has no gradient there.
+    within_reach = torch.stack(list(task.columns(targets).values())).any(dim=0)
+    nearby = tested + 0.05 * tested.std() * torch.randn(tested.shape, generator=random)
+    moved = nearby.clone().requires_grad_()
     values = task.loss(moved, targets)
     assert values.shape == (len(targets),), f"loss must have one value per case, got {tuple(values.shape)}"
     (gradient,) = torch.autograd.grad(values.sum(), moved)
     assert torch.isfinite(gradient).all(), "the gradient of the loss must be finite"
-    assert (gradient.abs().sum(dim=1) > 0).all(), "every case needs a gradient, or an attack does nothing"
-    worse = tested
+    assert (gradient.abs().sum(dim=1) > 0)[within_reach].all(), "every case needs a gradient, or an attack does nothing"
+    worse = nearby
     for _ in range(20):
         x = worse.clone().requires_grad_()
         (step,) = torch.autograd.grad(task.loss(x, targets).sum(), x)
-        worse = (x + 0.5 * step / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).detach()
-    assert (task.loss(worse, targets) > task.loss(tested, targets)).float().mean() > 0.9, (
-        "climbing the loss must raise it"
-    )
+        worse = (x + 0.5 * tested.std() * step / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).detach()
+    rose = (task.loss(worse, targets) > task.loss(nearby, targets))[within_reach]
+    assert rose.float().mean() > 0.9, "climbing the loss must raise it"
     headline = next(iter(clean))
-    attacked = task.score(worse, targets)
+    attacked = task.score(torch.where(within_reach[:, None], worse, tested), targets)
     assert attacked[headline] < clean[headline], f"raising the loss must lower {headline!r}"
     for name, mask in task.columns(targets).items():
         assert mask.dtype == torch.bool, f"column {name!r} must be a bool mask"
         assert len(mask) == len(targets), f"column {name!r} must cover every case"
+
+
+def _fitted(task: Task, labels: Tensor, known: Tensor, random: torch.Generator) -> Tensor:
+    """Features with the structure of the classes, after the task has learnt from the first 60 of them.
+
+    They are those of images and a small network only where the task learns from images.
+    """
+    if type(task).fit_on is Task.fit_on:
+        centres = 3 * torch.randn(4, 16, generator=random)
+        features = centres[labels] + torch.randn(80, 16, generator=random)
+        task.fit(features[:60][known[:60]], labels[:60][known[:60]])
+        return features
+    centres = torch.rand(4, 3, 8, 8, generator=random)
+    images = (centres[labels] + 0.1 * torch.randn(80, 3, 8, 8, generator=random)).clamp(0, 1)
+    data = MemoryImages("classes", (255 * images).byte(), labels)
+    network = small_network(0)
+    fit_head(network, data)
+    extractor = FeatureExtractor(network, Card("small", network.architecture, network.feature_dim))
+    features = torch.from_numpy(extractor.transform(data))
+    task.fit_on(extractor, data.take(torch.arange(60)), features[:60])
+    return features

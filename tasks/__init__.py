@@ -1,11 +1,15 @@
 """Tasks on frozen features, and their evaluation clean and under attack."""
 
+from robustfeat.tasks.adversarial_probe import AdversarialProbe
 from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
 from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks.class_mahalanobis import ClassMahalanobis
 from robustfeat.tasks.compare import Difference, compare
 from robustfeat.tasks.evaluate import evaluate
 from robustfeat.tasks.gmm import GMM
+from robustfeat.tasks.head import Head
 from robustfeat.tasks.knn import KNN
+from robustfeat.tasks.knn_probe import KNNProbe
 from robustfeat.tasks.ladder import ladder
 from robustfeat.tasks.logit_scores import MSP, Energy
 from robustfeat.tasks.mahalanobis import Mahalanobis
@@ -13,10 +17,15 @@ from robustfeat.tasks.named import named
 from robustfeat.tasks.one_class import OneClass
 from robustfeat.tasks.one_class_svm import OneClassSVM
 from robustfeat.tasks.out_of_distribution import OutOfDistribution
+from robustfeat.tasks.patchcore import PatchCore
+from robustfeat.tasks.pixel_metrics import aupro, pixel_auroc
+from robustfeat.tasks.poisoning import Poisoning
 from robustfeat.tasks.probe import LinearProbe
+from robustfeat.tasks.ranks import Ranks
 from robustfeat.tasks.records import Records
 from robustfeat.tasks.recount import recount
 from robustfeat.tasks.retrieval import Retrieval
+from robustfeat.tasks.stored import load_task, save_task
 from robustfeat.tasks.vim import ViM
 
 from robustfeat.registry import import_siblings as _import_siblings
@@ -29,21 +38,32 @@ __all__ = [
     "KNN",
     "MSP",
     "TASKS",
+    "AdversarialProbe",
     "AnomalyDetector",
+    "ClassMahalanobis",
     "Difference",
     "Energy",
+    "Head",
+    "KNNProbe",
     "LinearProbe",
     "Mahalanobis",
     "OneClass",
     "OneClassSVM",
     "OutOfDistribution",
+    "PatchCore",
+    "Poisoning",
+    "Ranks",
     "Records",
     "Retrieval",
     "Task",
     "ViM",
+    "aupro",
     "compare",
     "evaluate",
     "ladder",
+    "load_task",
     "named",
+    "pixel_auroc",
     "recount",
+    "save_task",
 ]

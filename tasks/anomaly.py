@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from robustfeat.tasks.base import Task, check_features
@@ -17,17 +18,53 @@ DETECTORS: Registry[AnomalyDetector] = Registry("anomaly detector")
 
 
 class AnomalyDetector(Task):
-    """Give `fit` and `anomaly`; metrics and loss follow. Targets: 1 is anomalous, 0 is normal.
+    """Give `fit` and `anomaly`; threshold, metrics and loss follow. Targets: 1 is anomalous, 0 is normal.
 
-    Metrics are AUROC, AUPR (anomalous as positive) and TNR@95 = 1 - FPR@95, so that larger is better for each.
+    Metrics are AUROC, AUPR (anomalous as positive), AUPR with normal as positive, and TNR@95 = 1 - FPR@95, so that larger is
+    better for each.
     """
+
+    threshold: Tensor | None
+    """Scores above it are anomalous; None until `calibrate`."""
 
     needs_classes: ClassVar[bool] = False
     """Whether `fit` needs the classes of the normal examples, at least two of them."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("threshold", None)
+
     @abstractmethod
     def anomaly(self, features: Features) -> PerExample:
         """Anomaly score (n,), higher is more anomalous, differentiable in the features."""
+
+    def calibrate(self, features: Features, false_alarms: float = 0.05) -> Self:
+        """Set the threshold by normal features (m, d) that were held out from `fit`.
+
+        false_alarms: share of new normal examples that may be called anomalous, on average over such held-out sets (split
+            conformal: Papadopoulos et al. 2002). Raises ValueError where m is too small for it: it takes at least
+            1 / false_alarms - 1 examples.
+        """
+        if not 0 < false_alarms < 1:
+            raise ValueError(f"false_alarms must be in (0, 1), got {false_alarms!r}")
+        with torch.no_grad():
+            scores = self.anomaly(features)
+        above = int(false_alarms * (len(scores) + 1) + 1e-9)
+        if above < 1:
+            raise ValueError(
+                f"{len(scores)} normal examples can not tell a false-alarm rate of {false_alarms}; "
+                f"give at least {math.ceil(1 / false_alarms) - 1}"
+            )
+        self.threshold = scores.topk(above).values[-1]
+        return self
+
+    def predict(self, features: Features) -> Tensor:
+        """Which of features (n, d) are anomalous, bool (n,)."""
+        with torch.no_grad():
+            scores = self.anomaly(features)
+        if self.threshold is None:
+            raise RuntimeError(f"{type(self).__name__} has no threshold; call calibrate with held-out normal features")
+        return scores > self.threshold
 
     def titled(self, task: str) -> str:
         """What a task is called with this detector: the default one is not mentioned."""
@@ -55,10 +92,11 @@ class AnomalyDetector(Task):
 
 
 def ranking_metrics(scores: Tensor, anomalous: Tensor) -> dict[str, float]:
-    """AUROC, AUPR and FPR@95 turned round."""
+    """AUROC, AUPR with either side as positive, and FPR@95 turned round."""
     return {
         "auroc": auroc(scores, anomalous),
         "aupr": aupr(scores, anomalous),
+        "aupr-normal": aupr(-scores, ~anomalous),
         "tnr@95": 1 - fpr_at_tpr(scores, anomalous),
     }
 

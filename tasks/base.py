@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
+from robustfeat.data import ImageDataset
+from robustfeat.extractor import FeatureExtractor
 from robustfeat.registry import Registry
 from robustfeat.types import Features, Logits, PerExample
 
@@ -45,6 +47,11 @@ class Task(nn.Module, ABC):
         """What it is called in a report."""
         return self.name
 
+    @classmethod
+    def from_text(cls, argument: str) -> Self:
+        """What "name:argument" stands for; ValueError for a task that takes none."""
+        raise ValueError(f"task {cls.name!r} takes no argument; give {cls.name!r} without {':' + argument!r}")
+
     def options(self) -> dict[str, str]:
         """The arguments of the constructor, as text."""
         return {key: repr(getattr(self, key)) for key in inspect.signature(type(self)).parameters}
@@ -55,6 +62,16 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def fit(self, features: Features, targets: Tensor) -> Self:
         """Learn from training features (m, d) and labels (m,)."""
+
+    def fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features) -> Self:
+        """Learn from training images and their features (m, d): for tasks that need more than the features."""
+        for part in self.modules():
+            if isinstance(part, Task):
+                part.arrange(getattr(extractor, "grid", None))
+        return self.fit(features, data.require_labels().to(features.device))
+
+    def arrange(self, grid: Sequence[int] | None) -> None:
+        """Told before `fit` of which maps (c, h, w) the features are the values, None for pooled ones; few tasks ask."""
 
     @abstractmethod
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
@@ -71,12 +88,18 @@ class Task(nn.Module, ABC):
         """
         return {"": Aim({"loss": lambda features, targets, clean: self.loss(features, targets)}, wins=False)}
 
-    def cases(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows of the test set and their targets, for test labels (n,); each row equally often."""
+    def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
+        """Rows of the test set and their targets, each row equally often.
+
+        labels: (n,) of the test set.  features: (n, d) of its clean images, for tasks that choose cases by them.
+        """
         return torch.arange(len(labels)), labels
 
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
-        """Which cases an attacker controls, by the name of the column in the report; "" is the whole test set."""
+        """Which cases an attacker controls, by the name of the column in the report; "" is the headline.
+
+        Cases that are in no column are not attacked.
+        """
         return {"": torch.ones(len(targets), dtype=torch.bool)}
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from robustfeat.tasks.base import TASKS
-from robustfeat.tasks.measure import only_hits_and_misses, resampled
-from robustfeat.tasks.named import base_name
+from robustfeat.tasks.measure import only_hits_and_misses
+from robustfeat.tasks.paired import check_same_images, judged, paired
 from scipy.stats import binomtest
-from torch import Tensor
 
-from robustfeat.random import generator
 from robustfeat.report import Report, aligned
 from robustfeat.types import PerExample
-
-COMPARE = 10  # what this stream of random numbers is for
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,8 @@ def compare(first: Report, second: Report, *, seed: int = 0) -> list[Difference]
     Raises ValueError where the reports are of other images or attacks, or have no values per image.
     """
     _check(first, second)
-    found, drawn = [], {}
+    found: list[Difference] = []
+    drawn: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for row in first.rows:
         try:
             other = second.value(row.task, row.metric, row.attack)
@@ -54,24 +48,17 @@ def compare(first: Report, second: Report, *, seed: int = 0) -> list[Difference]
             continue
         place = row.task, row.attack
         if place not in drawn:
-            drawn[place] = _Drawn(first, second, *place, seed)
-        low, high, p = drawn[place].judge(row.metric)
+            drawn[place] = paired(first, second, *place, seed)
+        gaps = drawn[place][row.metric][:, 1] - drawn[place][row.metric][:, 0]
+        values = (judged(report, *place).get(row.metric) for report in (first, second))
+        low, high, p = _judge(gaps, *values)
         gap = other - row.value
         found.append(Difference(row.task, row.metric, row.attack, row.value, other, gap, low, high, p, row.n))
     return found
 
 
 def _check(first: Report, second: Report) -> None:
-    for report in (first, second):
-        if not report.cases:
-            raise ValueError(
-                f"the report of {report.model!r} has no values per image (its *.cases.safetensors); evaluate it again"
-            )
-    if first.data["test"]["fingerprint"] != second.data["test"]["fingerprint"]:
-        raise ValueError(
-            f"{first.model!r} and {second.model!r} were measured on other images, "
-            f"{first.data['test']} and {second.data['test']}; there is nothing to pair"
-        )
+    check_same_images(first, second)
     for name in first.attacks.keys() & second.attacks.keys():
         if first.attacks[name] != second.attacks[name]:
             raise ValueError(
@@ -80,48 +67,13 @@ def _check(first: Report, second: Report) -> None:
             )
 
 
-class _Drawn:
-    """One task under one attack: what each metric's difference is when the images are drawn again, for both models alike."""
-
-    def __init__(self, first: Report, second: Report, task: str, attack: str, seed: int) -> None:
-        prefix = f"{task}/{attack}/"
-        rows, targets = first.cases[f"{task}/rows"], first.cases[f"{task}/targets"]
-        self.judged = [
-            {name.removeprefix(prefix): values for name, values in report.cases.items() if name.startswith(prefix)}
-            for report in (first, second)
-        ]
-        wanted = {row.metric for row in first.rows if (row.task, row.attack) == (task, attack)}
-        if wanted <= self.judged[0].keys():  # means over cases: nothing else is needed to draw again
-            summaries = [_means(values, rows) for values in self.judged]
-        else:
-            summaries = [resampled(TASKS[base_name(task)](), values, rows, targets) for values in self.judged]
-        images = int(rows.max()) + 1
-        random = generator(seed, COMPARE)
-        self.gaps: dict[str, list[float]] = {}
-        for _ in range(RESAMPLES):
-            drawn = torch.randint(images, (images,), generator=random)
-            try:
-                one, two = (summary(drawn) for summary in summaries)
-            except ValueError:  # a class was not drawn
-                continue
-            for metric in one.keys() & two.keys():
-                self.gaps.setdefault(metric, []).append(two[metric] - one[metric])
-
-    def judge(self, metric: str) -> tuple[float, float, float]:
-        """The interval of the difference, and the p-value."""
-        gaps = np.asarray(self.gaps[metric])
-        low, high = (float(np.quantile(gaps, q)) for q in (0.025, 0.975))
-        values = [part.get(metric) for part in self.judged]
-        if all(value is not None and only_hits_and_misses(value) for value in values):
-            return low, high, _mcnemar(*values)  # type: ignore[arg-type]
-        rarer = min(float((gaps <= 0).mean()), float((gaps >= 0).mean()))
-        return low, high, min(1.0, max(2 * rarer, 1 / len(gaps)))
-
-
-def _means(judged: dict[str, PerExample], rows: Tensor) -> Callable[[Tensor], dict[str, float]]:
-    """The means over the cases of the images that were drawn."""
-    cases_of = rows.argsort(stable=True).view(int(rows.max()) + 1, -1)
-    return lambda drawn: {name: float(v[cases_of[drawn].flatten()].double().nanmean()) for name, v in judged.items()}
+def _judge(gaps: np.ndarray, one: PerExample | None, two: PerExample | None) -> tuple[float, float, float]:
+    """The interval of a difference, and the p-value. one, two: the values per case, where the metric is their mean."""
+    low, high = (float(np.quantile(gaps, q)) for q in (0.025, 0.975))
+    if one is not None and two is not None and only_hits_and_misses(one) and only_hits_and_misses(two):
+        return low, high, _mcnemar(one, two)
+    rarer = min(float((gaps <= 0).mean()), float((gaps >= 0).mean()))
+    return low, high, min(1.0, max(2 * rarer, 1 / len(gaps)))
 
 
 def _mcnemar(one: PerExample, two: PerExample) -> float:

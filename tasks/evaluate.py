@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +10,12 @@ from typing import Any
 
 import torch
 from robustfeat.tasks.base import Task
+from robustfeat.tasks.fitting import Fitting, within_reach
 from robustfeat.tasks.flags import flags_of
 from robustfeat.tasks.ladder import numbered, rungs_of
 from robustfeat.tasks.measure import measure
 from robustfeat.tasks.named import named
-from robustfeat.tasks.pipeline import Cases, Pipeline
+from robustfeat.tasks.pipeline import Cases
 from robustfeat.tasks.records import Records
 
 from robustfeat.attacks import Attack
@@ -38,6 +38,7 @@ def evaluate(
     seed: int = 0,
     examined: int = 16,
     records: Records | str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Report:
     """Fit each task on features of `train`, measure it on `test`, as it is and under each attack.
@@ -49,6 +50,7 @@ def evaluate(
         the report as flags. 0 leaves the checks out.
     records: a folder for finished batches: an evaluation that was killed goes on there, with the same result. `Records`
         has options: the attacked images can be kept as well.
+    cache: a folder for the features of both data sets, which the next evaluation of this model finds there.
 
     Each attack raises the task's loss of (extractor(images), targets) by the exact gradient, once per loss in `task.aims()`.
     Metrics are those of the task, computed from the features of the attacked images; each row has n (test images) and a
@@ -57,7 +59,9 @@ def evaluate(
     Raises ValueError for data without labels, where both splits hold the same images, and for records of another
     evaluation; KeyError for unknown task names.
     """
-    evaluation = _Evaluation(extractor, tasks, train, test, attacks, batch_size, seed, examined, records, progress)
+    evaluation = _Evaluation(
+        extractor, tasks, train, test, attacks, batch_size, seed, examined, records, cache, progress
+    )
     rows: list[Row] = []
     runs: list[Ran] = []
     with evaluating(extractor):
@@ -92,6 +96,7 @@ class _Evaluation:
         seed: int,
         examined: int,
         records: Records | str | os.PathLike[str] | None,
+        cache: str | os.PathLike[str] | None,
         progress: bool,
     ) -> None:
         chosen = [named(task) if isinstance(task, str) else task for task in tasks]
@@ -103,20 +108,20 @@ class _Evaluation:
             raise ValueError(f"examined must not be negative, got {examined}")
         if not isinstance(attacks, Mapping):
             attacks = dict(zip(numbered([attack.name for attack in attacks]), attacks, strict=True))
-        self.train_labels, self.test_labels = train.require_labels(), test.require_labels()
-        if len(self.test_labels) == 0:
+        train.require_labels()
+        if len(test.require_labels()) == 0:
             raise ValueError(f"the test split of {test.name!r} is empty")
         if train.fingerprint == test.fingerprint:
             raise ValueError(
                 f"train and test are the same images of {test.name!r}; what is learnt by heart says nothing"
             )
         self.extractor, self.train, self.test = extractor, train, test
+        self.fitting = Fitting(train, test, cache, progress=progress)
         self.digest = extractor.digest()
         self.ladders = {name: rungs_of(name, attack) for name, attack in attacks.items()}
         self.by_title = dict(zip(numbered([task.title for task in chosen]), chosen, strict=True))
         self.batch_size, self.seed, self.examined, self.progress = batch_size, seed, examined, progress
         self.cases: dict[str, torch.Tensor] = {}
-        self._fitted: dict[tuple[int, Task], tuple[Task, Cases]] = {}
         self.records = Records(records) if isinstance(records, str | os.PathLike) else records
         if self.records is not None:
             self.records.open(self._identity())
@@ -140,10 +145,10 @@ class _Evaluation:
 
     def tasks(self) -> Iterator[tuple[list[Row], list[Ran]]]:
         """Rows and runs of each task, clean first."""
-        learnt, clean = self._features(self.extractor)
+        learnt, clean = self.fitting.features(self.extractor)
         for title, task in self.by_title.items():
             begin = time.monotonic()
-            cases = self._fit(task, learnt, clean)
+            cases = self.fitting.fit(self.extractor, task, learnt, clean)
             seconds = time.monotonic() - begin
             found = self._measure(title, task, cases, "none", cases.clean, seconds)
             runs: list[Ran] = []
@@ -154,38 +159,13 @@ class _Evaluation:
                     runs += attacked_runs
             yield found, runs
 
-    def _features(self, extractor: FeatureExtractor) -> tuple[Features, Features]:
-        """Of the training set, where the extractor is; of the test set, on the CPU."""
-        learnt = torch.from_numpy(extractor.transform(self.train, progress=self.progress))
-        return learnt.to(extractor.device), torch.from_numpy(extractor.transform(self.test, progress=self.progress))
-
-    def _fit(self, task: Task, learnt: Features, clean: Features) -> Cases:
-        task.to(learnt.device).fit(learnt, self.train_labels.to(learnt.device))
-        rows, targets = task.cases(self.test_labels)
-        return Cases(rows, targets, clean[rows])
-
-    def _elsewhere(self, source: FeatureExtractor, task: Task, metric: str) -> Pipeline:
-        """The same task through another model, for attacks that transfer; each is fitted once."""
-        if (id(source), task) not in self._fitted:
-            source.to(self.extractor.device)
-            other = copy.deepcopy(task)
-            self._fitted[id(source), task] = other, self._fit(other, *self._features(source))
-        other, cases = self._fitted[id(source), task]
-        return Pipeline(source, other.aims()[metric], self.test, cases)
-
     def _attack(
         self, title: str, task: Task, cases: Cases, number: int, name: str, metric: str
     ) -> tuple[list[Row], list[Ran]]:
         """One aim of a task under one attack, or one ladder of them."""
         begin = time.monotonic()
         rungs = self.ladders[name]
-        pipeline = Pipeline(
-            self.extractor,
-            task.aims()[metric],
-            self.test,
-            cases,
-            elsewhere=lambda source: self._elsewhere(source, task, metric),
-        )
+        pipeline = self.fitting.pipeline(self.extractor, task, cases, metric)
         found = pipeline.attack(
             list(rungs.values()),
             self.batch_size,
@@ -198,8 +178,10 @@ class _Evaluation:
         rows: list[Row] = []
         runs: list[Ran] = []
         for (rung, attack), attacked in zip(rungs.items(), found, strict=True):
+            features = cases.clean.clone()
+            features[within_reach(task, cases)] = attacked.features
             for column, mask in task.columns(cases.targets).items():
-                mixed = torch.where(mask[:, None], attacked.features, cases.clean)
+                mixed = torch.where(mask[:, None], features, cases.clean)
                 label = f"{rung}/{column}" if column else rung
                 rows += self._measure(title, task, cases, label, mixed, seconds, metric)
             ran = Ran(
@@ -212,7 +194,7 @@ class _Evaluation:
                 zero_gradients=attacked.effort.zero_gradients,
                 rising=attacked.effort.rising,
                 seconds=round(seconds, 3),
-                examined=min(self.examined, len(cases.rows)),
+                examined=min(self.examined, len(pipeline.cases.rows)),
                 flags=flags_of(pipeline, attack, attacked, self.examined, (self.seed, number)),
             )
             runs.append(ran)

@@ -39,15 +39,7 @@ class Mahalanobis(AnomalyDetector):
             raise ValueError(f"Mahalanobis needs at least two normal examples, got {len(features)}")
         x = features.detach().double()
         mean = x.mean(dim=0)
-        covariance = (x - mean).T @ (x - mean) / (len(x) - 1)
-        variance = covariance.diagonal().mean()
-        if variance == 0:
-            raise ValueError("all normal features are equal; there is no spread to measure distances by")
-        covariance += self.shrinkage * variance * torch.eye(len(covariance), dtype=torch.float64, device=x.device)
-        factor = torch.linalg.cholesky(covariance)
-        identity = torch.eye(len(covariance), dtype=torch.float64, device=x.device)
-        # Applied as a matrix: |W (x - mean)|^2 is the distance, in the precision of the features.
-        self.whitening = torch.linalg.solve_triangular(factor, identity, upper=False).to(features.dtype)
+        self.whitening = whitening(x - mean, len(x) - 1, self.shrinkage).to(features.dtype)
         self.mean = mean.to(features.dtype)
         return self
 
@@ -57,3 +49,18 @@ class Mahalanobis(AnomalyDetector):
         assert self.whitening is not None
         check_features(features, width=len(self.mean))
         return ((features - self.mean) @ self.whitening.T).pow(2).sum(dim=1)
+
+
+def whitening(centred: Tensor, freedom: int, shrinkage: float) -> Tensor:
+    """W (d, d), float64, such that |W x|^2 is the Mahalanobis distance of x: the inverse Cholesky factor of the covariance.
+
+    centred: (m, d), float64, without their means.  freedom: degrees of freedom.  shrinkage: as for Mahalanobis.
+    Raises ValueError where all features are equal.
+    """
+    covariance = centred.T @ centred / freedom
+    variance = covariance.diagonal().mean()
+    if variance == 0:
+        raise ValueError("all normal features are equal; there is no spread to measure distances by")
+    identity = torch.eye(len(covariance), dtype=torch.float64, device=centred.device)
+    factor = torch.linalg.cholesky(covariance + shrinkage * variance * identity)
+    return torch.linalg.solve_triangular(factor, identity, upper=False).contiguous()

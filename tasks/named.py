@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from robustfeat.tasks.anomaly import DETECTORS
 from robustfeat.tasks.base import TASKS, Task
 
 
 def named(text: str) -> Task:
-    """An unfitted task with its defaults: "probe", or "anomaly:gmm" for the task `anomaly` with that detector.
+    """An unfitted task: "probe", or with what the task takes an argument for: "anomaly:gmm" (a detector), "retrieval:HNSW32" (an
+    index), "head:MODEL".
 
-    Raises KeyError for unknown names, ValueError for a detector where the task has none or can not use it.
+    Raises KeyError for unknown names, ValueError for an argument where the task has none or can not use it.
     """
-    name, colon, detector = text.partition(":")
-    task: Any = TASKS[name]
-    if not colon:
-        return task()
-    if not hasattr(task(), "detector"):
-        raise ValueError(f"task {name!r} has no detector; give {name!r} without {colon + detector!r}")
-    return task(DETECTORS[detector]())
+    name, colon, argument = text.partition(":")
+    return TASKS[name].from_text(argument) if colon else TASKS[name]()
 
 
 def base_name(title: str) -> str:

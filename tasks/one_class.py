@@ -6,12 +6,15 @@ import copy
 from typing import Self, cast
 
 import torch
-from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
 from robustfeat.tasks.mahalanobis import Mahalanobis
 from torch import Tensor, nn
 
+from robustfeat.random import generator
 from robustfeat.types import Features, PerExample
+
+OTHERS = 17  # what this stream of random numbers is for
 
 
 @TASKS.register("anomaly")
@@ -23,10 +26,16 @@ class OneClass(Task):
 
     Args:
         detector: an unfitted detector; a copy of it is fitted for each class. None takes Mahalanobis().
+        others: each image meets the detector of its own class, and so many of the others', chosen at random: with a hundred classes
+            all of them would be a hundred attacks per image.
+        seed: of that choice.
     """
 
-    def __init__(self, detector: AnomalyDetector | None = None) -> None:
+    def __init__(self, detector: AnomalyDetector | None = None, others: int = 9, seed: int = 0) -> None:
         super().__init__()
+        if others < 1:
+            raise ValueError(f"others must be at least 1, got {others!r}")
+        self.others, self.seed = others, seed
         self.detector = Mahalanobis() if detector is None else detector
         if self.detector.needs_classes:
             raise ValueError(
@@ -38,6 +47,10 @@ class OneClass(Task):
     def title(self) -> str:
         return self.detector.titled(self.name)
 
+    @classmethod
+    def from_text(cls, argument: str) -> Self:
+        return cls(DETECTORS[argument]())
+
     def fit(self, features: Features, targets: Tensor) -> Self:
         check_fit(features, targets)
         classes = targets.unique().tolist()
@@ -48,11 +61,16 @@ class OneClass(Task):
         )
         return self
 
-    def cases(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
         self._require(self.detectors_ if len(self.detectors_) else None)
         classes = torch.tensor([int(name) for name in self.detectors_])
-        rows = torch.arange(len(labels)).repeat(len(classes))
-        detectors = classes.repeat_interleave(len(labels))
+        labels = labels.cpu()
+        # One's own class first, then the others in random order; a stranger meets others only, one more of them.
+        order = torch.rand(len(labels), len(classes), generator=generator(self.seed, OTHERS))
+        order[labels[:, None] == classes] = -1
+        chosen = classes[order.argsort(dim=1)[:, : self.others + 1]]
+        rows = torch.arange(len(labels)).repeat_interleave(chosen.shape[1])
+        detectors = chosen.flatten()
         return rows, torch.stack([detectors, (labels[rows] != detectors).long()], dim=1)
 
     def columns(self, targets: Tensor) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 import torch
-from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.base import TASKS, Task, check_fit
 from robustfeat.tasks.mahalanobis import Mahalanobis
 from torch import Tensor
@@ -34,13 +34,17 @@ class OutOfDistribution(Task):
     def title(self) -> str:
         return self.detector.titled(self.name)
 
+    @classmethod
+    def from_text(cls, argument: str) -> Self:
+        return cls(DETECTORS[argument]())
+
     def fit(self, features: Features, targets: Tensor) -> Self:
         check_fit(features, targets)
         self.detector.fit(features, targets)
         self.known = targets.unique()
         return self
 
-    def cases(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
         self._require(self.known)
         assert self.known is not None
         return torch.arange(len(labels)), (~torch.isin(labels, self.known.to(labels.device))).long()

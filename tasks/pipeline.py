@@ -34,6 +34,10 @@ class Cases(NamedTuple):
     targets: Tensor
     clean: Features
 
+    def take(self, wanted: Tensor) -> Cases:
+        """Those of them."""
+        return Cases(self.rows[wanted], self.targets[wanted], self.clean[wanted])
+
 
 class Attacked(NamedTuple):
     """Features of the attacked image of every case, and what it took."""

@@ -7,6 +7,7 @@ from typing import Self
 
 import torch
 from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
+from robustfeat.tasks.retrieval_metrics import average_precision, map_at_r, ndcg, recall_at
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -14,6 +15,7 @@ from robustfeat.index import FeatureIndex
 from robustfeat.types import Features, PerExample
 
 RECALL_AT = (1, 5, 10)
+CHUNK = 4_000_000  # ranks at a time
 
 
 @TASKS.register("retrieval")
@@ -22,7 +24,8 @@ class Retrieval(Task):
 
     Search runs in a FAISS index over normalised features, as it is deployed: what an approximate one does not find counts as
     not found. The losses use the exact torch twin.
-    Metrics: recall@1, @5, @10 and MAP@R (Musgrave et al. 2020). Queries whose class is not in the gallery are left out.
+    Metrics: recall@1, @5, @10, MAP@R (Musgrave et al. 2020), and MAP and nDCG over the whole ranking. Queries whose class is not in
+    the gallery are left out.
 
     Args:
         index: a FAISS factory string ("Flat", "IVF64,Flat", "HNSW32", "PQ64", ...).
@@ -41,6 +44,14 @@ class Retrieval(Task):
         self.register_buffer("gallery", None)
         self.register_buffer("labels", None)
         self.index_: FeatureIndex | None = None
+
+    @property
+    def title(self) -> str:
+        return self.name if self._exact else f"{self.name}:{self.index}"
+
+    @classmethod
+    def from_text(cls, argument: str) -> Self:
+        return cls(index=argument)
 
     def fit(self, features: Features, targets: Tensor) -> Self:
         check_fit(features, targets)
@@ -65,18 +76,30 @@ class Retrieval(Task):
         self._require(self.labels)
         assert self.labels is not None
         check_features(features, targets)
-        labels = self.labels.cpu()
-        relevant = torch.bincount(labels, minlength=int(targets.max()) + 1 if len(targets) else 0)[targets.cpu()]
-        deepest = min(max(int(relevant.max()) if len(relevant) else 1, *RECALL_AT), len(labels))
-        rows, _ = self.search(features, deepest)
-        hits = (labels[rows] == targets.cpu()[:, None]) & (rows >= 0)
-        judged = {f"recall@{k}": hits[:, :k].any(dim=1).float() for k in RECALL_AT if k <= len(labels)}
-        # MAP@R: mean over the first R ranks of precision at each hit, R the number of relevant items.
-        ranks = torch.arange(1, deepest + 1)
-        precision = hits.double().cumsum(dim=1) / ranks * hits * (ranks <= relevant[:, None])
-        judged["map@r"] = (precision.sum(dim=1) / relevant.clamp_min(1)).float()
-        alone = relevant == 0
-        return {name: values.masked_fill(alone, torch.nan) for name, values in judged.items()}
+        labels, targets = self.labels.cpu(), targets.cpu()
+        counts = torch.bincount(labels, minlength=int(targets.max()) + 1 if len(targets) else 0)
+        parts = []
+        for part in range(0, len(targets), max(1, CHUNK // len(labels))):  # a row of the whole ranking is long
+            some = slice(part, part + max(1, CHUNK // len(labels)))
+            right, relevant = targets[some, None], counts[targets[some]]
+            ranked = self._hits(features[some], right, len(labels))
+            # An approximate index looks the further the more it is asked for: users of recall ask for a few.
+            first = ranked if self._exact else self._hits(features[some], right, min(max(RECALL_AT), len(labels)))
+            found = {f"recall@{k}": recall_at(first, relevant, k) for k in RECALL_AT if k <= len(labels)}
+            found |= {"map@r": map_at_r(ranked, relevant)}
+            found |= {"map": average_precision(ranked, relevant), "ndcg": ndcg(ranked, relevant)}
+            parts.append(found)
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def _hits(self, features: Features, targets: Tensor, k: int) -> Tensor:
+        """Which of the first k ranks are relevant, bool (n, k); targets (n, 1)."""
+        assert self.labels is not None
+        rows, _ = self.search(features, k)
+        return (self.labels.cpu()[rows] == targets) & (rows >= 0)
+
+    @property
+    def _exact(self) -> bool:
+        return self.index == "Flat"
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         if bool(judged["map@r"].isnan().all()):
@@ -89,8 +112,7 @@ class Retrieval(Task):
     def _aims(self) -> dict[str, Aim]:
         def recall(k: int) -> Aim:
             # An approximate index can still find what the exact twin has lost: there the attack goes on.
-            exact = self.index == "Flat"
-            return Aim({"margin": lambda features, targets, clean: self.loss(features, targets, k)}, wins=exact)
+            return Aim({"margin": lambda features, targets, clean: self.loss(features, targets, k)}, wins=self._exact)
 
         precision = Aim(
             {"precision": lambda features, targets, clean: self.precision_loss(features, targets)}, wins=False

@@ -12,7 +12,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = (
     (
         "errors",
-        "files",
         "types",
         "architecture",
         "pixels",
@@ -25,11 +24,12 @@ ROWS = (
         "schedule",
     ),
     ("files", "registry", "recipe", "losses", "environment"),
+    ("sidecar",),
     ("memory", "logistic", "card", "backbones", "attacks", "data", "index"),
     ("network", "report"),
     ("extractor", "objectives", "average", "heads", "heldout"),
-    ("hub", "distiller", "checkpoint", "journal", "extract"),
-    ("run", "publish", "analysis"),
+    ("hub", "distiller", "checkpoint", "journal", "extract", "patches"),
+    ("run", "publish", "analysis", "cache", "transformer"),
     ("train", "tasks"),
     ("testing", "doctor", "demo"),
     ("commands",),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from timm.models import register_model
@@ -25,6 +26,9 @@ class ConvNet(nn.Module):
                 nn.ReLU(inplace=True),
             ]
         self.body = nn.Sequential(*layers)
+        self.feature_info = [  # of timm: the map behind each ReLU
+            {"num_chs": width, "reduction": 2**i, "module": f"body.{3 * i + 2}"} for i, width in enumerate(widths)
+        ]
         self.num_features = widths[-1]
         self.fc = nn.Linear(widths[-1], num_classes)
 
@@ -33,6 +37,16 @@ class ConvNet(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         return self.body(x)
+
+    def forward_intermediates(
+        self, x: Tensor, indices: Sequence[int], *, stop_early: bool = False, intermediates_only: bool = False
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """As in timm: the maps of `feature_info` at `indices`, and before them the last map unless `intermediates_only`."""
+        maps: list[Tensor] = []
+        for i in range(max(indices) + 1 if stop_early else len(self.feature_info)):
+            x = self.body[3 * i : 3 * i + 3](x)
+            maps += [x] if i in indices else []
+        return maps if intermediates_only else (x, maps)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         pooled = x.mean(dim=(2, 3))

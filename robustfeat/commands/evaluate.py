@@ -31,7 +31,7 @@ def _add(parser: ArgumentParser) -> None:
         type=str,
         action="append",
         help=f"once per task, of {', '.join(TASKS)} (default: {CLASSIC}); anomaly and ood take a detector, as in ood:energy, "
-        f"of {', '.join(DETECTORS)}",
+        f"of {', '.join(DETECTORS)}; retrieval and knn-probe a FAISS index, head a model, adversarial-probe an eps",
     )
     parser.add_argument(
         "--attack", type=str, action="append", help=f"once per attack, of {', '.join(ATTACKS)} (default: none)"
@@ -64,6 +64,7 @@ def _add(parser: ArgumentParser) -> None:
     for name, what in {"steps": "gradient steps", "restarts": "restarts", "queries": "queries"}.items():
         help_text = f"{what} of the attacks that have them (default: each attack's own)"
         parser.add_argument(f"--{name}", type=int | None, default=None, help=help_text)
+    parser.add_argument("--shots", type=int | None, default=None, help="learn from so many images of each class only")
     parser.add_argument("--limit", type=int, default=None, help="measure so many of the test images")
     parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
     parser.add_argument("--seed", type=int, default=0, help="of the random starts")
@@ -78,6 +79,9 @@ def _add(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep_images", action="store_true", help="keep the attacked images in --records, for robustfeat recount"
+    )
+    parser.add_argument(
+        "--cache", type=str | None, default=None, help="a folder for features, which the next call finds there"
     )
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
     parser.add_argument(
@@ -115,6 +119,7 @@ def prepare(values: dict[str, Any]) -> dict[str, Any]:
     side = extractor.card.architecture.image_size
     columns = {"image": values["image"], "label": values["label"]}
     train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))
+    train = train if values["shots"] is None else train.shots(values["shots"], values["seed"])
     test = test.head(values["limit"])
     if values["outliers"] is not None:
         outliers = dataset(values["outliers"], "test", image_size=side).head(values["limit"])
@@ -132,7 +137,7 @@ def _run(values: dict[str, Any]) -> Result:
     if values["keep_images"] and values["records"] is None:
         raise ValueError("keep_images needs a folder for the images; give one with --records")
     records = None if values["records"] is None else Records(values["records"], images=values["keep_images"])
-    options = {name: values[name] for name in ("batch_size", "seed", "examined")}
+    options = {name: values[name] for name in ("batch_size", "seed", "examined", "cache")}
     report = evaluate(**prepare(values), **options, records=records)
     report = dataclasses.replace(report, command={name: _plain(value) for name, value in values.items()})
     if values["out"] and rank() == 0:

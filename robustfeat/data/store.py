@@ -15,6 +15,7 @@ from torch import Tensor
 
 from robustfeat.data.split import Split
 from robustfeat.pixels import check_pixels
+from robustfeat.random import generator
 from robustfeat.types import Batch, Images
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,9 @@ def check_images(images: Tensor) -> Images:
         raise ValueError(f"images must have 3 channels (or 1), got shape {tuple(images.shape)}{hint}")
     check_pixels(images)
     return images
+
+
+SHOTS = 16  # what this stream of random numbers is for
 
 
 class ImageDataset(ABC):
@@ -69,6 +73,20 @@ class ImageDataset(ABC):
         if n is None or n >= len(self):
             return self
         return self.take(Split("", None, str(n)).rows(len(self), self.labels))
+
+    def shots(self, n: int, seed: int = 0) -> ImageDataset:
+        """n random images of each class, for few-shot learning; ValueError where a class has fewer."""
+        labels = self.require_labels()
+        order = torch.randperm(len(labels), generator=generator(seed, SHOTS))
+        chosen = []
+        for c in labels.unique().tolist():
+            rows = order[labels[order] == c]
+            if not 1 <= n <= len(rows):
+                raise ValueError(
+                    f"shots must be in 1..{len(rows)}, the images of class {c} in {self.name!r}; got {n!r}"
+                )
+            chosen.append(rows[:n])
+        return self.take(torch.cat(chosen).sort().values)
 
     def require_labels(self) -> Tensor:
         """The labels, or a ValueError that says that there are none."""

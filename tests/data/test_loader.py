@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustfeat.data import Augment, Loader, MemoryImages
+from robustfeat.data import Augment, Loader, MemoryImages, dataset
 from robustfeat.random import generator
 from robustfeat.types import Batch
 
@@ -176,3 +176,15 @@ def test_cutout_blanks_one_square_of_at_most_its_side() -> None:
     assert torch.equal(area, height * width)
     assert height.max() == width.max() == 4
     assert area.min() >= 4
+
+
+def test_shots() -> None:
+    data = dataset("digits", "train")
+    labels = data.require_labels()
+    few = data.shots(5, seed=1)
+    assert torch.bincount(few.require_labels()).tolist() == [5] * 10
+    assert few.fingerprint == data.shots(5, seed=1).fingerprint != data.shots(5, seed=2).fingerprint
+    fewest = int(torch.bincount(labels).min())
+    for n in (0, fewest + 1, 10_000):
+        with pytest.raises(ValueError, match=rf"shots must be in 1\.\.\d+.*got {n}"):
+            data.shots(n)

@@ -48,7 +48,7 @@ def test_a_rate_by_mcnemar(better: int, worse: int) -> None:
 def test_models_that_are_the_same_do_not_differ(
     extractor: FeatureExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["robustfeat.tasks.compare"], "RESAMPLES", 100)
+    monkeypatch.setattr(sys.modules["robustfeat.tasks.paired"], "RESAMPLES", 100)
     data = dataset("digits", "train[:200]"), dataset("digits", "test[:30]")
     attack = FGSM(Threat("linf", 0.02))
     found = evaluate(extractor, ["probe", "retrieval", "anomaly"], *data, [attack], examined=0, progress=False)

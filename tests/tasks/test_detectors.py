@@ -8,9 +8,21 @@ import numpy as np
 import pytest
 import torch
 from pytorch_ood.detector import EnergyBased, MaxSoftmax
+from pytorch_ood.detector import Mahalanobis as PublishedMahalanobis
 from pytorch_ood.detector import ViM as PublishedViM
-from robustfeat.tasks import GMM, MSP, AnomalyDetector, Energy, LinearProbe, OneClass, OneClassSVM, ViM
+from robustfeat.tasks import (
+    GMM,
+    MSP,
+    AnomalyDetector,
+    ClassMahalanobis,
+    Energy,
+    LinearProbe,
+    OneClass,
+    OneClassSVM,
+    ViM,
+)
 from robustfeat.tasks.logit_scores import LogitDetector
+from sklearn.covariance import ShrunkCovariance
 from sklearn.mixture import GaussianMixture
 from sklearn.svm import OneClassSVM as PublishedSVM
 from torch import Tensor
@@ -23,6 +35,7 @@ ALL = {
     "vim": partial(ViM, dims=6),
     "gmm": partial(GMM, components=3),
     "one-class-svm": partial(OneClassSVM, nu=0.2),
+    "class-mahalanobis": ClassMahalanobis,
 }
 
 
@@ -60,6 +73,20 @@ def test_vim_as_pytorch_ood(dims: int) -> None:
     published.fit_features(normal, labels)
     expected = torch.as_tensor(published.predict_features(tested)).float()
     torch.testing.assert_close(ours.anomaly(tested), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_class_mahalanobis_as_sklearn_and_pytorch_ood() -> None:
+    """Shrunk by scikit-learn's formula; hardly shrunk, with the ranks of pytorch-ood, which divides by n."""
+    normal, labels, tested, _ = data()
+    means = torch.stack([normal[labels == c].double().mean(dim=0) for c in range(3)])
+    published = ShrunkCovariance(shrinkage=0.3 / 1.3, assume_centered=True).fit((normal - means[labels]).numpy())
+    distances = np.min([published.mahalanobis((tested - mean).numpy()) for mean in means], axis=0) * (147 / 150) / 1.3
+    ours = ClassMahalanobis(0.3).fit(normal, labels).anomaly(tested)
+    np.testing.assert_allclose(ours.numpy(), distances, rtol=1e-4)
+    referee = PublishedMahalanobis(torch.nn.Identity())
+    referee.fit_features(normal, labels)
+    sharp = ClassMahalanobis(1e-9).fit(normal, labels).anomaly(tested)
+    assert sharp.argsort().tolist() == referee.predict_features(tested).argsort().tolist()
 
 
 @pytest.mark.parametrize("components", [1, 3])

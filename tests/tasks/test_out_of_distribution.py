@@ -75,7 +75,7 @@ def test_named() -> None:
     for text, error, message in (
         ("anomaly:gm", KeyError, "did you mean 'gmm'"),
         ("anomali", KeyError, "did you mean 'anomaly'"),
-        ("probe:gmm", ValueError, "task 'probe' has no detector"),
+        ("probe:gmm", ValueError, "task 'probe' takes no argument"),
         ("anomaly:energy", ValueError, "needs several normal classes"),
     ):
         with pytest.raises(error, match=message):
@@ -86,7 +86,7 @@ def test_no_novel_class(extractor: FeatureExtractor) -> None:
     features, labels = torch.randn(40, 5, generator=generator(0)), torch.arange(40) % 4
     task = OutOfDistribution()
     with pytest.raises(RuntimeError, match="call fit first"):
-        task.cases(labels)
+        task.cases(labels, features)
     task.fit(features, labels)
     with pytest.raises(ValueError, match="normal and anomalous examples, got 40 and 0"):
-        task.score(features, task.cases(labels)[1])
+        task.score(features, task.cases(labels, features)[1])

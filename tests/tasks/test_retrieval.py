@@ -147,6 +147,8 @@ def test_a_small_gallery_has_no_deep_recall() -> None:
         "recall@1",
         "recall@5",
         "map@r",
+        "map",
+        "ndcg",
     ]
 
 
@@ -217,16 +219,28 @@ def test_the_deployed_index_is_measured(factory: str) -> None:
     raw = faiss.index_factory(12, factory, faiss.METRIC_INNER_PRODUCT)
     raw.train(F.normalize(gallery, dim=1).numpy())
     raw.add(F.normalize(gallery, dim=1).numpy())
-    _, rows = raw.search(F.normalize(queries, dim=1).numpy(), 200)
+    unit = F.normalize(queries, dim=1).numpy()
+    _, few = raw.search(unit, 10)
+    _, rows = raw.search(unit, 200)
     task = Retrieval(factory).fit(gallery, gallery_labels)
     found = task.score(queries, labels)
-    by_hand: dict[str, list[float]] = {"recall@1": [], "recall@5": [], "recall@10": [], "map@r": []}
-    for near, label in zip(rows, labels.tolist(), strict=True):
+    by_hand: dict[str, list[float]] = {
+        "recall@1": [],
+        "recall@5": [],
+        "recall@10": [],
+        "map@r": [],
+        "map": [],
+        "ndcg": [],
+    }
+    for first, near, label in zip(few, rows, labels.tolist(), strict=True):
         hits = [row >= 0 and int(gallery_labels[row]) == label for row in near]
         for k in (1, 5, 10):
-            by_hand[f"recall@{k}"].append(any(hits[:k]))
+            by_hand[f"recall@{k}"].append(any(row >= 0 and int(gallery_labels[row]) == label for row in first[:k]))
         relevant = int((gallery_labels == label).sum())
         by_hand["map@r"].append(sum(sum(hits[: i + 1]) / (i + 1) for i in range(relevant) if hits[i]) / relevant)
+        by_hand["map"].append(sum(sum(hits[: i + 1]) / (i + 1) for i in range(200) if hits[i]) / relevant)
+        gains = [1 / np.log2(2 + i) for i in range(200)]
+        by_hand["ndcg"].append(sum(gain for gain, hit in zip(gains, hits, strict=True) if hit) / sum(gains[:relevant]))
     assert found == pytest.approx({name: np.mean(values) for name, values in by_hand.items()}, abs=1e-6)
     exact = Retrieval().fit(gallery, gallery_labels)
     assert found["map@r"] < exact.score(queries, labels)["map@r"]

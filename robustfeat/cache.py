@@ -1,0 +1,63 @@
+"""Features that were computed before: one file per model and data set, by the digests of both."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from robustfeat.data import ImageDataset
+from robustfeat.errors import IntegrityError
+from robustfeat.extract import extract
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.files import sha256, write_text
+from robustfeat.parallel import rank
+
+log = logging.getLogger(__name__)
+
+
+def cached_features(
+    extractor: FeatureExtractor,
+    data: ImageDataset,
+    folder: str | os.PathLike[str] | None,
+    *,
+    progress: bool = False,
+) -> np.ndarray:
+    """`extractor.transform(data)`, float32 (n, d), from `folder` where it is there; otherwise computed, and kept there.
+
+    None keeps nothing. A file is found by the digest of the weights and the fingerprint of the data, and read when its sha256 is
+    right; a damaged one is computed again. Of several processes the first one writes.
+    """
+    if folder is None or rank() > 0:
+        return extractor.transform(data, progress=progress)
+    key = hashlib.sha256(f"{extractor.digest()} {data.fingerprint}".encode()).hexdigest()[:32]
+    path = Path(folder) / f"{key}.safetensors"
+    if path.is_file():
+        try:
+            return _read(path, len(data), extractor.feature_dim)
+        except IntegrityError as error:
+            log.warning("%s; computing the features again", error)
+    extract(extractor, data, path, progress=progress)
+    write_text(_digest_of(path), sha256(path) + "\n")
+    return _read(path, len(data), extractor.feature_dim)
+
+
+def _read(path: Path, n: int, dim: int) -> np.ndarray:
+    try:
+        if _digest_of(path).read_text(encoding="utf-8").strip() != sha256(path):
+            raise IntegrityError(f"{str(path)!r} is damaged: its sha256 is not the one it was written with")
+        found = load_file(path)["features"]
+    except (OSError, UnicodeDecodeError, SafetensorError, KeyError) as error:
+        raise IntegrityError(f"{str(path)!r} can not be read: {error}") from error
+    if found.shape != (n, dim):
+        raise IntegrityError(f"{str(path)!r} holds features {found.shape} instead of {(n, dim)}")
+    return found
+
+
+def _digest_of(path: Path) -> Path:
+    return path.with_suffix(".sha256")

@@ -1,0 +1,65 @@
+"""A binary file with a JSON file beside it that says what it is, and how to know that both are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from robustfeat.errors import IntegrityError
+from robustfeat.files import atomic_file, sha256, write_text
+
+FORMAT = 1
+
+
+def write(folder: Path, name: str, content: bytes, suffix: str, facts: dict[str, Any]) -> None:
+    """Write the binary file, named by its digest, and, last, the sidecar `name` with `facts` (JSON values).
+
+    Killed half-way, the folder holds what it held before; then the file that an earlier sidecar named is removed.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    file = f"{digest[:16]}.{suffix}"
+    with atomic_file(folder / file) as temporary:
+        temporary.write_bytes(content)
+    before = _file_of(folder, name)
+    described = {"format": FORMAT, "file": file, "sha256": digest} | facts
+    write_text(folder / name, json.dumps(described | {"checksum": _checksum(described)}) + "\n")
+    if before is not None and before != file:
+        (folder / before).unlink(missing_ok=True)
+
+
+def read(folder: Path, name: str) -> dict[str, Any]:
+    """The facts. Raises FileNotFoundError where there is no sidecar, IntegrityError where it is not what was written."""
+    path = folder / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{str(folder)!r} holds no {name}")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.pop("checksum") != _checksum(found):
+            raise ValueError("its checksum is not that of its content")
+        if found["format"] != FORMAT:
+            raise ValueError(f"format {found['format']!r} is not {FORMAT}; use the version that wrote it")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise IntegrityError(f"{str(path)!r} is damaged ({error}); make it again") from error
+    return found
+
+
+def file(folder: Path, facts: dict[str, Any]) -> Path:
+    """The binary file, whose sha256 is right; IntegrityError otherwise. Nothing is parsed before that."""
+    path = folder / Path(str(facts.get("file"))).name
+    if not path.is_file() or sha256(path) != facts.get("sha256"):
+        raise IntegrityError(f"{str(path)!r} is missing or damaged; make it again")
+    return path
+
+
+def _file_of(folder: Path, name: str) -> str | None:
+    """The file that the sidecar in a folder names; what else lies there is not ours."""
+    try:
+        return Path(str(read(folder, name)["file"])).name
+    except (FileNotFoundError, IntegrityError):
+        return None
+
+
+def _checksum(described: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()

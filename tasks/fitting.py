@@ -1,0 +1,62 @@
+"""Features of both splits, tasks that are fitted on them, and their cases: through the model that is evaluated, or another."""
+
+from __future__ import annotations
+
+import copy
+import os
+
+import torch
+from robustfeat.tasks.base import Task
+from robustfeat.tasks.pipeline import Cases, Pipeline
+from torch import Tensor
+
+from robustfeat.cache import cached_features
+from robustfeat.data import ImageDataset
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.types import Features
+
+
+class Fitting:
+    """Two data sets to learn from and to be measured on.  cache: a folder for their features."""
+
+    def __init__(
+        self, train: ImageDataset, test: ImageDataset, cache: str | os.PathLike[str] | None, *, progress: bool
+    ) -> None:
+        self.train, self.test, self.cache, self.progress = train, test, cache, progress
+        self._elsewhere: dict[tuple[int, Task], tuple[Task, Cases]] = {}
+
+    def features(self, extractor: FeatureExtractor) -> tuple[Features, Features]:
+        """Of the training set, where the extractor is; of the test set, on the CPU."""
+        learnt, clean = (
+            torch.from_numpy(cached_features(extractor, data, self.cache, progress=self.progress))
+            for data in (self.train, self.test)
+        )
+        return learnt.to(extractor.device), clean
+
+    def fit(self, extractor: FeatureExtractor, task: Task, learnt: Features, clean: Features) -> Cases:
+        """Fit the task in place; what it is asked."""
+        task.to(learnt.device).fit_on(extractor, self.train, learnt)
+        rows, targets = task.cases(self.test.require_labels(), clean)
+        return Cases(rows, targets, clean[rows])
+
+    def pipeline(self, extractor: FeatureExtractor, task: Task, cases: Cases, metric: str) -> Pipeline:
+        """What an attack on a metric of a fitted task sees: the cases that an attacker controls.
+
+        For attacks that transfer, the same through another model, on whose features the task is fitted as well, once.
+        """
+
+        def elsewhere(source: FeatureExtractor) -> Pipeline:
+            if (id(source), task) not in self._elsewhere:
+                source.to(extractor.device)
+                other = copy.deepcopy(task)
+                self._elsewhere[id(source), task] = other, self.fit(source, other, *self.features(source))
+            return self.pipeline(source, *self._elsewhere[id(source), task], metric)
+
+        return Pipeline(
+            extractor, task.aims()[metric], self.test, cases.take(within_reach(task, cases)), elsewhere=elsewhere
+        )
+
+
+def within_reach(task: Task, cases: Cases) -> Tensor:
+    """Which cases an attacker controls, bool (n,)."""
+    return torch.stack(list(task.columns(cases.targets).values())).any(dim=0)

@@ -1,0 +1,61 @@
+"""The linear classifier of a trained model on these features: a model's own, or its teacher's where the spaces match."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from robustfeat.tasks.base import TASKS, check_fit
+from robustfeat.tasks.linear import LinearHead
+from torch import Tensor
+
+from robustfeat import hub
+from robustfeat.data import ImageDataset
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.logistic import Linear
+from robustfeat.network import Network
+from robustfeat.types import Features
+
+
+@TASKS.register("head")
+class Head(LinearHead):
+    """Nothing is learnt: the weights are those of a model. A student whose features were drawn to its teacher's can use the
+    teacher's head as it is. Classes are those the model was trained on, numbered as there.
+
+    Args:
+        source: a name or folder that `robustfeat.load` understands; None takes the head of the extractor itself.
+    """
+
+    def __init__(self, source: str | None = None) -> None:
+        super().__init__()
+        self.source = source
+
+    @property
+    def title(self) -> str:
+        return self.name if self.source is None else f"{self.name}:{self.source}"
+
+    @classmethod
+    def from_text(cls, argument: str) -> Self:
+        return cls(argument)
+
+    def fit(self, features: Features, targets: Tensor) -> Self:
+        if self.source is None:
+            raise ValueError("the head of the extractor itself comes with the extractor: call fit_on, or give source")
+        return self._of(hub.load_network(self.source)[0], features, targets)
+
+    def fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features) -> Self:
+        targets = data.require_labels()
+        return self.fit(features, targets) if self.source else self._of(extractor.network, features, targets)
+
+    def _of(self, network: Network, features: Features, targets: Tensor) -> Self:
+        check_fit(features, targets)
+        name, head = network.architecture.name, network.head
+        if head.in_features != features.shape[1]:
+            raise ValueError(
+                f"the head of {name} takes {head.in_features} features, there are {features.shape[1]}: the spaces differ"
+            )
+        if head.out_features <= int(targets.max()):
+            raise ValueError(
+                f"the head of {name} has {head.out_features} classes, the data has {int(targets.max()) + 1}"
+            )
+        bias = head.weight.new_zeros(head.out_features) if head.bias is None else head.bias
+        return self._take(Linear(head.weight.detach().clone(), bias.detach().clone()), features)

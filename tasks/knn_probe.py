@@ -1,0 +1,115 @@
+"""Nearest neighbours vote for the class of a feature: a probe without training."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import torch
+from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
+from robustfeat.tasks.linear import checked, classifier_aim
+from torch import Tensor
+from torch.nn import functional as F
+
+from robustfeat import losses
+from robustfeat.index import FeatureIndex
+from robustfeat.types import Features, Logits, PerExample
+
+UNSEEN = -1e9  # log votes of a class without neighbours; finite, so that margins are
+
+
+@TASKS.register("knn-probe")
+class KNNProbe(Task):
+    """The k nearest training features by cosine vote with weight exp(cosine / temperature), Wu et al. 2018.
+
+    What is measured runs through a FAISS index, as it is deployed. Attacks climb the votes of *all* training features: the
+    vote of k neighbours that agree has no gradient towards any other class.
+
+    Args:
+        k: neighbours that vote; all of a smaller training set.
+        temperature: of the weights.
+        index: a FAISS factory string; "Flat" is exact.
+    """
+
+    normal: Tensor | None
+    labels: Tensor | None
+
+    def __init__(self, k: int = 20, temperature: float = 0.07, index: str = "Flat") -> None:
+        super().__init__()
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k!r}")
+        if not temperature > 0:
+            raise ValueError(f"temperature must be greater than 0, got {temperature!r}")
+        self.k, self.temperature, self.index = k, temperature, index
+        self.register_buffer("normal", None)
+        self.register_buffer("labels", None)
+        self.index_: FeatureIndex | None = None
+
+    @property
+    def title(self) -> str:
+        return self.name if self.index == "Flat" else f"{self.name}:{self.index}"
+
+    @classmethod
+    def from_text(cls, argument: str) -> Self:
+        return cls(index=argument)
+
+    def fit(self, features: Features, targets: Tensor) -> Self:
+        check_fit(features, targets)
+        if len(targets.unique()) < 2:
+            raise ValueError("a probe needs at least two classes, the training targets have one")
+        self.normal = F.normalize(features.detach().float(), dim=1)
+        self.labels = targets.clone()
+        self.index_ = FeatureIndex(self.normal.shape[1], factory=self.index).add(self.normal)
+        return self
+
+    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        self._require(self.labels)
+        assert self.index_ is not None
+        assert self.labels is not None
+        check_features(features)
+        hits = self.index_.search(features.float(), min(self.k, len(self.labels)), widen=False)
+        ids, cosines = torch.from_numpy(hits.ids), torch.from_numpy(hits.scores)
+        votes = self._votes(cosines / self.temperature, self.labels.cpu()[ids])
+        right = (checked(votes, targets.cpu()).argmax(dim=1) == targets.cpu()) & (ids[:, 0] >= 0)
+        return {"accuracy": right.float().to(features.device)}
+
+    def logits(self, features: Features) -> Logits:
+        """Log votes (n, classes) of all training features."""
+        scores, labels = self._scores(features)
+        return self._votes(scores, labels.expand_as(scores))
+
+    def loss(self, features: Features, targets: Tensor) -> PerExample:
+        """Log votes of the k neighbours for the best wrong class, less those for the right one: > 0 exactly where it is wrong.
+
+        Where all neighbours agree there is nothing to follow; beyond what a vote can reach, all training features count.
+        """
+        scores, labels = self._scores(features)
+        best, rows = scores.topk(min(self.k, scores.shape[1]), dim=1)
+        few = losses.margin(checked(self._votes(best, labels[rows]), targets), targets)
+        wide = losses.margin(self.logits(features), targets)
+        reach = 2 / self.temperature + math.log(best.shape[1])  # the largest margin with votes on both sides
+        agreed = torch.where(few > 0, reach + F.softplus(wide), -reach - F.softplus(-wide))
+        return torch.where(few.abs() > reach, agreed, few)
+
+    def aims(self) -> dict[str, Aim]:
+        self._require(self.labels)
+        assert self.labels is not None
+        # An approximate index can still find what the exact twin has lost: there the attack goes on.
+        exact = self.index == "Flat"
+        return {"": classifier_aim(int(self.labels.max()) + 1, self.logits, self.loss, wins=exact)}
+
+    def _scores(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Cosines over temperature to all training features (n, m), and their labels (m,)."""
+        self._require(self.normal)
+        assert self.normal is not None
+        assert self.labels is not None
+        check_features(features, width=self.normal.shape[1])
+        return F.normalize(features.to(self.normal.dtype), dim=1) @ self.normal.T / self.temperature, self.labels
+
+    def _votes(self, scores: Tensor, labels: Tensor) -> Logits:
+        """log sum exp of the scores (n, k) of each class, labels (n, k)."""
+        assert self.labels is not None
+        classes = int(self.labels.max()) + 1
+        shift = scores.detach().amax(dim=1, keepdim=True).clamp_min(-1e30)  # an index may have found nothing
+        votes = scores.new_zeros(len(scores), classes).scatter_add(1, labels, (scores - shift).exp())
+        return torch.where(votes > 0, votes.clamp_min(1e-38).log() + shift, UNSEEN)

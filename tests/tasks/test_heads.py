@@ -1,0 +1,110 @@
+"""Heads that are not the clean probe: trained adversarially, or a model's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from robustfeat.tasks import AdversarialProbe, Head, LinearProbe, evaluate, named
+from torch import Tensor
+
+from robustfeat import hub
+from robustfeat.attacks import PGD, Threat
+from robustfeat.card import Card
+from robustfeat.data import MemoryImages
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.random import generator
+from robustfeat.testing import small_network
+from robustfeat.types import Eps
+
+THREAT = Threat("linf", Eps("16/255"))
+
+
+def two_cues(n: int, seed: int) -> MemoryImages:
+    """Two classes told apart by the brightness of the left half, noisily but by far, and by one faint pattern, always."""
+    labels = torch.arange(n) % 2
+    sign = labels.float()[:, None] * 2 - 1
+    random = generator(70, seed)
+    left = 0.5 + 0.12 * (sign + 0.9 * torch.randn(n, 1, generator=random))
+    faint = 0.5 + (6 / 255) * sign * PATTERN[None]
+    pixels = torch.empty(n, 3, 8, 8)
+    pixels[..., :4] = left[:, :, None, None]
+    pixels[..., 4:] = faint.view(n, 1, 8, 4)
+    return MemoryImages("two cues", pixels.clamp(0, 1).mul(255).round().byte(), labels)
+
+
+PATTERN = torch.randint(0, 2, (32,), generator=generator(71)).float() * 2 - 1
+
+
+def cues() -> Tensor:
+    """Directions (192, 2): brightness of the left half; the pattern of the right one."""
+    left, right = torch.zeros(3, 8, 8), torch.zeros(3, 8, 8)
+    left[..., :4] = 1 / 96
+    right[..., 4:] = PATTERN.view(8, 4) / 96
+    return 10 * torch.stack([left.flatten(), right.flatten()], dim=1)
+
+
+def test_an_adversarially_trained_head_leaves_the_fragile_cue_alone(
+    linear_extractor: Callable[[Tensor], FeatureExtractor],
+) -> None:
+    """The faint pattern tells the classes apart without error, and an attack of 16/255 turns it round."""
+    extractor = linear_extractor(cues())
+    report = evaluate(
+        extractor,
+        [LinearProbe(), AdversarialProbe(THREAT, steps=2, epochs=20, batch_size=50)],
+        two_cues(200, 0),
+        two_cues(100, 1),
+        [PGD(THREAT, steps=5)],
+        progress=False,
+        examined=0,
+    )
+    name = f"adversarial-probe:{THREAT.eps}"
+    assert report.value("probe", "accuracy") == 1
+    assert report.value("probe", "accuracy", "pgd") < 0.1
+    assert report.value(name, "accuracy", "pgd") > 0.55, "brightness alone gives Phi((0.12 - 0.063) / 0.108), about 0.7"
+
+
+def test_it_starts_from_the_clean_head_and_is_the_same_again(extractor: FeatureExtractor) -> None:
+    data = two_cues(40, 2)
+    features = torch.from_numpy(extractor.transform(data))
+    labels = data.require_labels()
+    clean = LinearProbe().fit(features, labels)
+    assert torch.equal(AdversarialProbe().fit(features, labels).logits(features), clean.logits(features))
+    one, two = (AdversarialProbe(THREAT, 1, 1).fit_on(extractor, data, features) for _ in range(2))
+    assert torch.equal(one.logits(features), two.logits(features))
+    assert not torch.equal(one.logits(features), clean.logits(features))
+    assert isinstance(task := named("adversarial-probe:16/255"), AdversarialProbe)
+    assert task.threat == THREAT
+
+
+def test_the_head_of_a_model(extractor: FeatureExtractor, tmp_path: Path) -> None:
+    data = two_cues(12, 3)
+    features = torch.from_numpy(extractor.transform(data))
+    images = data.batch(torch.arange(12)).images
+    with torch.no_grad():
+        own = Head().fit_on(extractor, data, features).logits(features)
+        torch.testing.assert_close(own, extractor.network(images).logits)
+        teacher = small_network(5)
+        hub.save(tmp_path / "teacher", teacher, Card("teacher", teacher.architecture, teacher.feature_dim))
+        theirs = named(f"head:{tmp_path / 'teacher'}").fit_on(extractor, data, features)
+        torch.testing.assert_close(theirs.logits(features), teacher.classify(features))
+    assert theirs.title == f"head:{tmp_path / 'teacher'}"
+
+
+def test_a_head_that_does_not_fit(extractor: FeatureExtractor) -> None:
+    features, labels = torch.randn(4, 256, generator=generator(0)), torch.arange(4)
+    with pytest.raises(ValueError, match="call fit_on, or give source"):
+        Head().fit(features, labels)
+    data = MemoryImages("five classes", torch.zeros(5, 3, 8, 8, dtype=torch.uint8), torch.arange(5))
+    with pytest.raises(ValueError, match="4 classes, the data has 5"):
+        Head().fit_on(extractor, data, torch.zeros(5, 256))
+    with pytest.raises(ValueError, match="takes 256 features, there are 7: the spaces differ"):
+        Head().fit_on(extractor, data, torch.zeros(5, 7))
+    with pytest.raises(KeyError, match="unknown model 'nobody'"):
+        Head("nobody").fit(features, labels)
+    for wrong in ({"steps": 0}, {"epochs": 0}, {"lr": 0.0}, {"batch_size": 0}):
+        (name,) = wrong
+        with pytest.raises(ValueError, match=f"{name} must be greater than 0"):
+            AdversarialProbe(**wrong)
