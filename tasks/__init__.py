@@ -26,6 +26,7 @@ from robustfeat.tasks.records import Records
 from robustfeat.tasks.recount import recount
 from robustfeat.tasks.retrieval import Retrieval
 from robustfeat.tasks.stored import load_task, save_task
+from robustfeat.tasks.transfer import Transfer, transfer
 from robustfeat.tasks.vim import ViM
 
 from robustfeat.registry import import_siblings as _import_siblings
@@ -56,6 +57,7 @@ __all__ = [
     "Records",
     "Retrieval",
     "Task",
+    "Transfer",
     "ViM",
     "aupro",
     "compare",
@@ -66,4 +68,5 @@ __all__ = [
     "pixel_auroc",
     "recount",
     "save_task",
+    "transfer",
 ]
