@@ -26,8 +26,8 @@ class OneClass(Task):
 
     Args:
         detector: an unfitted detector; a copy of it is fitted for each class. None takes Mahalanobis().
-        others: each image meets the detector of its own class, and so many of the others', chosen at random: with a hundred classes
-            all of them would be a hundred attacks per image.
+        others: each image meets the detector of its own class, and so many of the others', chosen at random: with a hundred
+            classes all of them would be a hundred attacks per image.
         seed: of that choice.
     """
 

@@ -24,8 +24,8 @@ class Retrieval(Task):
 
     Search runs in a FAISS index over normalised features, as it is deployed: what an approximate one does not find counts as
     not found. The losses use the exact torch twin.
-    Metrics: recall@1, @5, @10, MAP@R (Musgrave et al. 2020), and MAP and nDCG over the whole ranking. Queries whose class is not in
-    the gallery are left out.
+    Metrics: recall@1, @5, @10, MAP@R (Musgrave et al. 2020), and MAP and nDCG over the whole ranking. Queries whose class is not
+    in the gallery are left out.
 
     Args:
         index: a FAISS factory string ("Flat", "IVF64,Flat", "HNSW32", "PQ64", ...).

@@ -21,8 +21,8 @@ Reports = Mapping[str, Report]
 class Transferred:
     """One task on one data set: its headline metric, clean and under attack.
 
-    kept: robust / clean.  to_teacher, to_natural: robust, divided by the robust number of the teacher or of the natural twin; None
-    where there is none, or it is 0.
+    kept: robust / clean.  to_teacher, to_natural: robust, divided by the robust number of the teacher or of the natural twin.
+    None where there is none to divide by, or it is 0.
     """
 
     model: str
@@ -95,9 +95,9 @@ def transfer(
 ) -> Transfer:
     """Put evaluations of models on several data sets side by side.
 
-    models: of each, its reports by data set, all on the same images, tasks and one attack.  source: the data set that the models were
-    trained on; its probe is what other numbers are correlated with.  teacher, natural: the same of these two; they count as models
-    in the correlations.
+    models: of each, its reports by data set, all on the same images, tasks and one attack.
+    source: the data set that the models were trained on; its first task is what other numbers are correlated with.
+    teacher, natural: the same of these two; they count as models in the correlations.
 
     Raises ValueError where reports are of other images, of no or several attacks, or where a data set is missing.
     """

@@ -9,12 +9,16 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat import hub
+from robustfeat.analysis import Shift, describe, feature_shift
 from robustfeat.attacks import ATTACKS, Attack, Threat, Transfer
 from robustfeat.commands.base import Command, Result, add_columns
-from robustfeat.data import dataset, with_outliers
+from robustfeat.data import ImageDataset, dataset, with_outliers
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.logistic import Linear
 from robustfeat.parallel import join, rank
-from robustfeat.report import plot_curves, plot_robustness, table
+from robustfeat.report import plot_curves, plot_map, plot_robustness, table
 from robustfeat.tasks import DETECTORS, TASKS, Records, evaluate, ladder, named
+from robustfeat.tasks.linear import LinearHead
 from robustfeat.types import Eps
 
 CLASSIC = ["probe", "retrieval", "anomaly"]
@@ -90,6 +94,18 @@ def _add(parser: ArgumentParser) -> None:
         default=None,
         help="draw the first attack here: bars, or with --curve robustness against eps",
     )
+    parser.add_argument(
+        "--features",
+        action="store_true",
+        help="attack the features themselves as well: shift, and likeness to --teacher",
+    )
+    parser.add_argument(
+        "--teacher", type=str | None, default=None, help="the model whose structure is compared, for --features"
+    )
+    parser.add_argument(
+        "--map", type=str | None, default=None, help="with --features: draw where the attack moves up to 300 images"
+    )
+    parser.add_argument("--map_method", type=str, default="pca", help="pca or tsne")
     parser.add_argument("--out", type=str, default=None, help="write the report here as JSON")
 
 
@@ -134,11 +150,16 @@ def prepare(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    if not values["features"] and (values["teacher"] or values["map"]):
+        raise ValueError("teacher and map are of the attack on features; add --features")
     if values["keep_images"] and values["records"] is None:
         raise ValueError("keep_images needs a folder for the images; give one with --records")
     records = None if values["records"] is None else Records(values["records"], images=values["keep_images"])
     options = {name: values[name] for name in ("batch_size", "seed", "examined", "cache")}
-    report = evaluate(**prepare(values), **options, records=records)
+    prepared = prepare(values)
+    report = evaluate(**prepared, **options, records=records)
+    if values["features"]:
+        report = dataclasses.replace(report, features=_features(prepared, values))
     report = dataclasses.replace(report, command={name: _plain(value) for name, value in values.items()})
     if values["out"] and rank() == 0:
         report.save(values["out"])
@@ -147,6 +168,27 @@ def _run(values: dict[str, Any]) -> Result:
         draw = plot_robustness if values["curve"] is None else plot_curves
         draw([report], dict(reversed(headline.items())), (values["attack"] or ["none"])[0], values["plot"])
     return Result(table(report), report.as_dict())
+
+
+def _features(prepared: dict[str, Any], values: dict[str, Any]) -> dict[str, float]:
+    """What an attack on the features does to them; draws the map."""
+    attack = make_attack("pgd", values)
+    data: ImageDataset = prepared["test"]
+
+    def moved(extractor: FeatureExtractor) -> Shift:
+        return feature_shift(
+            extractor, data, attack, batch_size=values["batch_size"], seed=values["seed"], progress=True
+        )
+
+    shift = moved(prepared["extractor"])
+    teacher = None if values["teacher"] is None else moved(hub.load(values["teacher"], device=values["device"]))
+    probes = [task for task in prepared["tasks"] if isinstance(task, LinearHead) and task.weight is not None]
+    head = Linear(probes[0].weight.cpu(), probes[0].bias.cpu()) if probes else None
+    if values["map"] and rank() == 0:
+        some = slice(0, 300)
+        labels = None if data.labels is None else data.labels[some]
+        plot_map(shift.clean[some], shift.attacked[some], labels, values["map"], method=values["map_method"])
+    return describe(shift, data.labels, teacher=teacher, head=head)
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ def plot_robustness(
 
     headline: task -> metric.  path: a .png or .svg file.
     """
-    figure, (axes,) = _figure(2.6 + 2.2 * len(headline), 1)
+    figure, (axes,) = figure_of(2.6 + 2.2 * len(headline), 1)
     width = 0.8 / max(1, len(reports))
     for i, report in enumerate(reports):
         for j, (task, metric) in enumerate(headline.items()):
@@ -47,7 +47,7 @@ def plot_curves(
     headline: task -> metric.  attack: the name of a ladder.  path: a .png or .svg file.
     Raises ValueError where no report has such a ladder.
     """
-    figure, panels = _figure(1.4 + 2.6 * len(headline), len(headline))
+    figure, panels = figure_of(1.4 + 2.6 * len(headline), len(headline))
     drawn = False
     for axes, (task, metric) in zip(panels, headline.items(), strict=True):
         for report in reports:
@@ -74,11 +74,12 @@ def _is_rung(name: str, attack: str) -> bool:
     return name.startswith(f"{attack}@") and name.count("/") == name.partition("@")[2].count("/255")
 
 
-def _figure(width: float, panels: int) -> tuple[Any, list[Any]]:
+def figure_of(width: float, panels: int, height: float = 3.4) -> tuple[Any, list[Any]]:
+    """A figure without a window, and its panels side by side; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, 3.4), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(1, panels, squeeze=False).flat)
 

@@ -49,6 +49,7 @@ class Report:
     weights: sha256 of the weights that were measured (`FeatureExtractor.digest`).
     attacks: name in the rows -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
     environment: versions and machine.  command: the arguments of `robustfeat evaluate`, where that made it.
+    features: what an attack on the features themselves does to them (`robustfeat.analysis.describe`), where that was asked for.
     cases: "task/attack/metric" -> a value per case, "task/rows" and "task/targets" -> which image and target each has: what
         two models are compared by. Written beside the report, as *.cases.safetensors.
     """
@@ -62,6 +63,7 @@ class Report:
     command: dict[str, Any] = field(default_factory=dict)
     weights: str = ""
     runs: tuple[Ran, ...] = ()
+    features: dict[str, float] = field(default_factory=dict)
     cases: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -177,6 +179,9 @@ def _footnotes(reports: Sequence[Report]) -> list[str]:
             notes.append(
                 f"{report.model}: {passes[0]:,} images forward, {passes[1]:,} back, {seconds:.0f} s under attack"
             )
+        if report.features:
+            numbers = ", ".join(f"{name} {value:.3f}" for name, value in report.features.items())
+            notes.append(f"{report.model}, features under an attack on themselves: {numbers}")
         notes += [f"! {report.model}, {warning}" for warning in report.warnings()]
     for kind in ("train", "test"):
         described = {f"{r.data[kind]['images']} images of {r.data[kind]['name']}" for r in reports if kind in r.data}

@@ -11,10 +11,11 @@ from robustfeat.tasks import LinearProbe
 from torch import Tensor
 
 from robustfeat import losses
-from robustfeat.analysis import class_correlation_gap, feature_shift, linear_cka, loss_gap_bound
+from robustfeat.analysis import Shift, class_correlation_gap, describe, feature_shift, linear_cka, loss_gap_bound
 from robustfeat.attacks import PGD, Noise, Threat
 from robustfeat.data import MemoryImages, dataset
 from robustfeat.extractor import FeatureExtractor
+from robustfeat.logistic import Linear
 from robustfeat.random import generator
 
 
@@ -111,3 +112,32 @@ def test_errors(extractor: FeatureExtractor) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_describe_by_its_parts() -> None:
+    """Numbers are those of the functions they are made of; what was not given is not there."""
+    labels = torch.arange(40) % 4
+    shift, teacher = (Shift(normal(40, d, seed=s), normal(40, d, seed=s + 1)) for d, s in ((6, 0), (9, 2)))
+    probe = LinearProbe().fit(shift.clean, labels)
+    assert probe.weight is not None
+    assert probe.bias is not None
+    found = describe(shift, labels, teacher=teacher, head=Linear(probe.weight, probe.bias))
+    gap = [losses.cross_entropy(probe.logits(x), labels).mean() for x in shift]
+    assert found == pytest.approx(
+        {
+            "relative shift": shift.relative,
+            "cosine": shift.cosine,
+            "CKA to the teacher": linear_cka(shift.clean, teacher.clean),
+            "CKA to the teacher, attacked": linear_cka(shift.attacked, teacher.attacked),
+            "class-correlation gap to the teacher": class_correlation_gap(shift.clean, teacher.clean, labels),
+            "class-correlation gap to the teacher, attacked": class_correlation_gap(
+                shift.attacked, teacher.attacked, labels
+            ),
+            "probe's loss gap": float(gap[1] - gap[0]),
+            "bound on it": loss_gap_bound(probe.weight, shift.distances),
+        },
+        rel=1e-5,
+    )
+    assert found["probe's loss gap"] <= found["bound on it"]
+    assert set(describe(shift)) == {"relative shift", "cosine"}
+    assert "class-correlation gap to the teacher" not in describe(shift, labels % 2, teacher=teacher)

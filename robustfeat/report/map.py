@@ -1,0 +1,64 @@
+"""A map of features: where images lie, and where an attack moves them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from robustfeat.files import atomic_file
+from robustfeat.report.plot import figure_of
+from robustfeat.types import Features, Labels
+
+
+def plot_map(
+    clean: Features,
+    attacked: Features,
+    labels: Labels | None,
+    path: str | os.PathLike[str],
+    *,
+    method: Literal["pca", "tsne"] = "pca",
+    seed: int = 0,
+) -> None:
+    """An arrow per image from its clean to its attacked features (n, d) each, in two dimensions, coloured by class.
+
+    method: "pca" (of the clean features: lengths of arrows compare) or "tsne" (of both together; only what is near is near).
+    path: a .png or .svg file.  Raises ValueError for fewer than three images, and for features without any spread.
+    """
+    points = project(clean, attacked, method, seed)
+    begin, end = points.chunk(2)
+    figure, (axes,) = figure_of(5.2, 1, height=4.8)
+    colours = ["C0"] * len(begin) if labels is None else [f"C{int(c) % 10}" for c in labels]
+    step = end - begin
+    axes.quiver(*begin.T, *step.T, color=colours, angles="xy", scale_units="xy", scale=1, width=0.003, alpha=0.6)
+    axes.scatter(*begin.T, c=colours, s=10)
+    axes.update_datalim(points.numpy())
+    axes.autoscale_view()
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_title(f"{method.upper()} of features: dots clean, arrows to attacked", fontsize=9)
+    target = Path(path)
+    with atomic_file(target) as temporary:
+        figure.savefig(temporary, dpi=130, format=target.suffix.lstrip(".") or "png")
+
+
+def project(clean: Features, attacked: Features, method: str, seed: int) -> Tensor:
+    """Both in two dimensions, (2n, 2): first the clean ones."""
+    if method not in ("pca", "tsne"):
+        raise ValueError(f"method must be 'pca' or 'tsne', got {method!r}")
+    if len(clean) != len(attacked) or len(clean) < 3:
+        raise ValueError(f"a map needs at least three images, clean and attacked; got {len(clean)} and {len(attacked)}")
+    x = torch.cat([clean, attacked]).double()
+    centred = clean.double() - clean.double().mean(dim=0)
+    if not bool(centred.any()):
+        raise ValueError("the features are all equal; there is nothing to draw")
+    if method == "pca":
+        axes = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
+        return (x - clean.double().mean(dim=0)) @ axes.T
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(x) - 1) / 3)
+    return torch.from_numpy(TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(x.float().numpy()))
