@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from robustfeat.tasks import LinearProbe
-from robustfeat.tasks.pipeline import Cases, Pipeline
 from torch import Tensor
 
 import robustfeat
 from robustfeat.attacks import Attack, Goal, Threat
 from robustfeat.random import generator
+from robustfeat.tasks import LinearProbe
+from robustfeat.tasks.pipeline import Cases, Pipeline
 from robustfeat.types import Eps
 
 

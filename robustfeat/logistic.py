@@ -71,7 +71,8 @@ def fit(
 def _minimise(x: Tensor, y: Tensor, weight: Tensor, penalties: Tensor, tolerance: float) -> Tensor:
     """Newton's method with backtracking on mean cross-entropy + 1/2 sum penalties * weight^2, from `weight` (k, d) on."""
     rows = torch.arange(len(y))
-    single = x.float()
+    sums = torch.zeros_like(weight).index_add_(0, y, x)
+    working = x.float()
 
     def loss(weight: Tensor) -> tuple[float, Tensor]:
         log_p = (x @ weight.T).log_softmax(dim=1)
@@ -79,26 +80,27 @@ def _minimise(x: Tensor, y: Tensor, weight: Tensor, penalties: Tensor, tolerance
 
     value, log_p = loss(weight)
     for _ in range(STEPS):
-        p = log_p.exp()
-        float_p = p.float()
-        p[rows, y] -= 1
-        gradient = p.T @ x / len(y) + penalties * weight
+        p = log_p.exp_()
+        gradient = (p.T @ x - sums) / len(y) + penalties * weight
         if gradient.abs().max() <= tolerance:
             break
-        step = _newton_step(single, float_p, gradient, penalties.float())
-        slope, length = float((gradient * step).sum()), 1.0
-        before = value
+        step = _newton_step(working, p.to(working.dtype), gradient, penalties.to(working.dtype))
+        slope, length, before = float((gradient * step).sum()), 1.0, value
         value, log_p = loss(weight + step)
         # Equal to rounding is progress too: near the optimum the gradient still falls when the value no longer can.
         while not value <= before + 1e-4 * length * slope + ROUNDING * abs(before) and length > ROUNDING:
             length /= 2
             value, log_p = loss(weight + length * step)
         weight = weight + length * step
+        if working is x and (slope >= 0 or length <= ROUNDING):
+            break  # as far as double precision goes
+        if slope >= 0 or length < 1e-3:  # the probabilities may be closer to 0 and 1 than single precision can tell
+            working = x
     return weight
 
 
 def _newton_step(x: Tensor, p: Tensor, gradient: Tensor, penalties: Tensor) -> Tensor:
-    """-H^-1 gradient to a relative accuracy that grows towards the optimum (Dembo and Steihaug, 1983), from float32.
+    """-H^-1 gradient to a relative accuracy that grows towards the optimum (Dembo and Steihaug, 1983), in the precision of x.
 
     Conjugate gradients with the diagonal of the Hessian H as preconditioner. Single precision costs half as much and is enough
     for a direction; where the minimum lies is up to the gradient, which is in double.
@@ -107,7 +109,7 @@ def _newton_step(x: Tensor, p: Tensor, gradient: Tensor, penalties: Tensor) -> T
     accuracy = float(norm.sqrt().clamp(1e-3, 0.3))
     diagonal = (p * (1 - p)).T @ x.pow(2) / len(x) + penalties
     diagonal = diagonal.clamp_min(1e-6 * float(diagonal.max()))
-    residual = (-gradient / norm).float()
+    residual = (-gradient / norm).to(x.dtype)
     step = torch.zeros_like(residual)
     direction = residual / diagonal
     squared = first = float((residual * direction).sum())

@@ -1,5 +1,6 @@
 """Tasks on frozen features, and their evaluation clean and under attack."""
 
+from robustfeat.registry import import_siblings as _import_siblings
 from robustfeat.tasks.adversarial_probe import AdversarialProbe
 from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
 from robustfeat.tasks.base import TASKS, Task
@@ -28,8 +29,6 @@ from robustfeat.tasks.retrieval import Retrieval
 from robustfeat.tasks.stored import load_task, save_task
 from robustfeat.tasks.transfer import Transfer, transfer
 from robustfeat.tasks.vim import ViM
-
-from robustfeat.registry import import_siblings as _import_siblings
 
 _import_siblings(__name__, __path__)
 

@@ -6,9 +6,6 @@ import math
 from typing import Self
 
 import torch
-from robustfeat.tasks.base import TASKS
-from robustfeat.tasks.linear import LinearHead
-from robustfeat.tasks.probe import LinearProbe
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,6 +15,9 @@ from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
 from robustfeat.progress import Progress
 from robustfeat.random import generator
+from robustfeat.tasks.base import TASKS
+from robustfeat.tasks.linear import LinearHead
+from robustfeat.tasks.probe import LinearProbe
 from robustfeat.types import Eps, Features
 
 ALF = 12  # what this stream of random numbers is for

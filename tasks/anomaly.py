@@ -7,11 +7,11 @@ from abc import abstractmethod
 from typing import ClassVar, Self
 
 import torch
-from robustfeat.tasks.base import Task, check_features
-from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
 from torch import Tensor
 
 from robustfeat.registry import Registry
+from robustfeat.tasks.base import Task, check_features
+from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
 from robustfeat.types import Features, PerExample
 
 DETECTORS: Registry[AnomalyDetector] = Registry("anomaly detector")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Self
 
 import torch
+from torch import Tensor
+
 from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
 from robustfeat.tasks.base import check_features, check_fit
 from robustfeat.tasks.mahalanobis import whitening
-from torch import Tensor
-
 from robustfeat.types import Features, PerExample
 
 

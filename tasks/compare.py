@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from robustfeat.tasks.measure import only_hits_and_misses
-from robustfeat.tasks.paired import check_same_images, judged, paired
 from scipy.stats import binomtest
 
 from robustfeat.report import Report, aligned
+from robustfeat.tasks.measure import only_hits_and_misses
+from robustfeat.tasks.paired import check_same_images, judged, paired
 from robustfeat.types import PerExample
 
 

@@ -9,6 +9,13 @@ from importlib import metadata
 from typing import Any
 
 import torch
+
+from robustfeat.attacks import Attack
+from robustfeat.data import ImageDataset
+from robustfeat.environment import environment
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.modes import evaluating
+from robustfeat.report import Ran, Report
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.fitting import Fitting, within_reach
 from robustfeat.tasks.flags import flags_of
@@ -17,13 +24,6 @@ from robustfeat.tasks.measure import measure
 from robustfeat.tasks.named import named
 from robustfeat.tasks.pipeline import Cases
 from robustfeat.tasks.records import Records
-
-from robustfeat.attacks import Attack
-from robustfeat.data import ImageDataset
-from robustfeat.environment import environment
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.modes import evaluating
-from robustfeat.report import Ran, Report
 from robustfeat.types import Features, Row
 
 

@@ -6,13 +6,13 @@ import copy
 import os
 
 import torch
-from robustfeat.tasks.base import Task
-from robustfeat.tasks.pipeline import Cases, Pipeline
 from torch import Tensor
 
 from robustfeat.cache import cached_features
 from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
+from robustfeat.tasks.base import Task
+from robustfeat.tasks.pipeline import Cases, Pipeline
 from robustfeat.types import Features
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from robustfeat.tasks.pipeline import Attacked, Cases, Pipeline
 
 from robustfeat.attacks import Attack
 from robustfeat.attacks.health import Flag, Patient, examine
 from robustfeat.random import generator
+from robustfeat.tasks.pipeline import Attacked, Cases, Pipeline
 from robustfeat.types import Features, PerExample
 
 HEALTH = 9  # what this stream of random numbers is for

@@ -6,11 +6,11 @@ import math
 from typing import Self
 
 import torch
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
-from robustfeat.tasks.base import check_features
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.base import check_features
 from robustfeat.types import Features, PerExample
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Self
 
-from robustfeat.tasks.base import TASKS, check_fit
-from robustfeat.tasks.linear import LinearHead
 from torch import Tensor
 
 from robustfeat import hub
@@ -13,6 +11,8 @@ from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
 from robustfeat.network import Network
+from robustfeat.tasks.base import TASKS, check_fit
+from robustfeat.tasks.linear import LinearHead
 from robustfeat.types import Features
 
 

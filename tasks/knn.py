@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Self
 
 import torch
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
-from robustfeat.tasks.base import check_features
 from torch import Tensor
 from torch.nn import functional as F
 
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.base import check_features
 from robustfeat.types import Features, PerExample
 
 

@@ -6,13 +6,13 @@ import math
 from typing import Self
 
 import torch
-from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
-from robustfeat.tasks.linear import checked, classifier_aim
 from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat import losses
 from robustfeat.index import FeatureIndex
+from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
+from robustfeat.tasks.linear import checked, classifier_aim
 from robustfeat.types import Features, Logits, PerExample
 
 UNSEEN = -1e9  # log votes of a class without neighbours; finite, so that margins are

@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Self
 
-from robustfeat.tasks.base import Aim, Task, check_features
 from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat import losses
 from robustfeat.logistic import Linear
+from robustfeat.tasks.base import Aim, Task, check_features
 from robustfeat.types import Features, Logits, PerExample
 
 UNTARGETED = {"margin": losses.margin, "ce": losses.cross_entropy, "dlr": losses.dlr}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Self
 
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
-from robustfeat.tasks.probe import LinearProbe
 from torch import Tensor
 
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.probe import LinearProbe
 from robustfeat.types import Features, Logits, PerExample
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from robustfeat.tasks.base import Task
-from robustfeat.tasks.intervals import bootstrap, wilson
-from robustfeat.tasks.pipeline import Cases
 from torch import Tensor
 
 from robustfeat.random import generator
+from robustfeat.tasks.base import Task
+from robustfeat.tasks.intervals import bootstrap, wilson
+from robustfeat.tasks.pipeline import Cases
 from robustfeat.types import Features, PerExample, Row
 
 RESAMPLE = 8  # what this stream of random numbers is for

@@ -6,12 +6,12 @@ import copy
 from typing import Self, cast
 
 import torch
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector, attacked_sides, ranking_metrics
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
-from robustfeat.tasks.mahalanobis import Mahalanobis
 from torch import Tensor, nn
 
 from robustfeat.random import generator
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector, attacked_sides, ranking_metrics
+from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.tasks.mahalanobis import Mahalanobis
 from robustfeat.types import Features, PerExample
 
 OTHERS = 17  # what this stream of random numbers is for

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Self
 
 import torch
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
-from robustfeat.tasks.base import check_features
 from sklearn.svm import OneClassSVM as Fitted
 from torch import Tensor
 
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.base import check_features
 from robustfeat.types import Features, PerExample
 
 

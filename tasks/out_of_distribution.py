@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Self
 
 import torch
+from torch import Tensor
+
 from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.base import TASKS, Task, check_fit
 from robustfeat.tasks.mahalanobis import Mahalanobis
-from torch import Tensor
-
 from robustfeat.types import Features, PerExample
 
 

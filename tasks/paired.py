@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from robustfeat.tasks.base import TASKS
-from robustfeat.tasks.measure import resampled
-from robustfeat.tasks.named import base_name
 from torch import Tensor
 
 from robustfeat.random import generator
 from robustfeat.report import Report
+from robustfeat.tasks.base import TASKS
+from robustfeat.tasks.measure import resampled
+from robustfeat.tasks.named import base_name
 from robustfeat.types import PerExample
 
 COMPARE = 10  # what this stream of random numbers is for

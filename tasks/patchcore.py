@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Self
 
 import torch
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
-from robustfeat.tasks.base import check_features
-from robustfeat.tasks.coreset import cover
 from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn import functional as F
 
 from robustfeat.random import generator
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.base import check_features
+from robustfeat.tasks.coreset import cover
 from robustfeat.types import Features, PerExample
 
 CORESET = 15  # what this stream of random numbers is for

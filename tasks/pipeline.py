@@ -7,9 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from robustfeat.tasks.base import Aim
-from robustfeat.tasks.deltas import Deltas
-from robustfeat.tasks.records import Finished, Records, total
 from torch import Tensor
 
 from robustfeat.attacks import Attack, Classifier, Effort, Goal
@@ -20,6 +17,9 @@ from robustfeat.extractor import FeatureExtractor
 from robustfeat.parallel import gather_objects, rank, world_size
 from robustfeat.progress import Progress
 from robustfeat.random import generator
+from robustfeat.tasks.base import Aim
+from robustfeat.tasks.deltas import Deltas
+from robustfeat.tasks.records import Finished, Records, total
 from robustfeat.types import Features, Images, PerExample
 
 log = logging.getLogger(__name__)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from robustfeat.tasks.ranking import auroc
 from scipy.integrate import trapezoid
 from scipy.ndimage import label
 from torch import Tensor
+
+from robustfeat.tasks.ranking import auroc
 
 EIGHT = np.ones((3, 3))  # pixels that meet at a corner belong to one region
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Self
 
 import torch
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
-from robustfeat.tasks.retrieval import Retrieval
 from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.random import generator
+from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.tasks.retrieval import Retrieval
 from robustfeat.types import Features, PerExample
 
 POISON = 14  # what this stream of random numbers is for

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Self
 
-from robustfeat.tasks.base import TASKS, check_fit
-from robustfeat.tasks.linear import LinearHead
 from torch import Tensor
 
 from robustfeat import logistic
 from robustfeat.random import generator
+from robustfeat.tasks.base import TASKS, check_fit
+from robustfeat.tasks.linear import LinearHead
 from robustfeat.types import Features
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Self
 
 import torch
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
 from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.random import generator
+from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
 from robustfeat.types import Features, PerExample
 
 RANKS = 13  # what this stream of random numbers is for

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, Self
 
 import safetensors.torch
 import torch
-from robustfeat.tasks.deltas import Deltas
 from torch import Tensor
 
 from robustfeat.attacks import Effort
 from robustfeat.errors import IntegrityError
 from robustfeat.files import atomic_file, write_text
+from robustfeat.tasks.deltas import Deltas
 
 IDENTITY = "identity.json"
 

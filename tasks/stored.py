@@ -9,14 +9,14 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
-from robustfeat.tasks.base import TASKS, Task
-from robustfeat.tasks.linear import LinearHead
 from torch import nn
 
 from robustfeat import sidecar
 from robustfeat.attacks import Threat
 from robustfeat.errors import IntegrityError
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks.linear import LinearHead
 from robustfeat.types import Eps
 
 SIDECAR = "task.json"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from robustfeat.tasks.paired import check_same_images, paired
 from scipy.stats import spearmanr
 
 from robustfeat.report import Report
+from robustfeat.tasks.paired import check_same_images, paired
 
 Reports = Mapping[str, Report]
 """The reports of one model, by the name of the data set."""

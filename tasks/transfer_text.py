@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from robustfeat.tasks.transfer import Transfer
-
 from robustfeat.report import aligned
+from robustfeat.tasks.transfer import Transfer
 
 
 def transfer_text(found: Transfer) -> str:

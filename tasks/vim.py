@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Self
 
 import torch
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
-from robustfeat.tasks.probe import LinearProbe
 from torch import Tensor
 
+from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks.probe import LinearProbe
 from robustfeat.types import Features, PerExample
 
 

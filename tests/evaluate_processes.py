@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import torch.distributed as dist
-from robustfeat.tasks import evaluate
 
 from robustfeat.architecture import Architecture
 from robustfeat.attacks import PGD, Threat
@@ -13,6 +12,7 @@ from robustfeat.card import Card
 from robustfeat.data import dataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.parallel import rank
+from robustfeat.tasks import evaluate
 from robustfeat.testing import small_network
 
 n, out = int(sys.argv[1]), sys.argv[2]

@@ -8,17 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from robustfeat.tasks import (
-    KNN,
-    LinearProbe,
-    Mahalanobis,
-    OneClass,
-    Retrieval,
-    compare,
-    evaluate,
-    ladder,
-    recount,
-)
 
 from robustfeat import losses
 from robustfeat.attacks import (
@@ -43,6 +32,17 @@ from robustfeat.extractor import FeatureExtractor
 from robustfeat.publish import publish
 from robustfeat.random import generator
 from robustfeat.report import Report
+from robustfeat.tasks import (
+    KNN,
+    LinearProbe,
+    Mahalanobis,
+    OneClass,
+    Retrieval,
+    compare,
+    evaluate,
+    ladder,
+    recount,
+)
 from robustfeat.testing import small_network
 from robustfeat.types import Eps
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks import evaluate
 
 from robustfeat.cache import cached_features
 from robustfeat.data import MemoryImages
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
+from robustfeat.tasks import evaluate
 
 
 def data(seed: int = 0, n: int = 20) -> MemoryImages:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import robustfeat.tasks
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+import robustfeat.tasks
 from robustfeat.architecture import Architecture
 from robustfeat.card import Card
 from robustfeat.data import MemoryImages

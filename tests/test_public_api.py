@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-import robustfeat.tasks
 
 import robustfeat
 import robustfeat.attacks
 import robustfeat.objectives
+import robustfeat.tasks
 
 PACKAGES = [robustfeat, robustfeat.attacks, robustfeat.objectives, robustfeat.tasks]
 

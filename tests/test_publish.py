@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from robustfeat.tasks import evaluate
 
 from robustfeat import hub
 from robustfeat.attacks import PGD, Threat
@@ -17,6 +16,7 @@ from robustfeat.cli import main
 from robustfeat.data import dataset
 from robustfeat.publish import publish
 from robustfeat.report import Report
+from robustfeat.tasks import evaluate
 from robustfeat.testing import small_network
 
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images had a gradient of exactly 0")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks import LinearProbe
 from torch import Tensor
 
 from robustfeat import losses
@@ -17,6 +16,7 @@ from robustfeat.data import MemoryImages, dataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
 from robustfeat.random import generator
+from robustfeat.tasks import LinearProbe
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

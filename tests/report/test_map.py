@@ -78,5 +78,7 @@ def test_in_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert report.features["probe's loss gap"] <= report.features["bound on it"]
     with Image.open(tmp_path / "map.png") as picture:
         picture.verify()
-    assert main(["evaluate", names[0], "--data", "digits", "--map", "x.png"]) == 2, "a map without an attack on features"
+    assert main(["evaluate", names[0], "--data", "digits", "--map", "x.png"]) == 2, (
+        "a map without an attack on features"
+    )
     assert "add --features" in capsys.readouterr().err

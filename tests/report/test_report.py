@@ -43,7 +43,18 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert Report.load(tmp_path / "new" / "report.json") == REPORT
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.json"]
     values = json.loads(REPORT.to_json())
-    assert list(values) == ["model", "data", "threat", "rows", "attacks", "environment", "command", "weights", "runs", "features"]
+    assert list(values) == [
+        "model",
+        "data",
+        "threat",
+        "rows",
+        "attacks",
+        "environment",
+        "command",
+        "weights",
+        "runs",
+        "features",
+    ]
     assert values["rows"][3]["value"] == ROWS[3].value, "every digit is kept"
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from pytorch_ood.detector import Mahalanobis as PublishedMahalanobis
-from robustfeat.tasks import KNN, AnomalyDetector, Mahalanobis, OneClass, evaluate
 from scipy.stats import spearmanr
 from sklearn.covariance import ShrunkCovariance
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
@@ -22,6 +21,7 @@ from robustfeat.attacks import PGD, Threat
 from robustfeat.data import MemoryImages
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
+from robustfeat.tasks import KNN, AnomalyDetector, Mahalanobis, OneClass, evaluate
 from robustfeat.types import Eps
 
 

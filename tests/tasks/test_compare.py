@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from robustfeat.tasks import compare, evaluate
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
@@ -18,6 +17,7 @@ from robustfeat.data import dataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.report import Report
+from robustfeat.tasks import compare, evaluate
 from robustfeat.types import Row
 
 DATA = {"test": {"name": "digits", "images": 100, "fingerprint": "ab"}}

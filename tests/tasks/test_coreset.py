@@ -7,11 +7,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks.coreset import cover, k_centre
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from robustfeat.random import generator
+from robustfeat.tasks.coreset import cover, k_centre
 
 
 def points(n: int, d: int, seed: int = 0) -> Tensor:

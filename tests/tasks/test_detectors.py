@@ -10,6 +10,12 @@ import torch
 from pytorch_ood.detector import EnergyBased, MaxSoftmax
 from pytorch_ood.detector import Mahalanobis as PublishedMahalanobis
 from pytorch_ood.detector import ViM as PublishedViM
+from sklearn.covariance import ShrunkCovariance
+from sklearn.mixture import GaussianMixture
+from sklearn.svm import OneClassSVM as PublishedSVM
+from torch import Tensor
+
+from robustfeat.random import generator
 from robustfeat.tasks import (
     GMM,
     MSP,
@@ -22,12 +28,6 @@ from robustfeat.tasks import (
     ViM,
 )
 from robustfeat.tasks.logit_scores import LogitDetector
-from sklearn.covariance import ShrunkCovariance
-from sklearn.mixture import GaussianMixture
-from sklearn.svm import OneClassSVM as PublishedSVM
-from torch import Tensor
-
-from robustfeat.random import generator
 
 ALL = {
     "msp": MSP,

@@ -13,7 +13,6 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks import KNN, TASKS, LinearProbe, OneClass, Retrieval, evaluate, ladder
 from sklearn.covariance import ShrunkCovariance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -26,6 +25,7 @@ from robustfeat.data import MemoryImages, dataset, with_outliers
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.report import Report
+from robustfeat.tasks import KNN, TASKS, LinearProbe, OneClass, Retrieval, evaluate, ladder
 from robustfeat.testing import small_network
 from robustfeat.types import Eps, Row
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from robustfeat.tasks import AdversarialProbe, Head, LinearProbe, evaluate, named
 from torch import Tensor
 
 from robustfeat import hub
@@ -16,6 +15,7 @@ from robustfeat.card import Card
 from robustfeat.data import MemoryImages
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
+from robustfeat.tasks import AdversarialProbe, Head, LinearProbe, evaluate, named
 from robustfeat.testing import small_network
 from robustfeat.types import Eps
 

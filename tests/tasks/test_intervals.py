@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from robustfeat.tasks import Mahalanobis
-from robustfeat.tasks.intervals import bootstrap, wilson
-from robustfeat.tasks.measure import measure
-from robustfeat.tasks.pipeline import Cases
 from scipy.stats import binomtest
 from torch import Tensor
 
 from robustfeat.random import generator
+from robustfeat.tasks import Mahalanobis
+from robustfeat.tasks.intervals import bootstrap, wilson
+from robustfeat.tasks.measure import measure
+from robustfeat.tasks.pipeline import Cases
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 40, 500, 10_000])

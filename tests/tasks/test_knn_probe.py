@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks import KNNProbe
-from robustfeat.tasks.named import named
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.random import generator
+from robustfeat.tasks import KNNProbe
+from robustfeat.tasks.named import named
 
 
 def data(n: int, seed: int, classes: int = 4) -> tuple[Tensor, Tensor]:

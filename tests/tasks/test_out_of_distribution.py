@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
+
+from robustfeat.attacks import PGD, Threat
+from robustfeat.data import MemoryImages, dataset, with_outliers
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.random import generator
 from robustfeat.tasks import (
     GMM,
     Energy,
@@ -16,12 +22,6 @@ from robustfeat.tasks import (
     named,
 )
 from robustfeat.tasks.named import base_name
-from sklearn.metrics import roc_auc_score
-
-from robustfeat.attacks import PGD, Threat
-from robustfeat.data import MemoryImages, dataset, with_outliers
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.random import generator
 
 
 def test_the_metric_is_that_of_sklearn(extractor: FeatureExtractor) -> None:

@@ -7,14 +7,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-import robustfeat.tasks.patchcore as module
 import torch
-from robustfeat.tasks import OneClass, OutOfDistribution, PatchCore, aupro, evaluate, named, pixel_auroc
-from robustfeat.tasks.ranking import auroc
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+import robustfeat.tasks.patchcore as module
 from robustfeat.architecture import Architecture
 from robustfeat.attacks import PGD, Threat
 from robustfeat.card import Card
@@ -23,6 +21,8 @@ from robustfeat.extractor import FeatureExtractor
 from robustfeat.network import new_network
 from robustfeat.patches import PatchExtractor
 from robustfeat.random import generator
+from robustfeat.tasks import OneClass, OutOfDistribution, PatchCore, aupro, evaluate, named, pixel_auroc
+from robustfeat.tasks.ranking import auroc
 from robustfeat.types import Eps
 
 GRID = (5, 3, 4)

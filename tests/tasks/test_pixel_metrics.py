@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks import aupro, pixel_auroc
 from sklearn.metrics import auc, roc_auc_score
 from torch import Tensor
 
 from robustfeat.random import generator
+from robustfeat.tasks import aupro, pixel_auroc
 
 
 def example(levels: int | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:

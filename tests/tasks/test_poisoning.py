@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from robustfeat.tasks import Poisoning, Retrieval, evaluate, named
 from torch import Tensor
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import MemoryImages
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
+from robustfeat.tasks import Poisoning, Retrieval, evaluate, named
 from robustfeat.types import Eps
 
 

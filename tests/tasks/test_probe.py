@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks import LinearProbe
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from robustfeat.random import generator
+from robustfeat.tasks import LinearProbe
 
 
 def data(n: int = 90, classes: int = 3) -> tuple[Tensor, Tensor]:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
 from robustfeat.random import generator
+from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
 
 
 @pytest.mark.parametrize("levels", [None, 1, 2, 5, 40])

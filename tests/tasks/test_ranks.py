@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from robustfeat.tasks import Ranks, evaluate
-from robustfeat.tasks.ranks import KINDS
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -13,6 +11,8 @@ from robustfeat.attacks import PGD, Threat
 from robustfeat.data import MemoryImages
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
+from robustfeat.tasks import Ranks, evaluate
+from robustfeat.tasks.ranks import KINDS
 from robustfeat.types import Eps
 
 

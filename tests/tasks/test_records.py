@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-from robustfeat.tasks import Records, evaluate
 
 from robustfeat.attacks import PGD, Attack, Goal, Threat
 from robustfeat.attacks.base import Strongest
@@ -23,6 +22,7 @@ from robustfeat.data import ImageDataset, dataset
 from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.report import Report
+from robustfeat.tasks import Records, evaluate
 from robustfeat.types import Row
 
 ATTACK = PGD(Threat("linf", 0.05), steps=3)

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from robustfeat.tasks import Records, evaluate, ladder, recount
-from robustfeat.tasks.deltas import Deltas
 
 from robustfeat.attacks import APGD, PGD, Attack, Threat
 from robustfeat.data import dataset
@@ -17,6 +15,8 @@ from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.report import Report
+from robustfeat.tasks import Records, evaluate, ladder, recount
+from robustfeat.tasks.deltas import Deltas
 from robustfeat.types import Row
 
 LINF, L2 = Threat("linf", 0.1), Threat("l2", 0.7)

@@ -9,11 +9,11 @@ import torch
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
-from robustfeat.tasks import Retrieval
 from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.random import generator
+from robustfeat.tasks import Retrieval
 
 
 def case(seed: int, gallery: int, queries: int, classes: int, noise: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -8,12 +8,12 @@ import torch
 from pytorch_metric_learning.distances import CosineSimilarity
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
-from robustfeat.tasks import Retrieval
-from robustfeat.tasks.retrieval_metrics import average_precision, map_at_r, ndcg, recall_at
 from sklearn.metrics import average_precision_score, ndcg_score
 from torch import Tensor
 
 from robustfeat.random import generator
+from robustfeat.tasks import Retrieval
+from robustfeat.tasks.retrieval_metrics import average_precision, map_at_r, ndcg, recall_at
 
 
 def lists(seed: int, queries: int, gallery: int, classes: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
+from robustfeat.attacks import Threat
+from robustfeat.errors import IntegrityError
+from robustfeat.random import generator
 from robustfeat.tasks import (
     DETECTORS,
     AdversarialProbe,
@@ -18,11 +23,6 @@ from robustfeat.tasks import (
     save_task,
 )
 from robustfeat.tasks.linear import LinearHead
-from torch import Tensor
-
-from robustfeat.attacks import Threat
-from robustfeat.errors import IntegrityError
-from robustfeat.random import generator
 from robustfeat.types import Eps
 
 
@@ -60,7 +60,7 @@ def test_thresholds_that_can_not_be() -> None:
     with pytest.raises(RuntimeError, match="call fit first"):
         Mahalanobis().calibrate(x)
     with pytest.raises(
-        ValueError, match="10 normal examples can not tell a false-alarm rate of 0.05; give at least 19"
+        ValueError, match=r"10 normal examples can not tell a false-alarm rate of 0\.05; give at least 19"
     ):
         detector.calibrate(x[:10])
     for rate in (0.0, 1.0, -0.1):

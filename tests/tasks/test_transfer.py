@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from robustfeat.tasks import transfer
-from robustfeat.tasks.transfer_text import transfer_markdown, transfer_text
 from scipy.stats import spearmanr
 from torch import Tensor
 
@@ -18,6 +16,8 @@ from robustfeat.card import Card
 from robustfeat.cli import main
 from robustfeat.random import generator
 from robustfeat.report import Report
+from robustfeat.tasks import transfer
+from robustfeat.tasks.transfer_text import transfer_markdown, transfer_text
 from robustfeat.testing import small_network
 from robustfeat.types import Row
 
