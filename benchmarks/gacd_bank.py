@@ -7,11 +7,8 @@ measured in a process of its own.
 
 from __future__ import annotations
 
-import multiprocessing
-from pathlib import Path
-
 import torch
-from side_by_side import ratio
+from side_by_side import peak_memory, ratio
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -56,35 +53,10 @@ def literal(critic: Critic, bank: MemoryBank, t: Tensor, s: Tensor, columns: Ten
     return torch.cat([loss.detach()[None], gradient.flatten()])
 
 
-def resident(field: str) -> float:
-    """MiB of a field of /proc/self/status: VmRSS is now, VmHWM the peak since it was last reset."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split(f"{field}:")[1].split()[0]) / 1024
-
-
-def peak(name: str, queue: multiprocessing.Queue[float]) -> None:
-    parts = setup()
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-    before = resident("VmRSS")
-    {"ours": ours, "literal": literal}[name](*parts)
-    queue.put(resident("VmHWM") - before)
-
-
-def memory(name: str) -> float:
-    """MiB above the start."""
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=peak, args=(name, queue))
-    process.start()
-    found = queue.get()
-    process.join()
-    return found
-
-
 if __name__ == "__main__":
     parts = setup()
     torch.testing.assert_close(ours(*parts), literal(*parts), atol=1e-4, rtol=1e-4)
     a, b, r = ratio(lambda: ours(*parts), lambda: literal(*parts), rounds=7, warmup=1)
     print(f"time: ours {a * 1000:.0f} ms, literal gather {b * 1000:.0f} ms, {1 / r:.1f} times faster")
-    own, other = memory("ours"), memory("literal")
+    own, other = peak_memory(ours, setup), peak_memory(literal, setup)
     print(f"peak memory: ours {own:.0f} MiB, literal gather {other:.0f} MiB, {other / own:.1f} times less")

@@ -15,6 +15,7 @@ from robustfeat.tasks.retrieval_metrics import average_precision, map_at_r, ndcg
 from robustfeat.types import Features, PerExample
 
 RECALL_AT = (1, 5, 10)
+DEEP = 10_000  # items up to which the whole ranking is measured unasked
 CHUNK = 4_000_000  # ranks at a time
 
 
@@ -30,14 +31,17 @@ class Retrieval(Task):
     Args:
         index: a FAISS factory string ("Flat", "IVF64,Flat", "HNSW32", "PQ64", ...).
         attacked: the metrics that attacks aim at, each by a loss of its own, of "recall@1", "recall@5", "recall@10", "map@r".
+        deep: whether the whole gallery is ranked for every query, for MAP and nDCG; None does so up to 10,000 items.
     """
 
     gallery: Tensor | None
     labels: Tensor | None
 
-    def __init__(self, index: str = "Flat", attacked: Sequence[str] = ("recall@1", "map@r")) -> None:
+    def __init__(
+        self, index: str = "Flat", attacked: Sequence[str] = ("recall@1", "map@r"), deep: bool | None = None
+    ) -> None:
         super().__init__()
-        self.index = index
+        self.index, self.deep = index, deep
         self.attacked = tuple(attacked)
         if unknown := [name for name in self.attacked if name not in self._aims()]:
             raise ValueError(f"retrieval has no loss for {unknown}; attacked must be of {list(self._aims())}")
@@ -78,16 +82,20 @@ class Retrieval(Task):
         check_features(features, targets)
         labels, targets = self.labels.cpu(), targets.cpu()
         counts = torch.bincount(labels, minlength=int(targets.max()) + 1 if len(targets) else 0)
+        deep = len(labels) <= DEEP if self.deep is None else self.deep
+        few = min(max(RECALL_AT), len(labels))
+        depth = len(labels) if deep else max(few, int(counts.max()))
+        step = max(1, CHUNK // depth)  # queries at a time: their rankings are long
         parts = []
-        for part in range(0, len(targets), max(1, CHUNK // len(labels))):  # a row of the whole ranking is long
-            some = slice(part, part + max(1, CHUNK // len(labels)))
+        for some in (slice(start, start + step) for start in range(0, len(targets), step)):
             right, relevant = targets[some, None], counts[targets[some]]
-            ranked = self._hits(features[some], right, len(labels))
+            ranked = self._hits(features[some], right, depth)
             # An approximate index looks the further the more it is asked for: users of recall ask for a few.
-            first = ranked if self._exact else self._hits(features[some], right, min(max(RECALL_AT), len(labels)))
+            first = ranked if self._exact else self._hits(features[some], right, few)
             found = {f"recall@{k}": recall_at(first, relevant, k) for k in RECALL_AT if k <= len(labels)}
-            found |= {"map@r": map_at_r(ranked, relevant)}
-            found |= {"map": average_precision(ranked, relevant), "ndcg": ndcg(ranked, relevant)}
+            found["map@r"] = map_at_r(ranked, relevant)
+            if deep:
+                found |= {"map": average_precision(ranked, relevant), "ndcg": ndcg(ranked, relevant)}
             parts.append(found)
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 

@@ -113,3 +113,13 @@ def test_the_twin_and_the_flat_index_find_the_same() -> None:
     best = twin.topk(100, dim=1)
     assert (rows == best.indices).double().mean() >= 0.9999
     torch.testing.assert_close(cosines, best.values, atol=1e-6, rtol=0)
+
+
+def test_a_shallow_search_has_the_same_shallow_metrics() -> None:
+    random = generator(123)
+    labels, targets = torch.randint(6, (80,), generator=random), torch.randint(6, (30,), generator=random)
+    gallery, queries = torch.randn(80, 5, generator=random), torch.randn(30, 5, generator=random)
+    deep, shallow = (Retrieval(deep=d).fit(gallery, labels).score(queries, targets) for d in (True, False))
+    assert deep.keys() - shallow.keys() == {"map", "ndcg"}
+    assert shallow == {name: deep[name] for name in shallow}
+    assert deep == Retrieval().fit(gallery, labels).score(queries, targets), "up to 10,000 items unasked"
