@@ -13,6 +13,7 @@ import warnings
 
 import torch
 from side_by_side import ratio
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
@@ -37,7 +38,7 @@ def features_and_labels(n: int, d: int, classes: int) -> tuple[Tensor, Tensor]:
 
 def value_and_gradient(linear: logistic.Linear, x: Tensor, y: Tensor, penalty: float) -> tuple[float, float]:
     """The objective and the largest entry of its gradient, by autograd."""
-    weight, bias = (part.double().requires_grad_() for part in linear)
+    weight, bias = (part.double().clone().requires_grad_() for part in linear)
     value = F.cross_entropy(x @ weight.T + bias, y) + penalty / 2 * weight.pow(2).sum()
     gradients = torch.autograd.grad(value, (weight, bias))
     return value.item(), max(float(gradient.abs().max()) for gradient in gradients)
@@ -60,7 +61,7 @@ if __name__ == "__main__":
     spectrum = torch.linalg.eigvalsh(x.T.cov())
     print(f"{options.rows} x {options.width}, {options.classes} classes, penalty {penalty:.3g}", flush=True)
     print(f"condition number of the covariance {float(spectrum[-1] / spectrum[0]):.0f}", flush=True)
-    warnings.simplefilter("error")  # no convergence is no comparison
+    warnings.simplefilter("error", ConvergenceWarning)  # no convergence is no comparison
     model = LogisticRegression(C=1 / (options.rows * penalty), tol=options.tolerance, max_iter=10_000)
     found: dict[str, logistic.Linear] = {}
 
