@@ -25,7 +25,7 @@ def data(items: int, queries: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     random = generator(0)
     labels = torch.randint(CLASSES, (items + queries,), generator=random)
     centres = torch.randn(CLASSES, WIDTH, generator=random)
-    features = torch.nn.functional.normalize(centres[labels] + 6 * torch.randn(len(labels), WIDTH, generator=random))
+    features = torch.nn.functional.normalize(centres[labels] + 2.5 * torch.randn(len(labels), WIDTH, generator=random))
     return features[:items], labels[:items], features[items:], labels[items:]
 
 

@@ -14,6 +14,7 @@ from robustfeat.data import dataset  # noqa: E402
 from robustfeat.errors import DivergedError, IntegrityError, OfflineError  # noqa: E402
 from robustfeat.extract import extract  # noqa: E402
 from robustfeat.extractor import FeatureExtractor  # noqa: E402
+from robustfeat.finetune import fine_tune  # noqa: E402
 from robustfeat.hub import load, models, save  # noqa: E402
 from robustfeat.patches import PatchExtractor  # noqa: E402
 from robustfeat.recipe import Recipe  # noqa: E402
@@ -43,6 +44,7 @@ __all__ = [
     "dataset",
     "evaluate",
     "extract",
+    "fine_tune",
     "load",
     "models",
     "save",

@@ -16,7 +16,7 @@ from robustfeat.types import Features, PerExample
 
 RECALL_AT = (1, 5, 10)
 DEEP = 10_000  # items up to which the whole ranking is measured unasked
-CHUNK = 4_000_000  # ranks at a time
+CHUNK = 1_000_000  # ranks at a time
 
 
 @TASKS.register("retrieval")

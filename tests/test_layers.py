@@ -31,7 +31,7 @@ ROWS = (
     ("hub", "distiller", "checkpoint", "journal", "extract", "patches"),
     ("run", "publish", "analysis", "cache", "transformer"),
     ("train", "tasks"),
-    ("testing", "doctor", "demo"),
+    ("testing", "doctor", "demo", "finetune"),
     ("commands",),
     ("cli",),
     ("__init__", "__main__"),
