@@ -51,6 +51,7 @@ setup(
             "beartype>=0.19",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "psutil",
             "tensorboard",
             "ruff==0.17.6",
