@@ -19,6 +19,7 @@ setup(
     package_dir={"robustfeat.tasks": "tasks", "robustfeat.pretrained": "pretrained"},
     package_data={
         "robustfeat": ["py.typed"],
+        "robustfeat.bench": ["presets/*.yaml"],
         "robustfeat.pretrained": ["README.md", "*/card.json", "*/README.md", "*/model.safetensors"],
     },
     install_requires=[
@@ -29,13 +30,13 @@ setup(
         "datasets>=3.2",
         "scikit-learn>=1.5",
         "scipy>=1.11",
-        "threadpoolctl>=3.1",
         "numpy>=1.26",
         "safetensors>=0.4.5",
         "huggingface_hub>=0.27",
         "jaxtyping>=0.2.36",
         "jsonargparse[signatures]>=4.36",
         "pillow>=10",
+        "pyyaml>=6",
         "tqdm>=4.66",
         "matplotlib>=3.8",
     ],

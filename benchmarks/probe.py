@@ -67,11 +67,13 @@ if __name__ == "__main__":
 
     def ours() -> None:
         found["ours"] = logistic.fit(x, y, options.classes, penalty)
+        print("ours is done", flush=True)
 
     def theirs() -> None:
         model.fit(x.numpy(), y.numpy())
         weight, bias = torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_)
         found["theirs"] = logistic.Linear(weight - weight.mean(dim=0), bias - bias.mean())
+        print("scikit-learn is done", flush=True)
 
     a, b, r = ratio(ours, theirs, rounds=options.rounds, warmup=0)
     print(f"time: ours {a:.1f} s, scikit-learn {b:.1f} s in {model.n_iter_[0]} iterations, ratio {r:.3f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -75,26 +76,32 @@ def _minimise(x: Tensor, y: Tensor, weight: Tensor, penalties: Tensor, tolerance
     working = x.float()
 
     def loss(weight: Tensor) -> tuple[float, Tensor]:
+        """Its value, and the probabilities (n, k)."""
         log_p = (x @ weight.T).log_softmax(dim=1)
-        return float((penalties * weight.pow(2)).sum() / 2 - log_p[rows, y].mean()), log_p
+        return float((penalties * weight.pow(2)).sum() / 2 - log_p[rows, y].mean()), log_p.exp_()
 
-    value, log_p = loss(weight)
+    value, p = loss(weight)
+    if not value <= math.log(len(weight)):  # worse than knowing nothing: sure of what is wrong, where all is flat
+        weight = torch.zeros_like(weight)
+        value, p = loss(weight)
     for _ in range(STEPS):
-        p = log_p.exp_()
         gradient = (p.T @ x - sums) / len(y) + penalties * weight
         if gradient.abs().max() <= tolerance:
             break
         step = _newton_step(working, p.to(working.dtype), gradient, penalties.to(working.dtype))
-        slope, length, before = float((gradient * step).sum()), 1.0, value
-        value, log_p = loss(weight + step)
+        slope, length = float((gradient * step).sum()), 1.0
+        found = loss(weight + step)
         # Equal to rounding is progress too: near the optimum the gradient still falls when the value no longer can.
-        while not value <= before + 1e-4 * length * slope + ROUNDING * abs(before) and length > ROUNDING:
+        while not found[0] <= value + 1e-4 * length * slope + ROUNDING * value and length > ROUNDING:
             length /= 2
-            value, log_p = loss(weight + length * step)
-        weight = weight + length * step
-        if working is x and (slope >= 0 or length <= ROUNDING):
+            found = loss(weight + length * step)
+        downhill = slope < 0 and length > ROUNDING
+        if downhill:
+            weight = weight + length * step
+            value, p = found
+        elif working is x:
             break  # as far as double precision goes
-        if slope >= 0 or length < 1e-3:  # the probabilities may be closer to 0 and 1 than single precision can tell
+        if not downhill or length < 1e-3:  # the probabilities may be closer to 0 and 1 than single precision can tell
             working = x
     return weight
 

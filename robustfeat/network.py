@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import torch
@@ -12,10 +13,12 @@ from robustfeat.backbones import build
 from robustfeat.modes import evaluating
 from robustfeat.types import Features, Images, Logits, Output
 
+BORROWED = Lock()  # the global generator, which the threads of a process share
+
 
 def new_network(architecture: Architecture, seed: int = 0, *, pretrained_tag: str | None = None) -> Network:
     """A network whose first weights depend on `seed` alone; torch's global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
+    with BORROWED, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return Network(architecture, pretrained_tag=pretrained_tag)
 

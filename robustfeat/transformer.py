@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,6 @@ from torch import Tensor
 from robustfeat.data import ImageDataset, check_images
 from robustfeat.extractor import FeatureExtractor, ImageSource
 from robustfeat.hub import load
-
-LOADING = Lock()  # a new network borrows torch's global generator, which the threads of a grid search share
 
 
 class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -93,8 +90,7 @@ class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         if isinstance(self.model, FeatureExtractor):
             extractor = copy.deepcopy(self.model)  # what is fitted stays as it is when the caller trains on
         elif isinstance(self.model, str | os.PathLike):
-            with LOADING:
-                extractor = load(self.model)
+            extractor = load(self.model)
         else:
             raise TypeError(f"model must be a name, a folder or a FeatureExtractor, got {type(self.model).__name__}")
         try:
