@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 
 class Block(nn.Module):
-    """Batch norm, ReLU, convolution, twice; the shortcut is 1x1 where the shape changes, and sees the first ReLU's output then."""
+    """Batch norm, ReLU, convolution, twice; where the shape changes the shortcut is 1x1, on what the first ReLU gives."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
