@@ -21,6 +21,7 @@ class Recipe:
         image_size: pixels per side; None keeps the data's own size.
         image: the image column, where the data has several.
         label: the label column, where the data has several.
+        label_noise: share of the training labels that are made wrong at random, to study teachers that err.
         student: any timm architecture.
         stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is).
         start: a model folder or name whose weights the student starts from; None starts from scratch.
@@ -65,6 +66,7 @@ class Recipe:
     image_size: int | None = None
     image: str | None = None
     label: str | None = None
+    label_noise: float = 0.0
     student: str = "resnet18"
     stem: Stem = "small"
     start: str | None = None
@@ -116,7 +118,7 @@ class Recipe:
         for name in ("steps", "crop", "cutout", "weight_decay", "eval_steps", "checkpoint_minutes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)!r}")
-        for name in ("eps_warmup", "warmup", "ema", "momentum"):
+        for name in ("eps_warmup", "warmup", "ema", "momentum", "label_noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)!r}")
         if self.batch_size % self.accumulate:

@@ -17,7 +17,7 @@ from robustfeat.attacks import Threat
 from robustfeat.average import moving_average
 from robustfeat.card import Card
 from robustfeat.checkpoint import Checkpoint
-from robustfeat.data import Augment, ImageDataset, Loader, dataset
+from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_noise
 from robustfeat.distiller import Distiller
 from robustfeat.heads import fit_head
 from robustfeat.network import Network, new_network
@@ -42,6 +42,8 @@ class Run:
     def __init__(self, objective: Objective, recipe: Recipe, accelerator: Accelerator) -> None:
         self.objective, self.recipe, self.accelerator = objective, recipe, accelerator
         self.train_data = self._data(recipe.train)
+        if recipe.label_noise:
+            self.train_data = with_label_noise(self.train_data, recipe.label_noise, recipe.seed)
         self.held_out = self._held_out()
         self.teacher, self.teacher_facts = self._teacher()
         self.student = self._student()

@@ -2,6 +2,7 @@
 
 from robustfeat.data.augment import Augment
 from robustfeat.data.loader import Loader
+from robustfeat.data.noise import with_label_noise
 from robustfeat.data.outliers import with_outliers
 from robustfeat.data.source import dataset
 from robustfeat.data.square import fit_square, to_rgb
@@ -17,5 +18,6 @@ __all__ = [
     "dataset",
     "fit_square",
     "to_rgb",
+    "with_label_noise",
     "with_outliers",
 ]

@@ -1,0 +1,33 @@
+"""Labels with errors, put there on purpose: what a method makes of a teacher that was taught wrong."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages
+from robustfeat.random import generator
+
+NOISE = 18  # what this stream of random numbers is for
+
+
+def with_label_noise(data: ImageDataset, share: float, seed: int = 0) -> ImageDataset:
+    """The same images, of which `share` (rounded to whole images) have another class as label, each other class as likely.
+
+    Raises ValueError for a share outside [0, 1], data without labels, or fewer than two classes.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"label noise must be a share in [0, 1], got {share!r}")
+    if not isinstance(data, MemoryImages | StreamedImages):
+        raise TypeError(f"labels of {data.name!r} can not be changed; take the data sets it is made of")
+    labels = data.require_labels().clone()
+    classes = int(labels.max()) + 1 if len(labels) else 0
+    if classes < 2:
+        raise ValueError(f"{data.name!r} has fewer than two classes; there is no wrong label to give")
+    random = generator(seed, NOISE)
+    wrong = torch.randperm(len(labels), generator=random)[: round(share * len(labels))]
+    labels[wrong] = (labels[wrong] + torch.randint(1, classes, (len(wrong),), generator=random)) % classes
+    noisy = copy.copy(data)
+    noisy.labels = labels
+    return noisy
