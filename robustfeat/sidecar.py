@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from robustfeat.errors import IntegrityError
-from robustfeat.files import atomic_file, sha256, write_text
+from robustfeat.files import atomic_file, sha256
 
 FORMAT = 1
 
 
-def write(folder: Path, name: str, content: bytes, suffix: str, facts: dict[str, Any]) -> None:
+def write(folder: Path, name: str, suffix: str, save: Callable[[Path], None], facts: dict[str, Any]) -> None:
     """Write the binary file, named by its digest, and, last, the sidecar `name` with `facts` (JSON values).
 
-    Killed half-way, the folder holds what it held before; then the file that an earlier sidecar named is removed.
+    save: writes the binary file to a path, and may use the folder that the path lies in. Killed half-way, the folder holds what
+    it held before; when all is written, the file that an earlier sidecar named is removed.
     """
-    digest = hashlib.sha256(content).hexdigest()
-    file = f"{digest[:16]}.{suffix}"
-    with atomic_file(folder / file) as temporary:
-        temporary.write_bytes(content)
-    before = _file_of(folder, name)
-    described = {"format": FORMAT, "file": file, "sha256": digest} | facts
-    write_text(folder / name, json.dumps(described | {"checksum": _checksum(described)}) + "\n")
-    if before is not None and before != file:
+    with atomic_file(folder / name) as sidecar, TemporaryDirectory(dir=folder, prefix=f".{name}.") as scratch:
+        written = Path(scratch) / "content"
+        save(written)
+        digest = sha256(written)
+        binary = f"{digest[:16]}.{suffix}"
+        before = _file_of(folder, name)
+        described = {"format": FORMAT, "file": binary, "sha256": digest} | facts
+        sidecar.write_text(json.dumps(described | {"checksum": _checksum(described)}) + "\n", encoding="utf-8")
+        with atomic_file(folder / binary) as temporary:
+            written.replace(temporary)
+    if before is not None and before != binary:
         (folder / before).unlink(missing_ok=True)
 
 

@@ -38,7 +38,7 @@ def save_task(task: Task, folder: str | os.PathLike[str], *, extractor: str = ""
         raise RuntimeError(f"{type(task).__name__} is not fitted; call fit first")
     options = {name: _encoded(getattr(task, name)) for name in inspect.signature(type(task)).parameters}
     facts = {"task": task.name, "options": options, "extractor": extractor}
-    sidecar.write(Path(folder), SIDECAR, safetensors.torch.save(state), "safetensors", facts)
+    sidecar.write(Path(folder), SIDECAR, "safetensors", lambda path: safetensors.torch.save_file(state, path), facts)
     return Path(folder)
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from robustfeat import sidecar
 from robustfeat.attacks import Threat
 from robustfeat.errors import IntegrityError
 from robustfeat.random import generator
@@ -24,6 +25,8 @@ from robustfeat.tasks import (
 )
 from robustfeat.tasks.linear import LinearHead
 from robustfeat.types import Eps
+
+EMPTY = b"\x08\0\0\0\0\0\0\0{}      "  # safetensors without tensors
 
 
 def data(n: int = 80, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -127,8 +130,6 @@ def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
 
 def test_a_sidecar_that_means_something_else(tmp_path: Path) -> None:
     """Whole, with right checksums, but by somebody else."""
-    from robustfeat import sidecar
-
     for facts in (
         {"task": "mahalanobis", "options": {"shrinkage": -1}},
         {"task": "mahalanobis", "options": {"no such": 1}},
@@ -137,14 +138,14 @@ def test_a_sidecar_that_means_something_else(tmp_path: Path) -> None:
         {"options": {}},
         {"task": ["probe"], "options": {}},
     ):
-        sidecar.write(tmp_path, "task.json", b"\x08\0\0\0\0\0\0\0{}      ", "safetensors", facts)
+        sidecar.write(tmp_path, "task.json", "safetensors", lambda path: path.write_bytes(EMPTY), facts)
         with pytest.raises(IntegrityError, match="can not be used"):
             load_task(tmp_path)
     save_task(Mahalanobis().fit(data()[0]), tmp_path)
     facts = json.loads((tmp_path / "task.json").read_text())
-    sidecar.write(
-        tmp_path, "task.json", (tmp_path / facts["file"]).read_bytes(), "safetensors", {"task": "knn", "options": {}}
-    )
+    content = (tmp_path / facts["file"]).read_bytes()
+    other = {"task": "knn", "options": {}}
+    sidecar.write(tmp_path, "task.json", "safetensors", lambda path: path.write_bytes(content), other)
     with pytest.raises(IntegrityError, match="KNN has no"):
         load_task(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"holds no task\.json"):
