@@ -42,7 +42,7 @@ setup(
     ],
     extras_require={
         # All FAISS wheels write the same `faiss/` folder, so exactly one of these is chosen by the user.
-        "cpu": ["faiss-cpu>=1.9"],
+        "cpu": ["faiss-cpu>=1.14.3"],
         "gpu": ["faiss-gpu>=1.14.3"],
         "autoattack": ["pyautoattack==0.2.0"],
         "dev": [

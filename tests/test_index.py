@@ -57,7 +57,7 @@ def test_as_raw_faiss(factory: str) -> None:
     np.testing.assert_allclose(hits.scores, distances, rtol=1e-6)
 
 
-@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat", "HNSW16"])
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat", "HNSW16", "IVF8,Flat,RFlat", "PCA16,HNSW16"])
 def test_a_search_is_never_short(factory: str) -> None:
     """Looking at one of eight clusters, FAISS itself would answer with -1."""
     index = FeatureIndex(D, factory=factory).add(ITEMS)
@@ -127,7 +127,7 @@ def test_any_damage_is_found(tmp_path: Path) -> None:
                 del changed[moments.randrange(len(content) - 1) :]
             (tmp_path / "copy" / name).write_bytes(changed)
             with pytest.raises(IntegrityError):
-                FeatureIndex.load(tmp_path / "copy")
+                FeatureIndex.load(tmp_path / "copy", mmap=damage % 2 == 0)
         (tmp_path / "copy" / name).unlink()
         with pytest.raises((IntegrityError, FileNotFoundError)):
             FeatureIndex.load(tmp_path / "copy")
@@ -177,13 +177,14 @@ HOSTILE: dict[str, tuple[bytes, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file(name: str, tmp_path: Path) -> None:
+def test_a_hostile_file(name: str, mmap: bool, tmp_path: Path) -> None:
     content, changes = HOSTILE[name]
     forge(tmp_path / "index", content, **changes)
     before = faiss.get_deserialization_vector_byte_limit()
     with pytest.raises(IntegrityError):
-        FeatureIndex.load(tmp_path / "index")
+        FeatureIndex.load(tmp_path / "index", mmap=mmap)
     assert faiss.get_deserialization_vector_byte_limit() == before
 
 
@@ -201,6 +202,7 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "ints": (lambda: small().add(ITEMS.long()), ValueError, "features must be floats"),
     "NaN": (lambda: small().add(ITEMS * torch.nan), ValueError, "features contain NaN"),
     "infinite": (lambda: small().search(QUERIES / 0, 1), ValueError, "features contain NaN or infinite"),
+    "too large": (lambda: small().add(ITEMS.double() * 1e300), ValueError, "features contain NaN or infinite"),
     "ids repeat": (lambda: small().add(ITEMS[:2], [50, 50]), ValueError, "ids must be different .* 50 repeats"),
     "ids are there": (lambda: small().add(ITEMS[:2], [50, 3]), ValueError, "ids must be different .* 3 repeats"),
     "ids negative": (lambda: small().add(ITEMS[:1], [-1]), ValueError, "ids must not be negative"),

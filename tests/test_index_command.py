@@ -96,3 +96,26 @@ def test_mistakes(model: str, photos: Path, tmp_path: Path, capsys: pytest.Captu
     assert run(capsys, "index", "info", index)["items"] == 40
     (index / "index.json").write_text("{}")
     assert main(["index", "info", str(index)]) == 3
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF2,Flat"])
+def test_shards(factory: str, model: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two, whole, query = tmp_path / "one", tmp_path / "two", tmp_path / "whole", photos / "1" / "07.png"
+    run(capsys, "index", "build", model, photos / "0", "--factory", factory, "--out", one)
+    run(capsys, "index", "build", model, photos / "1", "--like", one, "--first-id", 100, "--out", two)
+    assert run(capsys, "index", "merge", one, two, "--out", whole) == {"items": 40, "shards": 2, "index": str(whole)}
+    found = run(capsys, "index", "search", whole, query, "--k", 40, "--mmap")
+    assert sorted(entry["id"] for entry in found) == [*range(20), *range(100, 120)]
+    assert found == run(capsys, "index", "search", whole, query, "--k", 40)
+    assert found[0]["path"] == str(query)
+    facts = run(capsys, "index", "info", whole)
+    assert (facts["items"], facts["factory"], facts["model"]) == (40, factory, str(Path(model).resolve()))
+    for arguments, message in (
+        (["merge", one, one, "--out", whole], "ids must not repeat"),
+        (["merge", one, tmp_path / "none", "--out", whole], "holds no index"),
+        (["build", model, photos, "--like", one, "--metric", "l2", "--out", two], "leave --factory and --metric out"),
+        (["build", model, photos, "--first-id", -1, "--out", two], "ids must not be negative, got -1"),
+    ):
+        assert main(["index", *map(str, arguments)]) == 2, arguments
+        assert message in capsys.readouterr().err.strip().splitlines()[-1]
+    assert run(capsys, "index", "info", two)["items"] == 20

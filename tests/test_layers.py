@@ -31,7 +31,7 @@ ROWS = (
     ("hub", "distiller", "checkpoint", "journal", "extract", "patches"),
     ("run", "publish", "analysis", "cache", "transformer"),
     ("train", "tasks"),
-    ("testing", "doctor", "demo", "finetune"),
+    ("testing", "doctor", "demo", "finetune", "bench"),
     ("commands",),
     ("cli",),
     ("__init__", "__main__"),

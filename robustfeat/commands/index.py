@@ -1,4 +1,4 @@
-"""robustfeat index build | add | search | info"""
+"""robustfeat index build | add | search | info | merge"""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jsonargparse import ArgumentParser
 from PIL import Image
 
 from robustfeat import hub
 from robustfeat.commands.base import Command, Result
 from robustfeat.extractor import FeatureExtractor
-from robustfeat.index import FeatureIndex
+from robustfeat.index import FeatureIndex, merge
 from robustfeat.progress import Progress
 from robustfeat.report import contact_sheet
 
@@ -24,8 +25,12 @@ TRAINING = 20_000  # images that a clustered or compressed index learns from
 def _add_build(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="a published name, a model folder, or timm:NAME")
     parser.add_argument("images", type=str, help="a folder of images, with all its folders")
-    parser.add_argument("--factory", type=str, default="Flat", help="FAISS index: Flat, IVF256,Flat, HNSW32, PQ16, ...")
-    parser.add_argument("--metric", type=str, default="cosine", help="cosine, inner_product or l2")
+    parser.add_argument("--factory", type=str, default=None, help="Flat (default), IVF256,Flat, HNSW32, PQ16, ...")
+    parser.add_argument("--metric", type=str, default=None, help="cosine (default), inner_product or l2")
+    parser.add_argument(
+        "--like", type=str, default=None, help="an index: make a shard of one that it can be merged with"
+    )
+    parser.add_argument("--first_id", type=int, default=0, help="id of the first image; ids of shards must not repeat")
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
     parser.add_argument("--out", type=str, required=True, help="folder for the index")
 
@@ -41,6 +46,9 @@ def _add_search(parser: ArgumentParser) -> None:
     parser.add_argument("index", type=str, help="a folder that index build wrote")
     parser.add_argument("query", type=str, help="an image file")
     parser.add_argument("--k", type=int, default=10, help="how many images")
+    parser.add_argument(
+        "--mmap", action="store_true", help="leave the index in its file, where it is larger than memory"
+    )
     parser.add_argument("--sheet", type=str, default=None, help="write a contact sheet here (PNG)")
     parser.add_argument("--model", type=str, default=None, help="where the model lies now (default: where it was)")
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
@@ -50,18 +58,36 @@ def _add_info(parser: ArgumentParser) -> None:
     parser.add_argument("index", type=str, help="a folder that index build wrote")
 
 
+def _add_merge(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "shards", type=str, nargs="+", help="folders that index build wrote, with --like and --first-id"
+    )
+    parser.add_argument("--out", type=str, required=True, help="folder for the index")
+
+
 def _build(values: dict[str, Any]) -> Result:
     extractor = hub.load(values["model"], device=values["device"])
     paths = _images_in(values["images"])
-    index = FeatureIndex(
-        extractor.feature_dim, factory=values["factory"], metric=values["metric"], extractor=extractor.digest()
-    )
+    index = _new(values, extractor)
     folder = Path(values["model"])
     index.notes["model"] = str(folder.resolve()) if folder.exists() else values["model"]
     if not index.trained:
         step = -(-len(paths) // TRAINING)
         index.train(extractor.transform([p for p in paths[::step] if _is_image(p)], progress=True))
-    return _fill(index, extractor, paths, values["out"])
+    return _fill(index, extractor, paths, values["out"], first=values["first_id"])
+
+
+def _new(values: dict[str, Any], extractor: FeatureExtractor) -> FeatureIndex:
+    if values["like"] is None:
+        return FeatureIndex(
+            extractor.feature_dim,
+            factory=values["factory"] or "Flat",
+            metric=values["metric"] or "cosine",
+            extractor=extractor.digest(),
+        )
+    if values["factory"] or values["metric"]:
+        raise ValueError("with --like, factory and metric are those of that index: leave --factory and --metric out")
+    return FeatureIndex.load(values["like"], extractor=extractor.digest(), mmap=True).shard()
 
 
 def _add(values: dict[str, Any]) -> Result:
@@ -71,7 +97,7 @@ def _add(values: dict[str, Any]) -> Result:
 
 
 def _search(values: dict[str, Any]) -> Result:
-    index, extractor = _open(values)
+    index, extractor = _open(values, mmap=values["mmap"])
     if not os.path.isfile(values["query"]):
         raise FileNotFoundError(f"no such image: {values['query']!r}")
     hits = index.search(extractor.transform([values["query"]]), min(values["k"], len(index)) if values["k"] > 0 else 0)
@@ -86,7 +112,7 @@ def _search(values: dict[str, Any]) -> Result:
 
 
 def _info(values: dict[str, Any]) -> Result:
-    index = FeatureIndex.load(values["index"])
+    index = FeatureIndex.load(values["index"], mmap=True)
     facts = {
         "items": len(index),
         "width": index.dim,
@@ -98,21 +124,32 @@ def _info(values: dict[str, Any]) -> Result:
     return Result("\n".join(f"{name}: {value}" for name, value in facts.items()), facts)
 
 
-def _open(values: dict[str, Any]) -> tuple[FeatureIndex, FeatureExtractor]:
+def _merge(values: dict[str, Any]) -> Result:
+    index = FeatureIndex.load(merge(values["shards"], values["out"]), mmap=True)
+    facts = {"items": len(index), "shards": len(values["shards"]), "index": values["out"]}
+    return Result(f"{len(index)} images of {len(values['shards'])} shards in {values['out']}", facts)
+
+
+def _open(values: dict[str, Any], *, mmap: bool = False) -> tuple[FeatureIndex, FeatureExtractor]:
     """An index with the extractor it was built with."""
-    model = values["model"] or FeatureIndex.load(values["index"]).notes["model"]
+    model = values["model"] or FeatureIndex.load(values["index"], mmap=True).notes.get("model")
+    if model is None:
+        raise ValueError(f"the index {values['index']!r} does not say where its model lies; give --model")
     extractor = hub.load(model, device=values["device"])
-    return FeatureIndex.load(values["index"], extractor=extractor.digest()), extractor
+    return FeatureIndex.load(values["index"], extractor=extractor.digest(), mmap=mmap), extractor
 
 
-def _fill(index: FeatureIndex, extractor: FeatureExtractor, paths: Sequence[Path], out: str) -> Result:
+def _fill(
+    index: FeatureIndex, extractor: FeatureExtractor, paths: Sequence[Path], out: str, *, first: int = 0
+) -> Result:
     skipped: list[str] = []
     with Progress("index", len(paths)) as bar:
         for chunk in _chunks(paths):
             good = [path for path in chunk if _is_image(path)]
             skipped += [str(path) for path in chunk if path not in good]
             if good:
-                index.add(extractor.transform(good), metadata=[{"path": str(path)} for path in good])
+                ids = None if len(index) else np.arange(first, first + len(good))
+                index.add(extractor.transform(good), ids, [{"path": str(path)} for path in good])
             bar.advance(len(chunk))
     if not len(index):
         raise ValueError(f"none of the {len(paths)} files is an image that can be read")
@@ -147,7 +184,7 @@ def _chunks(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
         yield paths[start : start + CHUNK]
 
 
-ACTIONS = {"build": _build, "add": _add, "search": _search, "info": _info}
+ACTIONS = {"build": _build, "add": _add, "search": _search, "info": _info, "merge": _merge}
 
 COMMAND = Command(
     "index",
@@ -160,6 +197,7 @@ COMMAND = Command(
         "add": ("Add images to an index.", _add_add),
         "search": ("Find the images most like one.", _add_search),
         "info": ("Say what an index holds.", _add_info),
+        "merge": ("Make one index of several, on the disk.", _add_merge),
     },
     variant="action",
 )

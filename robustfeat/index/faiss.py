@@ -16,6 +16,6 @@ def import_faiss() -> Any:
     return faiss
 
 
-def reason(error: RuntimeError) -> str:
+def reason(error: Exception) -> str:
     """FAISS's message without the place in its source."""
     return str(error).rpartition(": ")[2].strip()

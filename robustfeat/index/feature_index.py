@@ -6,29 +6,19 @@ import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from robustfeat.errors import IntegrityError
-from robustfeat.index import stored
+from robustfeat.index import contents, stored
+from robustfeat.index.everywhere import search_everywhere
 from robustfeat.index.faiss import import_faiss, reason
-
-Metric = Literal["cosine", "inner_product", "l2"]
-METRICS = ("cosine", "inner_product", "l2")
-Rows = Tensor | np.ndarray
-
-
-class Hits(NamedTuple):
-    """What a search found, best first: ids (n, k) int64 and scores (n, k) float32, larger is nearer.
-
-    Scores are cosines, inner products, or minus Euclidean distances.
-    """
-
-    ids: np.ndarray
-    scores: np.ndarray
+from robustfeat.index.gpu import Searcher
+from robustfeat.index.hits import METRICS, Hits, Metric
+from robustfeat.index.ids import Ids
+from robustfeat.index.join import learned
+from robustfeat.index.rows import Rows, as_ids, as_rows
 
 
 class FeatureIndex:
@@ -61,12 +51,13 @@ class FeatureIndex:
         except RuntimeError as error:
             raise ValueError(f"FAISS can not make factory {factory!r} for width {dim}: {reason(error)}") from error
 
-    def _take(self, index: Any) -> None:
+    def _take(self, index: Any, *, read_only: bool = False) -> None:
         """A clustered index knows ids by itself, and must: FAISS's map of ids would lose track of them when items are removed."""
-        kinds = (self._faiss.IndexIVF, self._faiss.IndexPreTransform)
-        self._clusters = self._faiss.try_extract_index_ivf(index) if isinstance(index, kinds) else None
-        named = self._clusters is not None or isinstance(index, self._faiss.IndexIDMap2)
+        named = contents.clusters(index) is not None or isinstance(index, self._faiss.IndexIDMap2)
         self._index = index if named else self._faiss.IndexIDMap2(index)
+        self._read_only = read_only
+        self._known: Ids | None = None
+        self._searcher: Searcher | None = None
 
     @property
     def _faiss(self) -> Any:
@@ -75,7 +66,8 @@ class FeatureIndex:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         made = copy.copy(self)
         made.metadata, made.notes = copy.deepcopy((self.metadata, self.notes), memo)
-        made._take(self._faiss.deserialize_index(self._faiss.serialize_index(self._index)))
+        if not self._read_only:  # what nobody can change is shared
+            made._take(self._faiss.deserialize_index(self._faiss.serialize_index(self._index)))
         return made
 
     def __len__(self) -> int:
@@ -84,24 +76,38 @@ class FeatureIndex:
     @property
     def ids(self) -> np.ndarray:
         """The ids in the index, in no particular order."""
-        if self._clusters is None:
-            return self._faiss.vector_to_array(self._index.id_map)
-        lists = self._clusters.invlists
-        parts = [
-            self._faiss.rev_swig_ptr(lists.get_ids(i), size).copy()
-            for i in range(lists.nlist)
-            if (size := lists.list_size(i))
-        ]
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+        return contents.ids(self._index)
 
     @property
     def trained(self) -> bool:
         """Whether items can be added: clustered and compressed indexes must learn from features first."""
         return bool(self._index.is_trained)
 
+    @property
+    def raw(self) -> Any:
+        """FAISS's own index, to look at: what is changed in it, its ids and the GPUs do not learn of."""
+        return self._index
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the index lies in a file (`load` with mmap) and can not be changed."""
+        return self._read_only
+
+    def _change(self) -> Ids:
+        """Before a change: the ids, to be changed as well. FAISS itself ends the process where it can not change an index."""
+        if self._read_only:
+            raise RuntimeError("the index was loaded with mmap=True and is read only; load it without, to change it")
+        if self._known is None:
+            self._known = Ids(self.ids)
+        self._searcher = None
+        return self._known
+
     def train(self, features: Rows) -> Self:
         """Learn clusters and codes from features (m, dim); nothing to do for "Flat" and "HNSW"."""
-        x = self._checked(features)
+        self._change()
+        return self._train(self._checked(features))
+
+    def _train(self, x: np.ndarray) -> Self:
         if not self.trained:
             try:
                 self._index.train(x)
@@ -115,44 +121,47 @@ class FeatureIndex:
         """Add features (m, dim) under ids, by default the next free ones; metadata is one JSON value per item.
 
         Can be called again and again: an index is built from a stream. The first features train an index that needs it.
+
+        Raises RuntimeError for an index that is read only.
         """
+        known = self._change()
         x = self._checked(features)
-        start = int(self.ids.max()) + 1 if len(self) else 0
-        keys = np.arange(start, start + len(x)) if ids is None else _ids(ids)
+        keys = known.free(len(x)) if ids is None else as_ids(ids)
         if len(keys) != len(x):
             raise ValueError(f"{len(x)} features but {len(keys)} ids")
         if metadata is not None and len(metadata) != len(x):
             raise ValueError(f"{len(x)} features but {len(metadata)} entries of metadata")
-        if (keys < 0).any():
-            raise ValueError(f"ids must not be negative, got {int(keys.min())}")
-        values, counts = np.unique(np.concatenate([keys, self.ids[np.isin(self.ids, keys)]]), return_counts=True)
-        if (counts > 1).any():
-            raise ValueError(
-                f"ids must be different from each other and from those in the index, {int(values[counts > 1][0])} repeats"
-            )
-        if not self.trained:
-            self.train(features)
+        if ids is not None:
+            known.check_new(keys)
+        self._train(x)
         if len(x):
             self._index.add_with_ids(x, keys)
+            known.add(keys)
         if metadata is not None:
             self.metadata |= dict(zip(keys.tolist(), metadata, strict=True))
         return self
 
     def remove(self, ids: Sequence[int] | Rows) -> Self:
-        """Take items out. Raises KeyError for ids that are not there, ValueError where the kind of index can not forget."""
-        keys = _ids(ids)
-        if (missing := keys[~np.isin(keys, self.ids)]).size:
+        """Take items out.
+
+        Raises KeyError for ids that are not there, ValueError where the kind of index can not forget, RuntimeError where the
+        index is read only.
+        """
+        known = self._change()
+        keys = as_ids(ids)
+        if (missing := keys[~known.holds(keys)]).size:
             raise KeyError(f"the index has no id {int(missing[0])}")
         try:
             self._index.remove_ids(keys)
         except RuntimeError as error:
             raise ValueError(f"an index {self.factory!r} can not remove items; build it again without them") from error
+        known.remove(keys)
         for key in keys.tolist():
             self.metadata.pop(key, None)
         return self
 
     def search(self, features: Rows, k: int, *, widen: bool = True) -> Hits:
-        """The k nearest items of each of features (n, dim).
+        """The k nearest items of each of features (n, dim); on a copy on the GPUs where FAISS has some (`index/gpu.py`).
 
         widen: where a clustered index finds fewer than k in the clusters it looks at, look at more. Without it the result is
             what the index gives as it is deployed, with id -1 and score -inf for what it did not find.
@@ -162,34 +171,28 @@ class FeatureIndex:
         x = self._checked(features)
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= len(self):
             raise ValueError(f"k must be in 1..{len(self)}, the size of the index, got {k!r}")
-        scores, ids = self._index.search(x, int(k))
+        if self._searcher is None:
+            contents.complete(self._index)
+            self._searcher = Searcher(self._index, gpus=not self._read_only)
+        scores, ids = self._searcher(x, int(k))
         if widen and (ids < 0).any():
             short = (ids < 0).any(axis=1)
-            scores[short], ids[short] = self._wider(x[short], int(k))
-        if self.metric == "l2":
-            scores = -np.sqrt(np.maximum(scores, 0))
-        return Hits(ids, np.where(ids < 0, -np.inf, scores).astype(np.float32))
+            scores[short], ids[short] = search_everywhere(self._index, x[short], int(k))
+        return Hits.of(scores, ids, self.metric)
 
-    def _wider(self, x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and ids, looking at all clusters, or along the whole graph."""
-        inner = self._clusters or self._faiss.downcast_index(self._index.index)
-        owner, name, most = inner, "nprobe", getattr(inner, "nlist", 0)
-        if hasattr(inner, "hnsw"):
-            owner, name, most = inner.hnsw, "efSearch", len(self)
-        before = getattr(owner, name, None)
-        if before is not None:
-            setattr(owner, name, most)
-            try:
-                scores, ids = self._index.search(x, k)
-            finally:
-                setattr(owner, name, before)
-        if before is None or (ids < 0).any():
-            raise RuntimeError(f"the index {self.factory!r} found fewer than {k} items; ask for fewer")
-        return scores, ids
+    def shard(self) -> Self:
+        """An empty index that has learned what this one has: a part of one that `merge` makes from several.
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write index and sidecar; killed half-way, the folder holds what it held before."""
-        facts = {
+        Best made from an index that is trained and still empty. Raises ValueError for a kind of index that can not be merged.
+        """
+        made = copy.copy(self)
+        made.metadata, made.notes = {}, copy.deepcopy(self.notes)
+        made._take(self._faiss.deserialize_index(np.frombuffer(learned(self._index, self.factory), dtype=np.uint8)))
+        return made
+
+    def facts(self) -> dict[str, Any]:
+        """What the sidecar of a saved index says."""
+        return {
             "dim": self.dim,
             "factory": self.factory,
             "metric": self.metric,
@@ -198,14 +201,25 @@ class FeatureIndex:
             "notes": self.notes,
             "metadata": {str(key): value for key, value in self.metadata.items()},
         }
-        stored.write(Path(folder), self._index, facts)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write index and sidecar; killed half-way, the folder holds what it held before."""
+        stored.write(Path(folder), lambda path: self._faiss.write_index(self._index, str(path)), self.facts())
         return Path(folder)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str], *, extractor: str | None = None) -> Self:
-        """An index that `save` wrote. extractor: the digest it must have been built with; ValueError otherwise.
+    def load(cls, folder: str | os.PathLike[str], *, extractor: str | None = None, mmap: bool = False) -> Self:
+        """An index that `save` or `merge` wrote.
 
-        Raises FileNotFoundError where there is none, IntegrityError where the files are not what was written.
+        Args:
+            extractor: the digest it must have been built with; ValueError otherwise.
+            mmap: the items stay in the file, and the system keeps in memory what is searched often. Such an index is read only,
+                and its file must stay as it is. In memory are the metadata, and besides: of "IVF..." what it has learned; of
+                "Flat", "PQ", "SQ", "HNSW" and others FAISS's map of ids, some 50 bytes an item; of codes that are packed for
+                fast scans ("PQ16x4fs") all.
+
+        Raises FileNotFoundError where there is none, IntegrityError where the files are not what was written: the sha256 of the
+        whole file is checked first.
         """
         facts = stored.read_facts(Path(folder))
         try:
@@ -219,28 +233,11 @@ class FeatureIndex:
                 f"the index {os.fspath(folder)!r} was built with another extractor ({made.extractor[:12] or 'unknown'}, "
                 f"not {extractor[:12]}); their features have nothing in common: build it again"
             )
-        index = stored.read_index(Path(folder), facts)
+        index = stored.read_index(Path(folder), facts, mmap=mmap)
         if type(index) is not type(made._index) or index.d != made.dim or index.ntotal != facts.get("items"):
             raise IntegrityError(f"the index in {os.fspath(folder)!r} is not the one that {stored.SIDECAR} describes")
-        made._take(index)
+        made._take(index, read_only=mmap)
         return made
 
     def _checked(self, features: Rows) -> np.ndarray:
-        """What FAISS takes: contiguous float32, finite, of the right width; of length 1 for cosines."""
-        x = features.detach().cpu().numpy() if isinstance(features, Tensor) else np.asarray(features)
-        if x.ndim != 2 or not np.issubdtype(x.dtype, np.floating):
-            raise ValueError(f"features must be floats (n, {self.dim}), got {x.dtype} of shape {x.shape}")
-        if x.shape[1] != self.dim:
-            raise ValueError(f"features have width {x.shape[1]}, the index has width {self.dim}")
-        if not np.isfinite(x).all():
-            raise ValueError("features contain NaN or infinite values")
-        if self.metric == "cosine":
-            return torch.nn.functional.normalize(torch.from_numpy(np.ascontiguousarray(x)).float(), dim=1).numpy()
-        return np.ascontiguousarray(x, dtype=np.float32)
-
-
-def _ids(ids: Sequence[int] | Rows) -> np.ndarray:
-    keys = ids.detach().cpu().numpy() if isinstance(ids, Tensor) else np.asarray(ids)
-    if keys.ndim != 1 or (len(keys) and not np.issubdtype(keys.dtype, np.integer)):
-        raise ValueError(f"ids must be integers (n,), got {keys.dtype} of shape {keys.shape}")
-    return np.ascontiguousarray(keys, dtype=np.int64)
+        return as_rows(features, self.dim, unit=self.metric == "cosine")

@@ -36,7 +36,7 @@ def plot_robustness(
     axes.set_ylim(0, 1.02)
     axes.set_ylabel(f"pale: clean, full: under {attack}")
     axes.set_title(f"{reports[0].threat}" if reports else "")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_curves(
@@ -66,7 +66,7 @@ def plot_curves(
         axes.set_xlabel("eps, in 1/255")
     if not drawn:
         raise ValueError(f"there is no ladder {attack!r} in the reports; evaluate with --curve")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _is_rung(name: str, attack: str) -> bool:
@@ -84,8 +84,8 @@ def figure_of(width: float, panels: int, height: float = 3.4) -> tuple[Any, list
     return figure, list(figure.subplots(1, panels, squeeze=False).flat)
 
 
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
-    """With a legend, each model once."""
+def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write it with a legend, each model once; path: a .png or .svg file."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

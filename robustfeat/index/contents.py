@@ -1,0 +1,51 @@
+"""What is inside a FAISS index: the indexes that it wraps, and its ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from robustfeat.index.faiss import import_faiss
+
+
+def clusters(index: Any) -> Any | None:
+    """The clustered (IVF) index that an index is, maybe behind transforms; None where it is of another kind."""
+    faiss = import_faiss()
+    known = isinstance(index, faiss.IndexIVF | faiss.IndexPreTransform)
+    return faiss.try_extract_index_ivf(index) if known else None
+
+
+def levels(index: Any) -> list[Any]:
+    """An index, what its map of ids and its transforms wrap, and last the index that holds the items."""
+    faiss = import_faiss()
+    found = [index]
+    while isinstance(found[-1], faiss.IndexIDMap2 | faiss.IndexPreTransform):
+        found.append(faiss.downcast_index(found[-1].index))
+    return found
+
+
+def complete(index: Any) -> None:
+    """Make the tables that speed up a search of "IVF..,PQ..", where they are missing; FAISS decides how large they may be."""
+    faiss = import_faiss()
+    inner = faiss.downcast_index(faiss.try_extract_index_ivf(index))
+    if isinstance(inner, faiss.IndexIVFPQ) and inner.by_residual and not inner.use_precomputed_table:
+        inner.precompute_table()
+
+
+def resize(index: Any, items: int) -> None:
+    """Say on every level how many items there are."""
+    for level in levels(index):
+        level.ntotal = items
+
+
+def ids(index: Any) -> np.ndarray:
+    """All ids of a clustered index or of one with a map of ids, int64 (n,), in no particular order."""
+    faiss = import_faiss()
+    if (found := clusters(index)) is None:
+        return faiss.vector_to_array(index.id_map)
+    lists = found.invlists
+    parts = [
+        faiss.rev_swig_ptr(lists.get_ids(i), size).copy() for i in range(lists.nlist) if (size := lists.list_size(i))
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)

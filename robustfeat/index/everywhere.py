@@ -1,0 +1,31 @@
+"""A search of the whole index, where the usual one, of some clusters or a part of the graph, found too little."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from robustfeat.index.contents import levels
+from robustfeat.index.faiss import import_faiss
+
+
+def search_everywhere(index: Any, x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and ids (n, k), looking at all clusters, or along the whole graph.
+
+    Raises RuntimeError where even so fewer than k are found.
+    """
+    inner = import_faiss().try_extract_index_ivf(index) or levels(index)[-1]
+    owner, name, most = inner, "nprobe", getattr(inner, "nlist", 0)
+    if hasattr(inner, "hnsw"):
+        owner, name, most = inner.hnsw, "efSearch", int(index.ntotal)
+    before = getattr(owner, name, None)
+    if before is not None:
+        setattr(owner, name, most)
+        try:
+            scores, ids = index.search(x, k)
+        finally:
+            setattr(owner, name, before)
+    if before is None or (ids < 0).any():
+        raise RuntimeError(f"the index found fewer than {k} items; ask for fewer")
+    return scores, ids

@@ -1,0 +1,28 @@
+"""What a search found, and how near it is."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+
+Metric = Literal["cosine", "inner_product", "l2"]
+METRICS = ("cosine", "inner_product", "l2")
+
+
+class Hits(NamedTuple):
+    """What a search found, best first: ids (n, k) int64 and scores (n, k) float32, larger is nearer.
+
+    Scores are cosines, inner products, or minus Euclidean distances.
+    """
+
+    ids: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def of(cls, scores: np.ndarray, ids: np.ndarray, metric: Metric) -> Self:
+        """From FAISS's answer, which is changed: it squares distances, and says id -1 for what it did not find."""
+        if metric == "l2":
+            scores = -np.sqrt(np.maximum(scores, 0))
+        scores[ids < 0] = -np.inf
+        return cls(ids, scores)

@@ -1,0 +1,58 @@
+"""The ids that an index has, quick to ask and to add to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+LARGEST = np.iinfo(np.int64).max
+
+
+class Ids:
+    """A set of ids, 8 bytes each.
+
+    Kept as sorted runs, each more than twice as long as the next: that is enough for a stream of n ids, in chunks of any size,
+    to cost n log n in all.
+    """
+
+    def __init__(self, ids: np.ndarray) -> None:
+        self._runs = [np.sort(ids)] if len(ids) else []
+
+    def free(self, count: int) -> np.ndarray:
+        """The next `count` ids after the largest. Raises ValueError where there are none."""
+        start = max((int(run[-1]) for run in self._runs), default=-1) + 1
+        if count and start > LARGEST - count:
+            raise ValueError(f"there are no {count} ids after {start - 1}, the largest in the index; give ids")
+        return np.arange(start, start + count)
+
+    def holds(self, ids: np.ndarray) -> np.ndarray:
+        """Which of ids (n,) are in the set, bool (n,)."""
+        found = np.zeros(len(ids), dtype=bool)
+        for run in self._runs:
+            at = np.searchsorted(run, ids)
+            found |= run[np.minimum(at, len(run) - 1)] == ids
+        return found
+
+    def check_new(self, ids: np.ndarray) -> None:
+        """Raises ValueError for ids that are negative, repeat or are there."""
+        if (ids < 0).any():
+            raise ValueError(f"ids must not be negative, got {int(ids.min())}")
+        values, counts = np.unique(ids, return_counts=True)
+        if (repeated := values[(counts > 1) | self.holds(values)]).size:
+            raise ValueError(
+                f"ids must be different from each other and from those in the index, {int(repeated[0])} repeats"
+            )
+
+    def add(self, ids: np.ndarray) -> None:
+        """Add ids that are not there."""
+        run = np.sort(ids)
+        while self._runs and len(self._runs[-1]) <= 2 * len(run):
+            run = np.sort(
+                np.concatenate([self._runs.pop(), run]), kind="stable"
+            )  # merges what is sorted in linear time
+        if len(run):
+            self._runs.append(run)
+
+    def remove(self, ids: np.ndarray) -> None:
+        """Take ids out."""
+        left = (run[~np.isin(run, ids)] for run in self._runs)
+        self._runs = [run for run in left if len(run)]
