@@ -21,6 +21,6 @@ def fine_tune(model: str | os.PathLike[str], data: str, out: str | os.PathLike[s
     Raises what `load` and `train` raise.
     """
     architecture = hub.read_card(hub.find(os.fspath(model))).architecture
-    protocol = {"epochs": 25, "lr": 0.01, "schedule": "multistep", "warmup": 0.0, "weight_decay": 2e-4}
+    protocol: dict[str, Any] = {"epochs": 25, "lr": 0.01, "schedule": "multistep", "warmup": 0.0, "weight_decay": 2e-4}
     start = {"start": os.fspath(model), "student": architecture.name, "stem": architecture.stem}
     return train("at", Recipe(**{"image_size": architecture.image_size} | protocol | recipe | start, data=data), out)

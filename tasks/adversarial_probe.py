@@ -64,17 +64,12 @@ class AdversarialProbe(LinearHead):
         return cls(Threat("linf", Eps(argument)))
 
     def fit(self, features: Features, targets: Tensor) -> Self:
-        clean = LinearProbe(seed=self.seed).fit(features, targets)
-        assert clean.weight is not None
-        assert clean.bias is not None
-        return self._take(Linear(clean.weight, clean.bias), features)
+        return self._take(LinearProbe(seed=self.seed).fit(features, targets).linear(), features)
 
     def fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features) -> Self:
         labels = data.require_labels()
-        self.fit(features, labels.to(features.device))
-        assert self.weight is not None
-        assert self.bias is not None
-        weight, bias = self.weight.clone().requires_grad_(), self.bias.clone().requires_grad_()
+        start = self.fit(features, labels.to(features.device)).linear()
+        weight, bias = (values.clone().requires_grad_() for values in start)
         rate = self.lr / float(features.pow(2).sum(dim=1).mean().clamp_min(1e-12))
         optimizer = torch.optim.SGD([weight, bias], lr=rate, momentum=0.9)
         attack = PGD(self.threat, steps=self.steps, keep="last")

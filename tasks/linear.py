@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Self
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from robustfeat import losses
 from robustfeat.logistic import Linear
@@ -81,12 +80,18 @@ class LinearHead(Task):
         self.weight, self.bias = linear.weight.to(features.device), linear.bias.to(features.device)
         return self
 
-    def logits(self, features: Features) -> Logits:
-        """Class scores (n, k)."""
+    def linear(self) -> Linear:
+        """Its weights; RuntimeError where it is not fitted."""
         self._require(self.weight)
         assert self.weight is not None
-        check_features(features, width=self.weight.shape[1])
-        return F.linear(features.to(self.weight.dtype), self.weight, self.bias)
+        assert self.bias is not None
+        return Linear(self.weight, self.bias)
+
+    def logits(self, features: Features) -> Logits:
+        """Class scores (n, k)."""
+        linear = self.linear()
+        check_features(features, width=linear.weight.shape[1])
+        return linear(features.to(linear.weight.dtype))
 
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         return {"accuracy": (checked(self.logits(features), targets).argmax(dim=1) == targets).float()}
@@ -96,6 +101,4 @@ class LinearHead(Task):
         return losses.margin(checked(self.logits(features), targets), targets)
 
     def aims(self) -> dict[str, Aim]:
-        self._require(self.weight)
-        assert self.weight is not None
-        return {"": classifier_aim(len(self.weight), self.logits)}
+        return {"": classifier_aim(len(self.linear().weight), self.logits)}

@@ -182,8 +182,8 @@ def _features(prepared: dict[str, Any], values: dict[str, Any]) -> dict[str, flo
 
     shift = moved(prepared["extractor"])
     teacher = None if values["teacher"] is None else moved(hub.load(values["teacher"], device=values["device"]))
-    probes = [task for task in prepared["tasks"] if isinstance(task, LinearHead) and task.weight is not None]
-    head = Linear(probes[0].weight.cpu(), probes[0].bias.cpu()) if probes else None
+    heads = [task.linear() for task in prepared["tasks"] if isinstance(task, LinearHead)]
+    head = Linear(*(values.cpu() for values in heads[0])) if heads else None
     if values["map"] and rank() == 0:
         some = slice(0, 300)
         labels = None if data.labels is None else data.labels[some]
