@@ -60,12 +60,12 @@ class MemoryBank(nn.Module):
         Matrix products with the whole bank and a gather of columns: the same numbers as gathering (n, N, d) vectors first,
         without the gigabytes.
         """
-        return _DrawnScores.apply(queries.float(), self.vectors, columns)
+        return _DrawnScores.apply(queries.to(self.vectors.dtype), self.vectors, columns)
 
     @torch.no_grad()
     def update(self, rows: Labels, embeddings: Features) -> None:
         """vector <- normalise(momentum vector + (1 - momentum) embedding) for the samples in `rows`."""
-        mixed = self.momentum * self.vectors[rows] + (1 - self.momentum) * embeddings.float()
+        mixed = self.momentum * self.vectors[rows] + (1 - self.momentum) * embeddings.to(self.vectors.dtype)
         self.vectors[rows] = F.normalize(mixed, dim=1)
 
 

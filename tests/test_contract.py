@@ -12,7 +12,8 @@ from robustfeat.types import Eps
 
 
 def test_there_are_cases() -> None:
-    assert set(OBJECTIVES) >= {"natural", "at", "nfgsm", "trades", "gacd"}
+    peers = "kd crd rrm fitnet rkd fare ard iad rslad adaad"
+    assert set(OBJECTIVES) >= {"natural", "at", "nfgsm", "trades", "gacd", *peers.split()}
     assert set(ATTACKS) >= {"fgsm", "pgd"}
     assert set(TASKS) >= {"probe", "retrieval", "anomaly", "ood"}
     assert set(DETECTORS) >= {"mahalanobis", "knn", "msp", "energy", "vim", "gmm", "one-class-svm"}

@@ -1,0 +1,47 @@
+"""One student of a grid and its numbers, kept in its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robustfeat.errors import IntegrityError
+from robustfeat.files import write_text
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A student (or the teacher) and its numbers: fractions, except "minutes" and "images/s" of training.
+
+    made_by: everything that the numbers depend on, as JSON values.
+    """
+
+    method: str
+    student: str
+    seed: int
+    numbers: dict[str, float]
+    made_by: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write cell.json atomically."""
+        write_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path, made_by: dict[str, Any]) -> Cell:
+        """Read cell.json. Raises IntegrityError where it can not be read, ValueError where it was made otherwise."""
+        try:
+            cell = cls(**json.loads(path.read_text(encoding="utf-8")))
+            changed = sorted(
+                key for key in cell.made_by.keys() | made_by.keys() if cell.made_by.get(key) != made_by.get(key)
+            )
+        except (ValueError, TypeError, AttributeError) as error:
+            raise IntegrityError(f"{str(path)!r} can not be read: {error}; remove it, to measure again") from error
+        if changed:
+            raise ValueError(
+                f"{str(path.parent)!r} holds a student that was made with another {', '.join(changed)}; "
+                "choose another folder for this grid"
+            )
+        return cell

@@ -1,0 +1,160 @@
+"""What is compared: a grid of methods, students and seeds, with everything that they share."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from robustfeat.objectives import OBJECTIVES, Objective
+from robustfeat.recipe import Recipe
+from robustfeat.registry import unknown
+from robustfeat.types import Eps
+
+
+@dataclass(frozen=True)
+class Method:
+    """An objective with its options, by the name that stands in the table.
+
+    objective: its registered name.  options: of its constructor.  recipe: entries of the recipe that are its own.
+    """
+
+    objective: str
+    options: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    def make(self) -> Objective:
+        """A fresh one; KeyError for an unknown name, ValueError for options it does not have."""
+        try:
+            return OBJECTIVES[self.objective](**self.options)
+        except TypeError as error:
+            raise ValueError(f"objective {self.objective!r} does not take {self.options}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """methods x students x seeds.
+
+    data, train, held_out: what all students and the teacher learn from.  second: another data set for the probe, or None.
+    teacher: a model, or the method by which one is trained first, with its own recipe.
+    methods: by the name in the table.  students: timm architectures.  seeds: one student each.
+    recipe: entries of `Recipe` that all students share: their budget.
+    attack: the final one, by its registered name ("fast", "standard").
+    second_eps: its size on the second data set, as a number or fraction; None takes that of the recipe.
+    test, limit: the split that is measured, and how many of its images.  fit: images of `second` that the probe learns from.
+    champion: the method whose advantage over each other is tested.
+    """
+
+    methods: dict[str, Method]
+    teacher: str | Method
+    data: str = "digits"
+    train: str = "train[:90%]"
+    held_out: str = "train[90%:]"
+    test: str = "test"
+    second: str | None = None
+    second_eps: str | float | None = None
+    fit: int = 5000
+    students: tuple[str, ...] = ("cnn_tiny",)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    attack: str = "fast"
+    limit: int = 500
+    champion: str = "gacd"
+
+    def __post_init__(self) -> None:
+        for name in ("methods", "students", "seeds"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} of the grid is empty; name at least one")
+        for name in ("limit", "fit"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        for name, method in self.methods.items():
+            if name in ("", ".", "..", "teacher") or "/" in name:  # it names a folder and a line of the table
+                raise ValueError(f"a method can not be called {name!r}; choose a plain name")
+            method.make()
+            self.recipe_of(method, self.students[0], self.seeds[0], "teacher")
+        if isinstance(self.teacher, Method):
+            self.teacher_recipe()
+
+    def recipe_of(self, method: Method, student: str, seed: int, teacher: str) -> Recipe:
+        """Of one student."""
+        own = {"data": self.data, "train": self.train, "held_out": self.held_out, "student": student, "seed": seed}
+        needs = {"teacher": teacher} if OBJECTIVES[method.objective].needs_teacher else {}
+        return _recipe(own | self.recipe | method.recipe | needs)
+
+    def teacher_recipe(self) -> Recipe:
+        """Of the teacher, where it is trained first."""
+        assert isinstance(self.teacher, Method)
+        own = {"data": self.data, "train": self.train, "held_out": self.held_out}
+        return _recipe(own | self.recipe | self.teacher.recipe)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Grid:
+        """From a mapping as in a grid file; a method is its objective's name, or a mapping with objective, options, recipe.
+
+        Raises ValueError for entries that a grid does not have.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        if not isinstance(values, dict) or (strange := sorted(set(values) - known)):
+            raise ValueError(
+                f"a grid has the entries {sorted(known)}, not {strange if isinstance(values, dict) else values!r}"
+            )
+        parsed = dict(values)
+        methods = parsed.get("methods", {})
+        if isinstance(methods, list | tuple):
+            methods = {name: name for name in methods}
+        parsed["methods"] = {str(name): _method(method) for name, method in methods.items()}
+        if not isinstance(parsed.get("teacher"), str):
+            parsed["teacher"] = _method(parsed.get("teacher"))
+        for name in ("students", "seeds"):
+            if name in parsed:
+                parsed[name] = tuple(parsed[name])
+        return cls(**parsed)
+
+    @classmethod
+    def load(cls, name: str) -> Grid:
+        """A grid file (YAML), or one of the presets by name."""
+        path = Path(name)
+        if not path.is_file():
+            if name not in presets():
+                raise unknown("grid", name, presets())
+            path = Path(str(files("robustfeat.bench") / "presets" / f"{name}.yaml"))
+        try:
+            return cls.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except yaml.YAMLError as error:
+            raise ValueError(f"{str(path)!r} is no grid file: {' '.join(str(error).split())}") from error
+
+
+def presets() -> list[str]:
+    """Names of the grids that come with the library."""
+    folder = Path(str(files("robustfeat.bench"))) / "presets"
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _method(value: Any) -> Method:
+    if isinstance(value, Method):
+        return value
+    if isinstance(value, str):
+        return Method(value)
+    if not isinstance(value, dict) or not {"objective"} <= set(value) <= {"objective", "options", "recipe"}:
+        raise ValueError(f"a method is an objective's name, or has objective, options and recipe; got {value!r}")
+    return Method(**value)
+
+
+def _recipe(values: dict[str, Any]) -> Recipe:
+    parsed: dict[str, Any] = {
+        name: Eps(value) if name in ("eps", "step_size") and value is not None else value
+        for name, value in values.items()
+    }
+    try:
+        return Recipe(**parsed)
+    except TypeError as error:
+        raise ValueError(f"the recipe of the grid can not be used: {error}") from None

@@ -1,0 +1,114 @@
+"""From cells to a table: means and spreads over seeds, and whether the champion is better than each other method."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+
+from robustfeat.bench.cell import Cell
+from robustfeat.bench.measure import FINAL
+from robustfeat.bench.run import place
+from robustfeat.report import Report
+
+FLIPS = 10_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """A method on a student: number -> (mean, standard deviation over seeds; NaN for one seed)."""
+
+    method: str
+    student: str
+    seeds: int
+    numbers: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Advantage:
+    """The champion's robust probe accuracy less another method's, over the same images and seeds.
+
+    p: of "no difference", from random signs of the per-image differences (means over seeds), two-sided.
+    holm: after Holm's correction for the number of methods it is compared with.
+    """
+
+    student: str
+    over: str
+    difference: float
+    p: float
+    holm: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Lines of the table, the teacher's first, and the champion's advantages."""
+
+    champion: str
+    attack: str
+    lines: tuple[Line, ...]
+    advantages: tuple[Advantage, ...]
+
+
+def summarise(cells: Sequence[Cell], out: str | os.PathLike[str], champion: str) -> Summary:
+    """Means over seeds, in the order of the cells; advantages where the champion is among the methods.
+
+    out: the folder of the bench, which holds the values per image.
+    """
+    lines: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        lines.setdefault((cell.method, cell.student), []).append(cell)
+    found = tuple(
+        Line(method, student, len(same), {name: _spread([c.numbers[name] for c in same]) for name in same[0].numbers})
+        for (method, student), same in lines.items()
+    )
+    advantages = []
+    for student in dict.fromkeys(student for method, student in lines if method == champion):
+        others = [method for method, its in lines if its == student and method not in (champion, "teacher")]
+        advantages += _advantages(
+            Path(out), student, champion, others, {m: lines[m, student] for m in [champion, *others]}
+        )
+    attack = str(cells[0].made_by.get("attack", ""))
+    return Summary(champion, attack, found, tuple(advantages))
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float]:
+    return mean(values), stdev(values) if len(values) > 1 else float("nan")
+
+
+def _advantages(
+    out: Path, student: str, champion: str, others: Sequence[str], cells: dict[str, list[Cell]]
+) -> list[Advantage]:
+    hits = {method: _hits(out, student, method, [cell.seed for cell in same]) for method, same in cells.items()}
+    raw = []
+    for other in others:
+        seeds = min(len(hits[champion]), len(hits[other]))
+        gaps = (hits[champion][:seeds] - hits[other][:seeds]).mean(axis=0)
+        raw.append((other, float(gaps.mean()), sign_test(gaps)))
+    corrected = holm([p for _, _, p in raw])
+    return [Advantage(student, other, gap, p, q) for (other, gap, p), q in zip(raw, corrected, strict=True)]
+
+
+def _hits(out: Path, student: str, method: str, seeds: Sequence[int]) -> np.ndarray:
+    """Which images the robust probe of each seed gets right, (seeds, images)."""
+    reports = [Report.load(place(out, student, method, seed) / "tasks.json") for seed in seeds]
+    return np.stack([report.cases[f"probe/{FINAL}/accuracy"].numpy() for report in reports]).astype(float)
+
+
+def sign_test(gaps: np.ndarray, seed: int = 0) -> float:
+    """Two-sided p-value of a mean of 0, by giving each gap (n,) a random sign; 1 where all gaps are 0."""
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(FLIPS, len(gaps)))
+    by_chance = np.abs(signs @ gaps) >= abs(gaps.sum()) - 1e-12
+    return float((1 + by_chance.sum()) / (1 + FLIPS))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Corrected p-values, Holm 1979."""
+    corrected, worst = [0.0] * len(p), 0.0
+    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        worst = max(worst, min(1.0, (len(p) - rank) * p[i]))
+        corrected[i] = worst
+    return corrected

@@ -1,0 +1,86 @@
+"""robustfeat bench GRID"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from robustfeat.bench import Grid, bench, summarise
+from robustfeat.bench.grid import presets
+from robustfeat.bench.plot import plot_cost
+from robustfeat.bench.table import as_dict, markdown, text
+from robustfeat.commands.base import Command, Result
+from robustfeat.files import write_text
+
+DRY = {
+    "max_steps": 2,
+    "batch_size": 4,
+    "steps": 1,
+    "eval_images": 4,
+    "eval_steps": 1,
+}  # what a dry run leaves of a recipe
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("grid", type=str, help=f"a grid file (YAML), or one of {', '.join(presets())}")
+    parser.add_argument("--method", type=str, action="append", help="only this method of the grid; once per method")
+    parser.add_argument("--student", type=str, action="append", help="instead of the grid's students; once per student")
+    parser.add_argument("--seeds", type=str | None, default=None, help="instead of the grid's seeds, such as 0,1,2")
+    parser.add_argument("--teacher", type=str | None, default=None, help="a model, instead of the grid's teacher")
+    parser.add_argument(
+        "--second", type=str | None, default=None, help="another second data set; none for no second one"
+    )
+    parser.add_argument("--attack", type=str | None, default=None, help="the final attack, instead of the grid's")
+    parser.add_argument("--limit", type=int | None, default=None, help="measure so many test images")
+    parser.add_argument(
+        "--dry_run", action="store_true", help="every configuration for two steps on a few images, attacked in one step"
+    )
+    parser.add_argument(
+        "--out", type=str, required=True, help="folder for all students; killed, the same command goes on there"
+    )
+
+
+def _run(values: dict[str, Any]) -> Result:
+    grid = _changed(Grid.load(values["grid"]), values)
+    out = Path(values["out"])
+    summary = summarise(bench(grid, out), out, grid.champion)
+    write_text(out / "bench.json", json.dumps(as_dict(summary) | {"grid": grid.as_dict()}, indent=2) + "\n")
+    write_text(out / "bench.md", markdown(summary, f"Bench {Path(values['grid']).stem}") + "\n![cost](bench.png)\n")
+    plot_cost(summary, out / "bench.png")
+    return Result(text(summary), as_dict(summary))
+
+
+def _changed(grid: Grid, values: dict[str, Any]) -> Grid:
+    """The grid with what the command line says otherwise."""
+    changes: dict[str, Any] = {}
+    if values["method"]:
+        if missing := [name for name in values["method"] if name not in grid.methods]:
+            raise ValueError(f"the grid has no method {missing[0]!r}; it has {', '.join(grid.methods)}")
+        changes["methods"] = {name: grid.methods[name] for name in values["method"]}
+    if values["student"]:
+        changes["students"] = tuple(values["student"])
+    if values["seeds"] is not None:
+        try:
+            changes["seeds"] = tuple(int(seed) for seed in values["seeds"].split(","))
+        except ValueError:
+            raise ValueError(f"seeds must be whole numbers with commas between them, got {values['seeds']!r}") from None
+    changes |= {name: values[name] for name in ("teacher", "attack", "limit") if values[name] is not None}
+    if values["second"] is not None:
+        changes["second"] = None if values["second"] == "none" else values["second"]
+    if values["dry_run"]:
+        changes |= {"train": "train[:1000]", "held_out": "train[1000:1010]", "limit": 10, "fit": 100, "attack": "fgsm"}
+        changes["recipe"] = grid.recipe | DRY
+    return dataclasses.replace(grid, **changes)
+
+
+COMMAND = Command(
+    "bench",
+    "Compare training methods: same teacher, data, budget and attacks, several seeds.",
+    "robustfeat bench digits --out runs/bench; robustfeat bench my-grid.yaml --seeds 0 --method gacd --method rslad --out runs/b",
+    _add,
+    _run,
+)

@@ -1,0 +1,38 @@
+"""AdaAD, Huang et al. 2023 (CVPR): look for the images near x on which student and teacher disagree, and make them agree."""
+
+from __future__ import annotations
+
+import torch
+
+from robustfeat import losses
+from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives.pair import need_common_classes
+from robustfeat.objectives.views import Views
+from robustfeat.types import Loss, Losses
+
+
+@OBJECTIVES.register("adaad")
+class AdaAD(Objective):
+    """Adaptive adversarial distillation; needs no labels.
+
+        L = KL(T(x') || S(x')),  x' raising the same
+
+    The attack follows the gradient through the teacher as well, which doubles its cost with a teacher of the student's size;
+    in L the teacher is a constant. The authors' code can mix in KL(T(x) || S(x)) (its share is 0 by default), averages the KL
+    over classes too on CIFAR-10, and starts the attack at x plus normal noise of 0.001, where ours starts anywhere in the ball.
+    """
+
+    needs_teacher = True
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
+        need_common_classes(spaces, self.name)
+
+    def inner(self, views: Views) -> Loss | None:
+        student, teacher = views.student, views.teacher
+        return lambda images: losses.kl(teacher(images).logits, student(images).logits)
+
+    def forward(self, views: Views) -> Losses:
+        return Losses({"kl": losses.kl(views.teacher_attacked.logits, views.student_attacked.logits).mean()}, {})

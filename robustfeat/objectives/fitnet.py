@@ -1,0 +1,44 @@
+"""FitNets, Romero et al. 2015 (arXiv 1412.6550): the student's features repeat the teacher's, number by number."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives.pair import to_teacher
+from robustfeat.objectives.views import Views
+from robustfeat.types import Loss, Losses
+
+
+@OBJECTIVES.register("fitnet")
+class FitNet(Objective):
+    """Mean squared distance of features on clean images; needs no labels, and the head is fitted when training is over.
+
+        L = mean over images and features of (g(f_S(x)) - f_T(x))^2
+
+    g is the identity where the widths agree, else one trained linear layer. The paper guides a hidden layer through a
+    convolution, with half the *sum* over its maps, and trains the whole network by kd afterwards; here the hint is the pooled
+    penultimate feature, the one that is kept, and there is no second stage.
+    """
+
+    needs_teacher = True
+    robust = False
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    @property
+    def trains_head(self) -> bool:
+        return False
+
+    def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
+        self.student_side = to_teacher(spaces, self.name, generator)
+
+    def inner(self, views: Views) -> Loss | None:
+        return None
+
+    def forward(self, views: Views) -> Losses:
+        target = views.teacher_clean.features
+        mapped = self.student_side(views.student_clean.features).to(target.dtype)
+        return Losses({"hint": F.mse_loss(mapped, target)}, {})

@@ -1,0 +1,47 @@
+"""What a method asks of its pair of student and teacher, checked before training starts, and the map between their features."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from robustfeat.objectives.base import Spaces
+from robustfeat.types import Labels
+
+
+def teacher_width(spaces: Spaces, name: str) -> int:
+    """Width of the teacher's features; ValueError without a teacher. name: of the objective, for the message."""
+    if spaces.teacher_dim is None:
+        raise ValueError(f"{name} distils from a teacher; give one with teacher=...")
+    return spaces.teacher_dim
+
+
+def need_common_classes(spaces: Spaces, name: str) -> None:
+    """ValueError where the teacher's logits are not about the classes of the student."""
+    teacher_width(spaces, name)
+    if spaces.teacher_classes != spaces.classes:
+        raise ValueError(
+            f"{name} compares logits; the teacher knows {spaces.teacher_classes} classes and the data has {spaces.classes}: "
+            "choose another teacher, or a method on features such as gacd or rrm"
+        )
+
+
+def need_labels(spaces: Spaces, name: str) -> Labels:
+    """The labels of the training set (M,); ValueError where it has none."""
+    if spaces.labels is None:
+        raise ValueError(f"{name} needs labels and the data set has none; fare, fitnet, rslad and adaad need none")
+    return spaces.labels
+
+
+def to_teacher(spaces: Spaces, name: str, generator: torch.Generator) -> nn.Module:
+    """Student features (n, student_dim) -> (n, teacher_dim): the identity where the widths agree, else one trained layer."""
+    width = teacher_width(spaces, name)
+    return nn.Identity() if spaces.student_dim == width else affine(spaces.student_dim, width, generator)
+
+
+def affine(before: int, after: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with a bias of 0, whose first weights keep the mean square of its input and depend on the generator."""
+    layer = nn.utils.skip_init(nn.Linear, before, after)  # the global generator is not ours to draw from
+    nn.init.normal_(layer.weight, std=before**-0.5, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,46 @@
+"""RRM, Vaishnavi et al. 2022 (USENIX Security, arXiv 2202.09994): match a robust teacher's features, on clean images only."""
+
+from __future__ import annotations
+
+import torch
+
+from robustfeat import losses
+from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives.pair import need_labels, to_teacher
+from robustfeat.objectives.views import Views
+from robustfeat.types import Loss, Losses
+
+
+@OBJECTIVES.register("rrm")
+class RRM(Objective):
+    """Robust representation matching: the cosine of features decides, and the labels hardly count.
+
+        L = ce CE(S(x), y) - cos(g(f_S(x)), f_T(x))
+
+    g is the identity where the widths agree, as the authors need them to, else one trained linear layer.
+
+    Args:
+        ce: weight of the cross-entropy; the authors use 0.005 on CIFAR-10.
+    """
+
+    needs_teacher = True
+    # No attack, but robustness is what it is for: `robust` stays True and held-out robust accuracy chooses.
+
+    def __init__(self, ce: float = 0.005) -> None:
+        super().__init__()
+        if not ce >= 0:
+            raise ValueError(f"ce must not be negative, got {ce!r}")
+        self.ce = ce
+
+    def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
+        self.student_side = to_teacher(spaces, self.name, generator)
+        need_labels(spaces, self.name)
+
+    def inner(self, views: Views) -> Loss | None:
+        return None
+
+    def forward(self, views: Views) -> Losses:
+        features, logits = views.student_clean
+        ce = losses.cross_entropy(logits, views.labels).mean()
+        distance = losses.cosine_distance(self.student_side(features), views.teacher_clean.features).mean()
+        return Losses({"ce": self.ce * ce, "cosine": distance - 1}, {})

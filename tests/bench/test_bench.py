@@ -1,0 +1,157 @@
+"""A small bench from end to end, and its statistics against closed forms."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from robustfeat.bench import Grid, bench, summarise
+from robustfeat.bench.summary import holm, sign_test
+from robustfeat.cli import main
+from robustfeat.errors import IntegrityError
+from robustfeat.report import Report
+
+GRID = {
+    "methods": {"natural": "natural", "at": "at", "gacd": "gacd"},
+    "teacher": {"objective": "at", "recipe": {"student": "cnn_small"}},
+    "seeds": [0, 1],
+    "recipe": {
+        **{"stem": "timm", "eps": 0.1, "steps": 1, "batch_size": 64, "max_steps": 4, "crop": 0, "flip": False},
+        **{"channels_last": False, "eval_images": 20, "eval_steps": 1},
+    },
+    "attack": "fgsm",
+    "limit": 20,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_intervals() -> Iterator[None]:
+    """Leave out the bootstrap and the health checks, which take most of the time and are of no matter here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["robustfeat.tasks.measure"], "bootstrap", lambda *_: {})
+        patch.setattr(sys.modules["robustfeat.tasks.evaluate"], "flags_of", lambda *_: ())
+        yield
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bench")
+    bench(Grid.from_dict(GRID), out, progress=False)
+    return out
+
+
+def test_every_student_has_every_number(done: Path) -> None:
+    cells = bench(Grid.from_dict(GRID), done, progress=False)
+    names = [(cell.method, cell.seed) for cell in cells]
+    assert names == [("teacher", 0), *itertools.product(["natural", "at", "gacd"], [0])] + [
+        *itertools.product(["natural", "at", "gacd"], [1])
+    ]
+    expected = {
+        "clean",
+        "fgsm",
+        "pgd-20",
+        "cw-20",
+        "final",
+        "shift",
+        "CKA",
+        "CKA attacked",
+        "class gap",
+        "class gap attacked",
+    }
+    expected |= {f"{task}{suffix}" for task in ("probe", "retrieval", "anomaly") for suffix in ("", " robust")}
+    assert cells[0].numbers.keys() == expected
+    assert all(cell.numbers.keys() == expected | {"minutes", "images/s"} for cell in cells[1:])
+    assert cells[0].numbers["CKA"] == pytest.approx(1)
+    for cell in cells:
+        folder = done / "teacher" if cell.method == "teacher" else done / cell.student / cell.method / str(cell.seed)
+        tasks = Report.load(folder / "tasks.json")
+        assert cell.numbers["probe robust"] == tasks.value("probe", "accuracy", "final")
+
+
+def test_what_is_finished_is_not_made_again(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = bench(Grid.from_dict(GRID), done, progress=False)
+    monkeypatch.setattr("robustfeat.bench.run._cell", _only_load)
+    assert bench(Grid.from_dict(GRID), done, progress=False) == first
+    monkeypatch.undo()
+    for change, named in (({"limit": 19}, "limit"), ({"attack": "pgd"}, "attack")):
+        with pytest.raises(ValueError, match=f"made with another {named}; choose another folder"):
+            bench(Grid.from_dict(GRID | change), done, progress=False)
+    changed = GRID | {"recipe": GRID["recipe"] | {"lr": 0.3}, "teacher": str(done / "teacher")}  # type: ignore[operator]
+    with pytest.raises(ValueError, match="made with another recipe"):
+        bench(Grid.from_dict(changed), done, progress=False)
+
+
+def _only_load(name, method, recipe, measure, out, facts, *, quiet):  # type: ignore[no-untyped-def]
+    from robustfeat.bench.cell import Cell
+
+    path = out / recipe.student / name / str(recipe.seed) / "cell.json"
+    return Cell.load(path, json.loads(path.read_text())["made_by"])
+
+
+def test_a_damaged_cell_is_named(done: Path) -> None:
+    path = done / "cnn_tiny" / "at" / "0" / "cell.json"
+    content = path.read_text()
+    try:
+        for damaged in (content[:50], "[]", '{"a": 1}'):
+            path.write_text(damaged)
+            with pytest.raises(IntegrityError, match="remove it, to measure again"):
+                bench(Grid.from_dict(GRID), done, progress=False)
+    finally:
+        path.write_text(content)
+
+
+def test_the_summary_by_hand(done: Path) -> None:
+    cells = bench(Grid.from_dict(GRID), done, progress=False)
+    summary = summarise(cells, done, "gacd")
+    for line in summary.lines:
+        same = [cell for cell in cells if (cell.method, cell.student) == (line.method, line.student)]
+        for name, (mean, spread) in line.numbers.items():
+            values = [cell.numbers[name] for cell in same]
+            assert mean == pytest.approx(np.mean(values))
+            assert np.isnan(spread) if len(values) == 1 else spread == pytest.approx(np.std(values, ddof=1))
+    probe = {line.method: line.numbers["probe robust"][0] for line in summary.lines}
+    assert {a.over for a in summary.advantages} == {"natural", "at"}
+    for a in summary.advantages:
+        assert a.difference == pytest.approx(probe["gacd"] - probe[a.over])
+        assert a.p <= a.holm <= 1
+
+
+def test_random_signs_against_all_signs() -> None:
+    gaps = np.array([0.5, 1, 1, -0.5, 0, 0.5, 1, 0.5, -1, 0.5])
+    every = [abs(np.dot(signs, gaps)) >= abs(gaps.sum()) - 1e-9 for signs in itertools.product([-1, 1], repeat=10)]
+    assert sign_test(gaps) == pytest.approx(np.mean(every), abs=0.015)
+    assert sign_test(np.zeros(5)) == 1
+    assert sign_test(np.ones(40)) < 0.001
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "g.yaml").write_text(json.dumps(GRID))
+    command = ["bench", str(tmp_path / "g.yaml"), "--out", str(tmp_path / "out"), "--seeds", "3", "--method", "natural"]
+    command += ["--method", "gacd", "--dry_run"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [line["method"] for line in found["lines"]] == ["teacher", "natural", "gacd"]
+    assert found["lines"][1]["numbers"]["probe"]["sd"] is None
+    page = (tmp_path / "out" / "bench.md").read_text()
+    assert "| gacd | cnn_tiny | 1 |" in page
+    assert "gacd over natural (cnn_tiny), robust probe: " in page
+    assert json.loads((tmp_path / "out" / "bench.json").read_text())["grid"]["recipe"]["max_steps"] == 2
+    with Image.open(tmp_path / "out" / "bench.png") as picture:
+        picture.verify()
+    assert main([*command, "--seeds", "one"]) == 2
+    assert "seeds must be whole numbers" in capsys.readouterr().err
+    assert main([*command, "--method", "kdd"]) == 2
+    assert "the grid has no method 'kdd'" in capsys.readouterr().err

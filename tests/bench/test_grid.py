@@ -1,0 +1,100 @@
+"""Grid files: read, checked, and every preset can be made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from robustfeat.bench import Grid, Method
+from robustfeat.bench.grid import presets
+from robustfeat.objectives import GACD
+from robustfeat.types import Eps
+
+SMALL = {"methods": ["natural", "gacd"], "teacher": "nobody", "recipe": {"eps": "4/255", "epochs": 3}}
+
+
+def test_a_file(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text(
+        """
+        data: digits
+        teacher: {objective: at, recipe: {student: cnn_small, epochs: 2}}
+        students: [cnn_tiny, cnn_small]
+        seeds: [4, 5]
+        recipe: {eps: 4/255, epochs: 3, lr: 0.2}
+        methods:
+          natural: natural
+          plain: {objective: gacd, options: {weight: none, tau: 0.1}, recipe: {lr: 0.05}}
+        """
+    )
+    grid = Grid.load(str(tmp_path / "g.yaml"))
+    assert grid.students == ("cnn_tiny", "cnn_small")
+    objective = grid.methods["plain"].make()
+    assert isinstance(objective, GACD)
+    assert (objective.weight, objective.tau) == ("none", 0.1)
+    recipe = grid.recipe_of(grid.methods["plain"], "cnn_small", 5, "T")
+    assert (recipe.student, recipe.seed, recipe.teacher, recipe.lr, recipe.eps) == (
+        "cnn_small",
+        5,
+        "T",
+        0.05,
+        Eps("4/255"),
+    )
+    natural = grid.recipe_of(grid.methods["natural"], "cnn_tiny", 4, "T")
+    assert (natural.teacher, natural.lr, natural.epochs) == (None, 0.2, 3)
+    assert grid.teacher_recipe().student == "cnn_small"
+    assert Grid.from_dict(grid.as_dict()) == grid
+
+
+def test_every_preset() -> None:
+    assert set(presets()) >= {"digits"}
+    for name in presets():
+        grid = Grid.load(name)
+        for method in grid.methods.values():
+            method.make()
+        assert grid.champion in grid.methods
+        assert len(grid.seeds) >= 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methods": []}, "methods of the grid is empty"),
+        ({"students": []}, "students of the grid is empty"),
+        ({"seeds": []}, "seeds of the grid is empty"),
+        ({"methods": ["gcad"]}, "did you mean 'gacd'"),
+        ({"methods": {"a": {"objective": "gacd", "options": {"taw": 1}}}}, "does not take"),
+        ({"methods": {"a": {"objective": "gacd", "options": {"tau": -1}}}}, "tau must be greater than 0"),
+        ({"methods": {"a": {"options": {}}}}, "a method is an objective's name, or has"),
+        ({"methods": {"../a": "gacd"}}, "a method can not be called '../a'"),
+        ({"methods": {"teacher": "gacd"}}, "a method can not be called 'teacher'"),
+        ({"methods": {"a": 3}}, "a method is an objective's name, or has"),
+        ({"recipe": {"epoch": 3}}, "the recipe of the grid can not be used"),
+        ({"recipe": {"eps": "much"}}, "eps 'much' is not a number"),
+        ({"limit": 0}, "limit must be at least 1, got 0"),
+        ({"metods": []}, "not ['metods']"),
+        ({"teacher": None}, "a method is an objective's name"),
+    ],
+)
+def test_a_grid_that_can_not_be(change: dict[str, object], message: str) -> None:
+    with pytest.raises((ValueError, KeyError)) as error:
+        Grid.from_dict(SMALL | change)
+    assert message in str(error.value)
+
+
+def test_files_that_are_no_grids(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="unknown grid 'digit'; did you mean 'digits'"):
+        Grid.load("digit")
+    for text, message in (
+        ("[1, 2", "is no grid file"),
+        ("- 1", "a grid has the entries"),
+        ("!!python/object:os.x {}", "is no grid"),
+    ):
+        (tmp_path / "g.yaml").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            Grid.load(str(tmp_path / "g.yaml"))
+
+
+def test_a_method_is_made_anew_each_time() -> None:
+    method = Method("gacd", {"beta": 2.0})
+    assert method.make() is not method.make()

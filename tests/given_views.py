@@ -1,0 +1,63 @@
+"""Views of a batch whose outputs are given numbers, so that an objective is a function of features and logits alone."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from plain_losses import Table, table, unit
+from torch import Tensor
+
+from robustfeat.memory import MemoryBank
+from robustfeat.network import Network
+from robustfeat.objectives import OBJECTIVES, Objective, Spaces, Views
+from robustfeat.random import generator
+from robustfeat.testing import small_network
+from robustfeat.types import Batch, Output
+
+N, CLASSES, STUDENT, TEACHER = 5, 4, 3, 6
+LABELS = [0, 1, 2, 3, 0]
+# Of the student: features and logits of clean images, the same of attacked ones. Of the teacher the same.
+SEEN = ("features", "logits", "attacked features", "attacked logits")
+
+
+def student_tables() -> list[Table]:
+    return [table(N, width, which) for which, width in enumerate((STUDENT, CLASSES, STUDENT, CLASSES))]
+
+
+def teacher_tables(width: int = TEACHER) -> list[Table]:
+    return [table(N, columns, 10 + which) for which, columns in enumerate((width, CLASSES, width, CLASSES))]
+
+
+def double(values: Table) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@lru_cache(maxsize=2)
+def network(seed: int) -> Network:
+    return small_network(seed).eval()
+
+
+def given(student: list[Tensor], teacher: list[Tensor], labels: list[int] | None = LABELS) -> Views:
+    """student, teacher: in the order of SEEN."""
+    n = len(student[0])
+    y = None if labels is None else torch.tensor(labels[:n])
+    views = Views(network(0), network(1), Batch(torch.zeros(n, 3, 8, 8), y, torch.arange(n)), generator(7))
+    views.attacked = torch.ones(n, 3, 8, 8)
+    views.student_clean, views.student_attacked = Output(*student[:2]), Output(*student[2:])
+    views.teacher_clean, views.teacher_attacked = Output(*teacher[:2]), Output(*teacher[2:])
+    return views
+
+
+def ready(name: str, teacher_dim: int = TEACHER, labels: list[int] | None = LABELS, **options: float) -> Objective:
+    """An objective in float64, its trained layers and memories filled with given numbers."""
+    objective = OBJECTIVES[name](**options)
+    y = None if labels is None else torch.tensor(labels)
+    objective.setup(Spaces(STUDENT, CLASSES, N, teacher_dim, CLASSES, y), generator(5))
+    objective.double()
+    for which, weight in enumerate(objective.parameters()):
+        flat = double(table(1, weight.numel(), 20 + which))
+        weight.data.copy_(flat.view(weight.shape))
+    for which, bank in enumerate(module for module in objective.modules() if isinstance(module, MemoryBank)):
+        bank.vectors.copy_(double([unit(row) for row in table(*bank.vectors.shape, 30 + which)]))
+    return objective
