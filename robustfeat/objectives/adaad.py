@@ -24,9 +24,6 @@ class AdaAD(Objective):
 
     needs_teacher = True
 
-    def __init__(self) -> None:
-        super().__init__()
-
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         need_common_classes(spaces, self.name)
 

@@ -52,6 +52,9 @@ class Objective(nn.Module, ABC):
     robust: ClassVar[bool] = True
     """Whether held-out robust accuracy chooses the best weights; otherwise clean accuracy does."""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def options(self) -> dict[str, Any]:
         """The hyper-parameters by name."""
         return {key: getattr(self, key) for key in inspect.signature(type(self)).parameters}

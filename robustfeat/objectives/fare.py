@@ -26,9 +26,6 @@ class FARE(Objective):
 
     needs_teacher = True
 
-    def __init__(self) -> None:
-        super().__init__()
-
     @property
     def trains_head(self) -> bool:
         return False

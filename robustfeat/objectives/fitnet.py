@@ -25,9 +25,6 @@ class FitNet(Objective):
     needs_teacher = True
     robust = False
 
-    def __init__(self) -> None:
-        super().__init__()
-
     @property
     def trains_head(self) -> bool:
         return False

@@ -18,6 +18,7 @@ from robustfeat import losses
 from robustfeat.memory import MemoryBank
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
+from robustfeat.objectives.pair import affine
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
 from robustfeat.types import Embeddings, Features, Labels, Loss, Losses, PerExample
@@ -117,10 +118,12 @@ class GACD(Objective):
                 "the data set has no labels; use inner_loss='cosine' and weight='teacher_probability' or 'none'"
             )
         dim = spaces.teacher_dim if self.teacher_map == "none" else self.map_dim
-        self.teacher_side = nn.Identity() if self.teacher_map == "none" else _linear(spaces.teacher_dim, dim, generator)
+        self.teacher_side = (
+            nn.Identity() if self.teacher_map == "none" else affine(spaces.teacher_dim, dim, generator, bias=False)
+        )
         self.teacher_side.requires_grad_(self.teacher_map == "trained")
         same = self.teacher_map == "none" and spaces.student_dim == dim
-        self.student_side = nn.Identity() if same else _linear(spaces.student_dim, dim, generator)
+        self.student_side = nn.Identity() if same else affine(spaces.student_dim, dim, generator, bias=False)
         self.critic = Critic()
         if self.symmetric:
             self.symmetric_critic = Critic()
@@ -219,10 +222,3 @@ class GACD(Objective):
             if self.symmetric:
                 self.teacher_bank.update(everywhere, gather(anchors))
         self._seen.clear()
-
-
-def _linear(before: int, after: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer without bias whose start depends on the generator."""
-    layer = nn.utils.skip_init(nn.Linear, before, after, bias=False)  # the global generator is not ours to draw from
-    nn.init.normal_(layer.weight, std=before**-0.5, generator=generator)
-    return layer

@@ -39,9 +39,11 @@ def to_teacher(spaces: Spaces, name: str, generator: torch.Generator) -> nn.Modu
     return nn.Identity() if spaces.student_dim == width else affine(spaces.student_dim, width, generator)
 
 
-def affine(before: int, after: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer with a bias of 0, whose first weights keep the mean square of its input and depend on the generator."""
-    layer = nn.utils.skip_init(nn.Linear, before, after)  # the global generator is not ours to draw from
+def affine(before: int, after: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
+    """A linear layer with a bias of 0 (or none), whose first weights keep the mean square of its input and depend on the
+    generator."""
+    layer = nn.utils.skip_init(nn.Linear, before, after, bias=bias)  # the global generator is not ours to draw from
     nn.init.normal_(layer.weight, std=before**-0.5, generator=generator)
-    nn.init.zeros_(layer.bias)
+    if bias:
+        nn.init.zeros_(layer.bias)
     return layer
