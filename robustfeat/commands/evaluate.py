@@ -16,6 +16,7 @@ from robustfeat.data import ImageDataset, dataset, with_outliers
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
 from robustfeat.parallel import join, rank
+from robustfeat.patches import PatchExtractor
 from robustfeat.report import plot_curves, plot_map, plot_robustness, table
 from robustfeat.tasks import DETECTORS, TASKS, Records, evaluate, ladder, named
 from robustfeat.tasks.linear import LinearHead
@@ -68,6 +69,11 @@ def _add(parser: ArgumentParser) -> None:
     for name, what in {"steps": "gradient steps", "restarts": "restarts", "queries": "queries"}.items():
         help_text = f"{what} of the attacks that have them (default: each attack's own)"
         parser.add_argument(f"--{name}", type=int | None, default=None, help=help_text)
+    parser.add_argument(
+        "--patches",
+        action="store_true",
+        help="features are the maps of the middle stages: what anomaly:patchcore is for",
+    )
     parser.add_argument("--shots", type=int | None, default=None, help="learn from so many images of each class only")
     parser.add_argument("--limit", type=int, default=None, help="measure so many of the test images")
     parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
@@ -132,6 +138,8 @@ def prepare(values: dict[str, Any]) -> dict[str, Any]:
         chosen = {name: ladder(attack, sizes) for name, attack in attacks.items()}
     tasks = [named(name) for name in values["task"] or CLASSIC]
     extractor = hub.load(values["model"], device=join(values["device"]))
+    if values["patches"]:
+        extractor = PatchExtractor(extractor)
     side = extractor.card.architecture.image_size
     columns = {"image": values["image"], "label": values["label"]}
     train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))

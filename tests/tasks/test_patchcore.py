@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 import robustfeat.tasks.patchcore as module
+from robustfeat import hub
 from robustfeat.architecture import Architecture
 from robustfeat.attacks import PGD, Threat
 from robustfeat.card import Card
+from robustfeat.cli import main
 from robustfeat.data import MemoryImages
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.network import new_network
@@ -23,6 +27,7 @@ from robustfeat.patches import PatchExtractor
 from robustfeat.random import generator
 from robustfeat.tasks import OneClass, OutOfDistribution, PatchCore, aupro, evaluate, named, pixel_auroc
 from robustfeat.tasks.ranking import auroc
+from robustfeat.testing import small_network
 from robustfeat.types import Eps
 
 GRID = (5, 3, 4)
@@ -266,3 +271,24 @@ def test_by_name_for_every_wrapper(patch_extractor: PatchExtractor) -> None:
         assert fitted.shape.tolist() == [plain.network.feature_dim, 1, 1]
     report = evaluate(patch_extractor, ["anomaly:patchcore"], normal, test, progress=False)
     assert report.value("anomaly:patchcore", "auroc", "none") >= 0
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = small_network(0, classes=10)
+    hub.save(tmp_path / "m", network, Card("m", network.architecture, network.feature_dim))
+    command = [
+        "evaluate",
+        str(tmp_path / "m"),
+        "--data",
+        "digits",
+        "--train",
+        "train[:60]",
+        "--limit",
+        "20",
+        "--patches",
+        "--json",
+    ]
+    assert main([*command, "--task", "anomaly:patchcore"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"].startswith("m["), "the layers are part of the name"
+    assert {row["task"] for row in found["rows"]} == {"anomaly:patchcore"}
