@@ -16,7 +16,7 @@ from robustfeat.errors import IntegrityError
 from robustfeat.extract import extract
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.files import sha256, write_text
-from robustfeat.parallel import rank
+from robustfeat.parallel import rank, wait_for_all
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +31,32 @@ def cached_features(
     """`extractor.transform(data)`, float32 (n, d), from `folder` where it is there; otherwise computed, and kept there.
 
     None keeps nothing. A file is found by the digest of the weights and the fingerprint of the data, and read when its sha256 is
-    right; a damaged one is computed again. Of several processes the first one writes.
+    right; a damaged one is computed again. Of several processes the first one writes, and all read.
     """
-    if folder is None or rank() > 0:
+    if folder is None:
         return extractor.transform(data, progress=progress)
     key = hashlib.sha256(f"{extractor.digest()} {data.fingerprint}".encode()).hexdigest()[:32]
     path = Path(folder) / f"{key}.safetensors"
+    if rank() == 0:
+        _ensure(path, extractor, data, progress)
+    wait_for_all()  # every process must see the same features
+    return _read(path, len(data), extractor.feature_dim)
+
+
+def _ensure(path: Path, extractor: FeatureExtractor, data: ImageDataset, progress: bool) -> None:
+    """See that the file is there and whole."""
     if path.is_file():
         try:
-            return _read(path, len(data), extractor.feature_dim)
+            _read(path, len(data), extractor.feature_dim)
+            return
         except IntegrityError as error:
             log.warning("%s; computing the features again", error)
-    extract(extractor, data, path, progress=progress)
-    write_text(_digest_of(path), sha256(path) + "\n")
-    return _read(path, len(data), extractor.feature_dim)
+    # Under a name of its own: another evaluation may be making the same file.
+    mine = path.with_name(f"{path.stem}.{os.getpid()}.safetensors")
+    extract(extractor, data, mine, progress=progress)
+    digest = sha256(mine)
+    mine.replace(path)
+    write_text(_digest_of(path), digest + "\n")
 
 
 def _read(path: Path, n: int, dim: int) -> np.ndarray:

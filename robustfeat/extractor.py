@@ -41,8 +41,8 @@ class FeatureExtractor(nn.Module):
         return self.network.mean.device
 
     def digest(self) -> str:
-        """sha256 of the weights as they are now; the card knows only what they were when loaded."""
-        digest = hashlib.sha256()
+        """sha256 of architecture and weights as they are now; the card knows only what they were when loaded."""
+        digest = hashlib.sha256(repr(self.card.architecture).encode())
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)

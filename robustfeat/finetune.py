@@ -14,7 +14,7 @@ from robustfeat.train import train
 def fine_tune(model: str | os.PathLike[str], data: str, out: str | os.PathLike[str], **recipe: Any) -> Path:
     """Adversarial training that starts from a model, and the folder of its best weights; its head is evaluated as task "head".
 
-    model: a name or folder that `robustfeat.load` understands.  data, out: as for `train`.
+    model: a published name or a model folder.  data, out: as for `train`.
     recipe: entries of `Recipe` that differ from the protocol of ACL and DynACL: 25 epochs of SGD at 0.01, a tenth of it after
         1/2 and 3/4, weight decay 2e-4.
 

@@ -32,6 +32,12 @@ def join(device: str) -> str:
     return str(state.device) if device == "cuda" else device
 
 
+def wait_for_all() -> None:
+    """Until every process of the group is here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
 def gather(values: Tensor) -> Tensor:
     """The rows of all processes, in rank order, without gradient. Every process must hold the same number of rows."""
     if world_size() == 1:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from abc import abstractmethod
-from typing import ClassVar, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -33,6 +36,14 @@ class AnomalyDetector(Task):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("threshold", None)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Whatever a detector's own `fit` does, an earlier threshold is gone after it; its `anomaly` sees the dtype it learnt."""
+        super().__init_subclass__(**options)
+        if "fit" in cls.__dict__:
+            cls.fit = _forgetting(cls.fit)  # type: ignore[method-assign]
+        if "anomaly" in cls.__dict__ and not inspect.isabstract(cls):
+            cls.anomaly = _casting(cls.anomaly)  # type: ignore[method-assign]
 
     @abstractmethod
     def anomaly(self, features: Features) -> PerExample:
@@ -89,6 +100,25 @@ class AnomalyDetector(Task):
         score = self.anomaly(features)
         check_features(features, targets)
         return torch.where(targets == 1, -score, score)
+
+
+def _forgetting(fit: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(fit)
+    def fit_without_threshold(self: AnomalyDetector, *arguments: Any, **options: Any) -> Any:
+        self.threshold = None
+        return fit(self, *arguments, **options)
+
+    return fit_without_threshold
+
+
+def _casting(anomaly: Callable[..., PerExample]) -> Callable[..., PerExample]:
+    @functools.wraps(anomaly)
+    def anomaly_as_learnt(self: AnomalyDetector, features: Features) -> PerExample:
+        dtypes = [buffer.dtype for buffer in self.buffers() if buffer.is_floating_point()]
+        floats = isinstance(features, Tensor) and features.is_floating_point()
+        return anomaly(self, features.to(dtypes[0]) if dtypes and floats else features)
+
+    return anomaly_as_learnt
 
 
 def ranking_metrics(scores: Tensor, anomalous: Tensor) -> dict[str, float]:

@@ -49,7 +49,10 @@ class Fitting:
             if (id(source), task) not in self._elsewhere:
                 source.to(extractor.device)
                 other = copy.deepcopy(task)
-                self._elsewhere[id(source), task] = other, self.fit(source, other, *self.features(source))
+                learnt, clean = self.features(source)
+                self.fit(source, other, learnt, clean)
+                # What is asked is what was asked here: a task may choose cases by the features it sees.
+                self._elsewhere[id(source), task] = other, Cases(cases.rows, cases.targets, clean[cases.rows])
             return self.pipeline(source, *self._elsewhere[id(source), task], metric)
 
         return Pipeline(

@@ -37,6 +37,12 @@ class Head(LinearHead):
     def from_text(cls, argument: str) -> Self:
         return cls(argument)
 
+    def options(self) -> dict[str, str]:
+        """With the weights behind the name, which decide as much as it does."""
+        if self.source is None:
+            return super().options()
+        return super().options() | {"weights": str(hub.load_network(self.source)[1].weights.get("sha256"))}
+
     def fit(self, features: Features, targets: Tensor) -> Self:
         if self.source is None:
             raise ValueError("the head of the extractor itself comes with the extractor: call fit_on, or give source")

@@ -69,6 +69,7 @@ class KNNProbe(Task):
         check_features(features)
         hits = self.index_.search(features.float(), min(self.k, len(self.labels)), widen=False)
         ids, cosines = torch.from_numpy(hits.ids), torch.from_numpy(hits.scores)
+        cosines = cosines.clamp_min(-1e30)  # an approximate index may have found nothing
         votes = self._votes(cosines / self.temperature, self.labels.cpu()[ids])
         right = (checked(votes, targets.cpu()).argmax(dim=1) == targets.cpu()) & (ids[:, 0] >= 0)
         return {"accuracy": right.float().to(features.device)}
@@ -110,6 +111,7 @@ class KNNProbe(Task):
         """log sum exp of the scores (n, k) of each class, labels (n, k)."""
         assert self.labels is not None
         classes = int(self.labels.max()) + 1
-        shift = scores.detach().amax(dim=1, keepdim=True).clamp_min(-1e30)  # an index may have found nothing
-        votes = scores.new_zeros(len(scores), classes).scatter_add(1, labels, (scores - shift).exp())
-        return torch.where(votes > 0, votes.clamp_min(1e-38).log() + shift, UNSEEN)
+        # Less the largest of its class: far votes must not vanish beside near ones.
+        most = scores.new_full((len(scores), classes), UNSEEN).scatter_reduce(1, labels, scores.detach(), "amax")
+        votes = scores.new_zeros(len(scores), classes).scatter_add(1, labels, (scores - most.gather(1, labels)).exp())
+        return torch.where(votes > 0, votes.clamp_min(1e-38).log() + most, UNSEEN)

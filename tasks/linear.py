@@ -27,7 +27,8 @@ def classifier_aim(
 ) -> Aim:
     """The aim at a classifier: the margin decides, and attacks may follow cross-entropy, DLR, or any one wrong class.
 
-    logits: of features, differentiable.  decides: the deciding loss (features, targets), where it is not their margin.
+    logits: of features, differentiable.  decides: the deciding loss (features, targets), where it is not their margin: then the
+    largest logit is not the decision, and attacks that take a classifier for their own have none.
     """
 
     def untargeted(loss: Callable[[Logits, Tensor], PerExample]) -> Callable[..., PerExample]:
@@ -48,7 +49,7 @@ def classifier_aim(
     by_name |= {name: untargeted(loss) for name, loss in UNTARGETED.items()}
     for name, targeted in TARGETED.items():
         by_name |= {f"{name}-{k}": towards(k, targeted) for k in range(1, classes)}
-    return Aim(by_name, wins=wins, logits=logits)
+    return Aim(by_name, wins=wins, logits=logits if decides is None else None)
 
 
 def checked(logits: Logits, targets: Tensor) -> Logits:

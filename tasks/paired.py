@@ -54,12 +54,17 @@ def paired(first: Report, second: Report, task: str, attack: str, seed: int = 0)
 
 
 def check_same_images(first: Report, second: Report) -> None:
-    """ValueError unless both reports have values per image, of the same images."""
+    """ValueError unless both reports have values per image, of the same images, after learning from the same ones."""
     for report in (first, second):
         if not report.cases:
             raise ValueError(
                 f"the report of {report.model!r} has no values per image (its *.cases.safetensors); evaluate it again"
             )
+    if first.data.get("train", {}).get("fingerprint") != second.data.get("train", {}).get("fingerprint"):
+        raise ValueError(
+            f"the tasks of {first.model!r} and {second.model!r} have learnt from other images, {first.data['train']} and "
+            f"{second.data['train']}; fit both on the same"
+        )
     if first.data["test"]["fingerprint"] != second.data["test"]["fingerprint"]:
         raise ValueError(
             f"{first.model!r} and {second.model!r} were measured on other images, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -9,11 +10,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.random import generator
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
 from robustfeat.tasks.retrieval import Retrieval
 from robustfeat.types import Features, PerExample
 
 POISON = 14  # what this stream of random numbers is for
+SHARP, SOFT = 20.0, 1.0  # of the count of searches, in units of the spread of the gaps
 
 
 @TASKS.register("poisoning")
@@ -21,12 +23,12 @@ class Poisoning(Task):
     """Some test images are put into the gallery, with their labels, beside the training features; the others search it, clean.
 
     Attacked are the images in the gallery, each so that it comes before the best right item of as many searches for other classes
-    as possible. Metrics are those of retrieval, over the searches; without attack the images are honest additions.
+    as possible: counted sharply against recall@1, and softly against MAP@R, where being nearer counts as well. Metrics are those
+    of retrieval, over the searches; without attack the images are honest additions.
 
     Args:
-        share: of the gallery that the attacker supplies; at most half of the test images.
+        share: of the gallery that the attacker supplies, which takes at most half of the test images.
         index: a FAISS factory string, as for retrieval.
-        sharpness: of the count of searches: a gap of 1 / sharpness in cosine counts about 3/4.
         seed: of the choice of images.
     """
 
@@ -35,15 +37,14 @@ class Poisoning(Task):
     queries: Tensor | None
     asked: Tensor | None
     best: Tensor | None
+    spread: Tensor | None
 
-    def __init__(self, share: float = 0.01, index: str = "Flat", sharpness: float = 20.0, seed: int = 0) -> None:
+    def __init__(self, share: float = 0.01, index: str = "Flat", seed: int = 0) -> None:
         super().__init__()
         if not 0 < share < 1:
             raise ValueError(f"share must be in (0, 1), got {share!r}")
-        if not sharpness > 0:
-            raise ValueError(f"sharpness must be greater than 0, got {sharpness!r}")
-        self.share, self.index, self.sharpness, self.seed = share, index, sharpness, seed
-        for name in ("gallery", "labels", "queries", "asked", "best"):
+        self.share, self.index, self.seed = share, index, seed
+        for name in ("gallery", "labels", "queries", "asked", "best", "spread"):
             self.register_buffer(name, None)
 
     @property
@@ -70,8 +71,13 @@ class Poisoning(Task):
         count = max(1, round(self.share / (1 - self.share) * len(self.gallery)))
         if n < 2:
             raise ValueError(f"poisoning needs at least two test images, got {n}")
+        if count > n // 2:
+            raise ValueError(
+                f"a share of {self.share:g} beside {len(self.gallery)} gallery items takes {count} test images, more than half "
+                f"of the {n} there are; give more of them, or a smaller share"
+            )
         poison = torch.zeros(n, dtype=torch.long)
-        poison[torch.randperm(n, generator=generator(self.seed, POISON))[: min(count, n // 2)]] = 1
+        poison[torch.randperm(n, generator=generator(self.seed, POISON))[:count]] = 1
         device = self.gallery.device
         searches = (poison == 0).nonzero().squeeze(1)
         self.queries, self.asked = (
@@ -80,6 +86,7 @@ class Poisoning(Task):
         )
         cosines = self.queries @ F.normalize(self.gallery, dim=1).T
         self.best = cosines.masked_fill(self.labels != self.asked[:, None], -1).amax(dim=1)
+        self.spread = (cosines - self.best[:, None]).std().clamp_min(1e-6)
         return torch.arange(n), torch.stack([labels.cpu(), poison], dim=1)
 
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
@@ -108,17 +115,31 @@ class Poisoning(Task):
             raise ValueError("no search has its class in the gallery; there is nothing to retrieve")
         return {name: float(values.double().nanmean()) for name, values in judged.items()}
 
-    def loss(self, features: Features, targets: Tensor) -> PerExample:
-        """Share of the searches for other classes that find the image before their best right item, softly counted.
+    def aims(self) -> dict[str, Aim]:
+        def aim(loss: Callable[[Features, Tensor], PerExample]) -> Aim:
+            return Aim({"count": lambda features, targets, clean: loss(features, targets)}, wins=False)
 
-        A search has no loss of its own: 0.
+        return {"recall@1": aim(self.loss), "map@r": aim(lambda features, targets: self.count(features, targets, SOFT))}
+
+    def loss(self, features: Features, targets: Tensor) -> PerExample:
+        """The sharp count; and a trace of the soft one, since far away a sharp count has no gradient."""
+        return self.count(features, targets, SHARP) + 1e-3 * self.count(features, targets, SOFT)
+
+    def count(self, features: Features, targets: Tensor, sharpness: float) -> PerExample:
+        """Share of the searches for other classes that find the image before their best right item.
+
+        sharpness: in units of the spread of the gaps between items and best right ones; infinite is the plain count.
+        A search has no count of its own: 0.
         """
         self._require(self.queries)
         assert self.queries is not None
         assert self.best is not None
+        assert self.spread is not None
         assert self.asked is not None
         check_features(features, width=self.queries.shape[1])
         gaps = F.normalize(features.to(self.queries.dtype), dim=1) @ self.queries.T - self.best
         other = self.asked != targets[:, :1]
-        counted = torch.sigmoid(self.sharpness * gaps).masked_fill(~other, 0).sum(dim=1) / other.sum(dim=1).clamp_min(1)
+        counted = torch.sigmoid(sharpness / self.spread * gaps).masked_fill(~other, 0).sum(dim=1) / other.sum(
+            dim=1
+        ).clamp_min(1)
         return torch.where(targets[:, 1] == 1, counted, 0)

@@ -16,6 +16,7 @@ from robustfeat.types import Features, PerExample
 RANKS = 13  # what this stream of random numbers is for
 KINDS = ("ca+", "ca-", "qa+", "qa-", "tma", "es-d", "es-r", "ltm", "gtm", "gtt")
 SHARPNESS = 20.0  # of the hinges, per unit of cosine
+BLOCK = 512  # queries at a time
 TOP = 4  # gtt: how far the best match may fall
 
 
@@ -74,17 +75,18 @@ class Ranks(Task):
         if self.queries > len(self.gallery) // 2:
             raise ValueError(f"queries = {self.queries} is more than half of the {len(self.gallery)} gallery items")
         self.clean = F.normalize(features.detach().float(), dim=1).to(self.gallery.device)
-        cosines = (self.clean @ self.gallery.T).cpu()
-        n, m = cosines.shape
+        n, m = len(features), len(self.gallery)
         random = generator(self.seed, RANKS)
-        anywhere = torch.rand(n, m, generator=random).argsort(dim=1)[:, : self.queries]
-        best = cosines.topk(max(self.queries, m // 100), dim=1).indices
+        # Items one after the other round the gallery, from a random one on: different, and as random as its order.
+        first = torch.randint(m, (n, 1), generator=random)
+        anywhere = (first + torch.arange(self.queries) * (m // self.queries)) % m
+        found = [
+            self._nearest(part, own) for part, own in zip(self.clean.split(BLOCK), labels.split(BLOCK), strict=True)
+        ]
+        best, wrong, match = (torch.cat(parts) for parts in zip(*found, strict=True))
         among = torch.rand(best.shape, generator=random).argsort(dim=1)[:, : self.queries]
         near = best.gather(1, among)
         others = (torch.arange(n) + torch.randint(1, n, (n,), generator=random)) % n
-        # Without the items of the query's own class, the wrong item that is closest to it.
-        wrong = cosines.masked_fill(self._same(labels).cpu(), -2).argmax(dim=1)
-        match = cosines.argmax(dim=1)
         chosen = {"ca+": anywhere, "ca-": near, "qa+": anywhere, "qa-": near, "tma": others, "gtm": wrong, "gtt": match}
         blank = torch.zeros(n, self.queries, dtype=torch.long)
         targets = []
@@ -93,6 +95,14 @@ class Ranks(Task):
             items = items if items.ndim == 2 else items[:, None].expand(n, self.queries)
             targets.append(torch.cat([torch.stack([blank[:, 0] + kind, torch.arange(n), labels.cpu()], 1), items], 1))
         return torch.arange(n).repeat(len(KINDS)), torch.cat(targets)
+
+    def _nearest(self, clean: Features, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of some queries the best hundredth of the gallery, the best item of another class, and the best one; on the CPU."""
+        assert self.gallery is not None
+        cosines = clean @ self.gallery.T
+        best = cosines.topk(max(self.queries, len(self.gallery) // 100), dim=1).indices
+        wrong = cosines.masked_fill(self._same(labels), -2).argmax(dim=1)
+        return best.cpu(), wrong.cpu(), best[:, 0].cpu()
 
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         with torch.no_grad():

@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+from urllib.parse import quote
 
 import safetensors.torch
 import torch
@@ -80,12 +81,11 @@ class Records:
 
     def read(self, name: str, start: int) -> Finished | None:
         """A batch, or None where it is not finished. Raises IntegrityError for a damaged file."""
-        paths = sorted((self.folder / name).glob(f"{start:09d}.*.safetensors"))
+        folder = self._place(name)
+        paths = sorted(folder.glob(f"{start:09d}.*.safetensors"))
         if not paths:
             if self.replay:
-                raise IntegrityError(
-                    f"{str(self.folder / name)!r} has no batch {start}; the evaluation is not finished"
-                )
+                raise IntegrityError(f"{str(folder)!r} has no batch {start}; the evaluation is not finished")
             return None
         content = paths[0].read_bytes()
         if _name(start, content) != paths[0].name:
@@ -108,8 +108,12 @@ class Records:
         for i, deltas in enumerate(batch.deltas):
             tensors |= {f"{i}.{part}": value.contiguous() for part, value in deltas._asdict().items()}
         content = safetensors.torch.save(tensors)
-        with atomic_file(self.folder / name / _name(start, content)) as temporary:
+        with atomic_file(self._place(name) / _name(start, content)) as temporary:
             temporary.write_bytes(content)
+
+    def _place(self, name: str) -> Path:
+        """The folder of a task's batches, inside ours whatever the task is called."""
+        return self.folder / quote(name, safe=" @:,+").replace("..", "%2E%2E")
 
 
 def total(efforts: list[Effort]) -> Effort:

@@ -103,7 +103,10 @@ def transfer(
     """
     if not models:
         raise ValueError("there is no model to compare; give at least one")
-    everyone = [*models, *(other for other in (teacher, natural) if other is not None)]
+    everyone = list(models)
+    for other in (teacher, natural):  # a teacher may be among the models
+        if other is not None and all(other is not model for model in models):
+            everyone.append(other)
     _check(everyone, source)
     rows = tuple(row for model in models for row in _table(model, teacher, natural))
     scores = () if teacher is None else tuple(_score(model, teacher, seed) for model in models)

@@ -10,8 +10,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from robustfeat.architecture import Architecture
+from robustfeat.card import Card
 from robustfeat.data import MemoryImages
 from robustfeat.extractor import FeatureExtractor, read_image
+from robustfeat.network import new_network
 from robustfeat.random import generator
 
 Images = torch.Tensor
@@ -207,3 +210,13 @@ def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
     ramp = (np.arange(64, dtype=np.uint16) * 1023).reshape(8, 8)
     pixels = read_image(Image.fromarray(ramp), 8)
     np.testing.assert_allclose(pixels[0].numpy(), ramp / 65535, atol=0.003)
+
+
+def test_the_digest_knows_the_architecture() -> None:
+    """Equal weights behind another stem give other features."""
+    made = []
+    for stem in ("small", "cifar"):
+        network = new_network(Architecture("resnet10t", stem, 4, 32))  # type: ignore[arg-type]
+        made.append(FeatureExtractor(network, Card("m", network.architecture, network.feature_dim)))
+    made[1].network.model.load_state_dict(made[0].network.model.state_dict())
+    assert made[0].digest() != made[1].digest()

@@ -40,7 +40,7 @@ class Fast(Budget):
 
     def plan(self, goal: Goal) -> Attack:
         first = APGD(self.threat, steps=self.steps)
-        if goal.classifier is None:
+        if not _has_classes(goal):
             return first
         return Worst(self.threat, (first, APGD(self.threat, steps=self.steps, climb="margin-*", targets=self.targets)))
 
@@ -48,9 +48,18 @@ class Fast(Budget):
 @ATTACKS.register("standard")
 @dataclass(frozen=True)
 class Standard(Budget):
-    """AutoAttack as published where the goal is a class; else the worst of APGD, APGD with five restarts, and Square."""
+    """AutoAttack as published for classifiers; else the worst of APGD, APGD with five restarts, and Square.
+
+    Where the goal is a class but no logit decides (voting neighbours), APGD towards each wrong class takes the place of restarts.
+    """
 
     def plan(self, goal: Goal) -> Attack:
         if goal.classifier is not None:
             return AutoAttack(self.threat)
-        return Worst(self.threat, (APGD(self.threat), APGD(self.threat, restarts=5), Square(self.threat)))
+        second = APGD(self.threat, climb="margin-*") if _has_classes(goal) else APGD(self.threat, restarts=5)
+        return Worst(self.threat, (APGD(self.threat), second, Square(self.threat)))
+
+
+def _has_classes(goal: Goal) -> bool:
+    """Whether there is a loss towards each wrong class."""
+    return "margin-1" in goal.losses

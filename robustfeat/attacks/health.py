@@ -124,8 +124,11 @@ def wrong_gradient(patient: Patient, limit: float = 0.5) -> Flag | None:
     """Along the gradient, a small step must change the loss by about its length times the slope."""
     images = 0.05 + 0.9 * patient.images  # so that a step to either side stays in [0, 1]
     _, gradient = patient.goal.slope(images)
-    length = gradient.flatten(1).norm(dim=1)
-    direction = gradient / length.clamp_min(1e-30).view(-1, *[1] * (images.ndim - 1))
+    wide = (-1, *[1] * (images.ndim - 1))
+    largest = gradient.abs().flatten(1).amax(dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
+    direction = gradient / largest.view(wide)  # squares of tiny gradients would be 0
+    length = direction.flatten(1).norm(dim=1)
+    direction, length = direction / length.clamp_min(1).view(wide), length * largest
     size = 0.02
     up, down = (patient.goal.judge(images + sign * size * direction) for sign in (1, -1))
     change = (up - down) / (2 * size)

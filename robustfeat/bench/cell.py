@@ -16,6 +16,7 @@ from robustfeat.files import write_text
 class Cell:
     """A student (or the teacher) and its numbers: fractions, except "minutes" and "images/s" of training.
 
+    warnings: signs that an attack failed, which make numbers flatter.
     made_by: everything that the numbers depend on, as JSON values.
     """
 
@@ -23,6 +24,7 @@ class Cell:
     student: str
     seed: int
     numbers: dict[str, float]
+    warnings: list[str]
     made_by: dict[str, Any]
 
     def save(self, path: Path) -> None:

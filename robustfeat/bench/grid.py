@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from robustfeat.attacks import Threat
 from robustfeat.objectives import OBJECTIVES, Objective
 from robustfeat.recipe import Recipe
 from robustfeat.registry import unknown
@@ -72,7 +73,13 @@ class Grid:
         for name in ("limit", "fit"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        _refuse_keys(self.recipe, "the grid")
+        if "student" in self.recipe:
+            raise ValueError("the recipe of the grid has student; name the students of the grid")
         for name, method in self.methods.items():
+            _refuse_keys(method.recipe, f"method {name!r}")
+            if "student" in method.recipe:
+                raise ValueError(f"the recipe of method {name!r} has student; name the students of the grid")
             if name in ("", ".", "..", "teacher") or "/" in name:  # it names a folder and a line of the table
                 raise ValueError(f"a method can not be called {name!r}; choose a plain name")
             method.make()
@@ -91,6 +98,12 @@ class Grid:
         assert isinstance(self.teacher, Method)
         own = {"data": self.data, "train": self.train, "held_out": self.held_out}
         return _recipe(own | self.recipe | self.teacher.recipe)
+
+    def threat(self) -> Threat:
+        """What everything is measured under: that of the shared recipe, whatever a method trains with."""
+        recipe = _recipe(self.recipe)
+        assert recipe.eps is not None  # the recipe fills it in
+        return Threat(recipe.norm, recipe.eps)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -147,6 +160,12 @@ def _method(value: Any) -> Method:
     if not isinstance(value, dict) or not {"objective"} <= set(value) <= {"objective", "options", "recipe"}:
         raise ValueError(f"a method is an objective's name, or has objective, options and recipe; got {value!r}")
     return Method(**value)
+
+
+def _refuse_keys(recipe: dict[str, Any], what: str) -> None:
+    """What the grid says itself can not be said again in a recipe, where it would win in silence."""
+    if taken := sorted({"data", "train", "held_out", "seed", "teacher"} & recipe.keys()):
+        raise ValueError(f"the recipe of {what} has {', '.join(taken)}, which are entries of the grid itself")
 
 
 def _recipe(values: dict[str, Any]) -> Recipe:

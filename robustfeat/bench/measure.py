@@ -27,15 +27,17 @@ LIKENESS = {
 class Measure:
     """The same data and attacks for all.  teacher: whose structure students are compared with.  cache: a folder for features."""
 
-    def __init__(self, grid: Grid, threat: Threat, teacher: FeatureExtractor, cache: Path) -> None:
-        self.grid, self.threat, self.cache = grid, threat, cache
+    def __init__(self, grid: Grid, teacher: FeatureExtractor, cache: Path) -> None:
+        self.grid, self.threat, self.cache = grid, grid.threat(), cache
+        self.warnings: list[str] = []
         side = teacher.card.architecture.image_size
         self.train = dataset(grid.data, grid.train, image_size=side)
         self.test = dataset(grid.data, grid.test, image_size=side).head(grid.limit)
         self.shift = self._shift(teacher)
 
-    def __call__(self, extractor: FeatureExtractor, folder: Path) -> dict[str, float]:
-        """All numbers of a model; the reports, with their values per image, go to `folder`."""
+    def __call__(self, extractor: FeatureExtractor, folder: Path) -> tuple[dict[str, float], list[str]]:
+        """All numbers of a model, and what flatters them; the reports, with their values per image, go to `folder`."""
+        self.warnings = []
         classic: dict[str, Attack] = {
             "fgsm": FGSM(self.threat),
             "pgd-20": PGD(self.threat, steps=20),
@@ -51,13 +53,15 @@ class Measure:
         if self.grid.second is not None:
             found |= self._second(extractor, folder / "second.json")
         numbers = describe(self._shift(extractor), self.test.labels, teacher=self.shift)
-        return found | {short: numbers[long] for short, long in LIKENESS.items() if long in numbers}
+        found |= {short: numbers[long] for short, long in LIKENESS.items() if long in numbers}
+        return found, self.warnings
 
     def _report(self, extractor: FeatureExtractor, tasks: list[str], attacks: dict[str, Attack], path: Path) -> Report:
         report = evaluate(
             extractor, tasks, self.train, self.test, attacks, cache=self.cache, progress=False, examined=8
         )
         report.save(path)
+        self.warnings += report.warnings()
         return report
 
     def _second(self, extractor: FeatureExtractor, path: Path) -> dict[str, float]:
@@ -70,6 +74,7 @@ class Measure:
         attacks = {FINAL: ATTACKS[grid.attack](Threat(self.threat.norm, eps))}
         report = evaluate(extractor, ["probe"], learnt, test, attacks, cache=self.cache, progress=False, examined=8)
         report.save(path)
+        self.warnings += report.warnings()
         return {
             f"second{name}": report.value("probe", "accuracy", attack)
             for name, attack in (("", "none"), (" robust", FINAL))

@@ -18,6 +18,8 @@ def as_dict(summary: Summary) -> dict[str, Any]:
         line["numbers"] = {
             name: {"mean": mean, "sd": None if math.isnan(sd) else sd} for name, (mean, sd) in line["numbers"].items()
         }
+    for advantage in values["advantages"]:
+        advantage["spread"] = None if math.isnan(advantage["spread"]) else advantage["spread"]
     return values
 
 
@@ -61,7 +63,8 @@ def _notes(summary: Summary) -> list[str]:
     ]
     for a in summary.advantages:
         notes.append(
-            f"{summary.champion} over {a.over} ({a.student}), robust probe: {a.difference:+.3f}, p {a.p:.2g}, "
-            f"{a.holm:.2g} after Holm's correction"
+            f"{summary.champion} over {a.over} ({a.student}), robust probe: {a.difference:+.3f}"
+            + ("" if math.isnan(a.spread) else f" ± {a.spread:.3f} over seeds")
+            + f", p {a.p:.2g} for these trained models, {a.holm:.2g} after Holm's correction"
         )
-    return notes
+    return notes + [f"! {warning}" for warning in summary.warnings]

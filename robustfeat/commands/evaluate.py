@@ -18,8 +18,8 @@ from robustfeat.logistic import Linear
 from robustfeat.parallel import join, rank
 from robustfeat.patches import PatchExtractor
 from robustfeat.report import plot_curves, plot_map, plot_robustness, table
-from robustfeat.tasks import DETECTORS, TASKS, Records, evaluate, ladder, named
-from robustfeat.tasks.linear import LinearHead
+from robustfeat.report.map import METHODS
+from robustfeat.tasks import DETECTORS, TASKS, LinearProbe, Records, evaluate, ladder, named
 from robustfeat.types import Eps
 
 CLASSIC = ["probe", "retrieval", "anomaly"]
@@ -164,13 +164,18 @@ def _run(values: dict[str, Any]) -> Result:
         raise ValueError("keep_images needs a folder for the images; give one with --records")
     records = None if values["records"] is None else Records(values["records"], images=values["keep_images"])
     options = {name: values[name] for name in ("batch_size", "seed", "examined", "cache")}
+    if values["map_method"] not in METHODS:
+        raise ValueError(f"map_method must be one of {METHODS}, got {values['map_method']!r}")
     prepared = prepare(values)
+    teacher = None if values["teacher"] is None else hub.load(values["teacher"], device=join(values["device"]))
     report = evaluate(**prepared, **options, records=records)
-    if values["features"]:
-        report = dataclasses.replace(report, features=_features(prepared, values))
     report = dataclasses.replace(report, command={name: _plain(value) for name, value in values.items()})
     if values["out"] and rank() == 0:
         report.save(values["out"])
+    if values["features"]:
+        report = dataclasses.replace(report, features=_features(prepared, teacher, values))
+        if values["out"] and rank() == 0:
+            report.save(values["out"])
     if values["plot"] and rank() == 0:
         headline = {row.task: row.metric for row in reversed(report.rows) if row.attack == "none"}  # the first of each
         draw = plot_robustness if values["curve"] is None else plot_curves
@@ -178,7 +183,7 @@ def _run(values: dict[str, Any]) -> Result:
     return Result(table(report), report.as_dict())
 
 
-def _features(prepared: dict[str, Any], values: dict[str, Any]) -> dict[str, float]:
+def _features(prepared: dict[str, Any], teacher: FeatureExtractor | None, values: dict[str, Any]) -> dict[str, float]:
     """What an attack on the features does to them; draws the map."""
     attack = make_attack("pgd", values)
     data: ImageDataset = prepared["test"]
@@ -189,14 +194,14 @@ def _features(prepared: dict[str, Any], values: dict[str, Any]) -> dict[str, flo
         )
 
     shift = moved(prepared["extractor"])
-    teacher = None if values["teacher"] is None else moved(hub.load(values["teacher"], device=values["device"]))
-    heads = [task.linear() for task in prepared["tasks"] if isinstance(task, LinearHead)]
+    theirs = None if teacher is None else moved(teacher)
+    heads = [task.linear() for task in prepared["tasks"] if isinstance(task, LinearProbe)]
     head = Linear(*(values.cpu() for values in heads[0])) if heads else None
     if values["map"] and rank() == 0:
         some = slice(0, 300)
         labels = None if data.labels is None else data.labels[some]
         plot_map(shift.clean[some], shift.attacked[some], labels, values["map"], method=values["map_method"])
-    return describe(shift, data.labels, teacher=teacher, head=head)
+    return describe(shift, data.labels, teacher=theirs, head=head)
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,8 @@ from robustfeat.report import Report
 from robustfeat.tasks import recount
 from robustfeat.types import Eps
 
+DEFAULTS = {"shots": None, "patches": False, "outliers": None, "curve": None, "source": None}
+
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("report", type=str, help="a report that evaluate --records DIR --keep_images --out wrote")
@@ -34,6 +36,7 @@ def _run(values: dict[str, Any]) -> Result:
             "robustfeat evaluate --records DIR --keep_images --out REPORT.json"
         )
     command["eps"] = None if command["eps"] is None else Eps(command["eps"])
+    command = DEFAULTS | command  # a report may be older than an option
     wrong = recount(report, **prepare(command), records=command["records"])
     if wrong:
         lines = [f"{a.task} {a.metric} {a.attack}: {a.value} is {b.value if b else 'missing'} now" for a, b in wrong]

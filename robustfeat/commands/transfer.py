@@ -64,7 +64,7 @@ def _run(values: dict[str, Any]) -> Result:
     found: dict[str, dict[str, Report]] = {}
     for model in dict.fromkeys(filter(None, [*values["models"], values["teacher"], values["natural"]])):
         extractor = hub.load(model, device=join(values["device"]))
-        found[model] = {name: _report(extractor, name, attack, values) for name in names}
+        found[model] = {name: _report(model, extractor, name, attack, values) for name in names}
     others = {kind: found[values[kind]] if values[kind] else None for kind in ("teacher", "natural")}
     table = transfer(
         [found[model] for model in dict.fromkeys(values["models"])], names[0], seed=values["seed"], **others
@@ -74,7 +74,7 @@ def _run(values: dict[str, Any]) -> Result:
     return Result(transfer_text(table), table.as_dict())
 
 
-def _report(extractor: FeatureExtractor, name: str, attack: Attack, values: dict[str, Any]) -> Report:
+def _report(model: str, extractor: FeatureExtractor, name: str, attack: Attack, values: dict[str, Any]) -> Report:
     """The evaluation of one model on one data set: from the folder, where it was finished before."""
     side = extractor.card.architecture.image_size
     train, test = (dataset(name, values[split], image_size=side) for split in ("train", "test"))
@@ -90,7 +90,7 @@ def _report(extractor: FeatureExtractor, name: str, attack: Attack, values: dict
     stem = f"{digest[:12]}-{name.strip('/.').replace('/', '-')}"
     path = out / f"{stem}.json"
     if path.exists():
-        report = Report.load(path)
+        report = dataclasses.replace(Report.load(path), model=model)
         if report.weights == digest and report.command == command and report.cases:
             return report
     report = evaluate(
@@ -104,7 +104,7 @@ def _report(extractor: FeatureExtractor, name: str, attack: Attack, values: dict
         records=out / "records" / stem,
         cache=out / "features",
     )
-    report = dataclasses.replace(report, command=command)
+    report = dataclasses.replace(report, command=command, model=model)  # cards of different models may have one name
     if rank() == 0:
         report.save(path)
     return report

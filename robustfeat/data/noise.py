@@ -22,12 +22,13 @@ def with_label_noise(data: ImageDataset, share: float, seed: int = 0) -> ImageDa
     if not isinstance(data, MemoryImages | StreamedImages):
         raise TypeError(f"labels of {data.name!r} can not be changed; take the data sets it is made of")
     labels = data.require_labels().clone()
-    classes = int(labels.max()) + 1 if len(labels) else 0
-    if classes < 2:
+    classes, which = labels.unique(return_inverse=True)
+    if len(classes) < 2:
         raise ValueError(f"{data.name!r} has fewer than two classes; there is no wrong label to give")
     random = generator(seed, NOISE)
     wrong = torch.randperm(len(labels), generator=random)[: round(share * len(labels))]
-    labels[wrong] = (labels[wrong] + torch.randint(1, classes, (len(wrong),), generator=random)) % classes
+    steps = torch.randint(1, len(classes), (len(wrong),), generator=random)
+    labels[wrong] = classes[(which[wrong] + steps) % len(classes)]
     noisy = copy.copy(data)
     noisy.labels = labels
     return noisy

@@ -13,6 +13,8 @@ from robustfeat.files import atomic_file
 from robustfeat.report.plot import figure_of
 from robustfeat.types import Features, Labels
 
+METHODS = ("pca", "tsne")
+
 
 def plot_map(
     clean: Features,
@@ -47,7 +49,7 @@ def plot_map(
 
 def project(clean: Features, attacked: Features, method: str, seed: int) -> Tensor:
     """Both in two dimensions, (2n, 2): first the clean ones."""
-    if method not in ("pca", "tsne"):
+    if method not in METHODS:
         raise ValueError(f"method must be 'pca' or 'tsne', got {method!r}")
     if len(clean) != len(attacked) or len(clean) < 3:
         raise ValueError(f"a map needs at least three images, clean and attacked; got {len(clean)} and {len(attacked)}")

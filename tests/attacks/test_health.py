@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from robustfeat import losses
 from robustfeat.attacks import APGD, PGD, Attack, Classifier, Goal, Threat
-from robustfeat.attacks.health import Flag, Patient, examine
+from robustfeat.attacks.health import Flag, Patient, examine, wrong_gradient
 from robustfeat.data import dataset
 from robustfeat.heads import fit_head
 from robustfeat.network import Network
@@ -131,3 +131,20 @@ def test_an_honest_model_is_never_flagged(seed: int) -> None:
     fit_head(network, dataset("digits", "train[:400]"), seed=seed)
     plain = Defended(network.requires_grad_(False), lambda network, x: network(x).logits).eval()
     assert flags(plain, PGD(THREAT), seed) == []
+
+
+def test_gradients_whose_squares_are_zero_are_still_directions() -> None:
+    """A saturated loss: the check steps along the gradient, not beyond [0, 1]."""
+    images = torch.rand(4, 3, 8, 8, generator=generator(60))
+    direction = torch.randn(192, generator=generator(61))
+    seen = []
+
+    def forward(x: Tensor) -> Tensor:
+        seen.append(x.detach())
+        return 1e-30 * (x.flatten(1) @ direction)[:, None]
+
+    goal = Goal(forward, {"loss": lambda z, rows: z[:, 0]}, torch.arange(4), wins=False)
+    nothing = torch.zeros(4)
+    patient = Patient(goal, images, PGD(THREAT), nothing, nothing, goal.effort, generator(62))
+    assert wrong_gradient(patient) is None
+    assert all(((x >= 0) & (x <= 1)).all() for x in seen)

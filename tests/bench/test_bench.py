@@ -50,9 +50,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_student_has_every_number(done: Path) -> None:
     cells = bench(Grid.from_dict(GRID), done, progress=False)
     names = [(cell.method, cell.seed) for cell in cells]
-    assert names == [("teacher", 0), *itertools.product(["natural", "at", "gacd"], [0])] + [
-        *itertools.product(["natural", "at", "gacd"], [1])
-    ]
+    assert names == [("teacher", 0), *((name, seed) for seed in (0, 1) for name in ("natural", "at", "gacd"))]
     expected = {
         "clean",
         "fgsm",
@@ -88,7 +86,7 @@ def test_what_is_finished_is_not_made_again(done: Path, monkeypatch: pytest.Monk
         bench(Grid.from_dict(changed), done, progress=False)
 
 
-def _only_load(name, method, recipe, measure, out, facts, *, quiet):  # type: ignore[no-untyped-def]
+def _only_load(name, method, recipe, measure, out, facts, device, *, quiet):  # type: ignore[no-untyped-def]
     from robustfeat.bench.cell import Cell
 
     path = out / recipe.student / name / str(recipe.seed) / "cell.json"

@@ -71,6 +71,9 @@ def test_every_preset() -> None:
         ({"methods": {"a": 3}}, "a method is an objective's name, or has"),
         ({"recipe": {"epoch": 3}}, "the recipe of the grid can not be used"),
         ({"recipe": {"eps": "much"}}, "eps 'much' is not a number"),
+        ({"recipe": {"seed": 1}}, "the recipe of the grid has seed"),
+        ({"recipe": {"student": "cnn_tiny"}}, "name the students of the grid"),
+        ({"methods": {"a": {"objective": "at", "recipe": {"train": "train"}}}}, "the recipe of method 'a' has train"),
         ({"limit": 0}, "limit must be at least 1, got 0"),
         ({"metods": []}, "not ['metods']"),
         ({"teacher": None}, "a method is an objective's name"),
@@ -98,3 +101,10 @@ def test_files_that_are_no_grids(tmp_path: Path) -> None:
 def test_a_method_is_made_anew_each_time() -> None:
     method = Method("gacd", {"beta": 2.0})
     assert method.make() is not method.make()
+
+
+def test_everything_is_measured_under_the_shared_threat() -> None:
+    methods = {"strong": {"objective": "at", "recipe": {"eps": 0.3}}, "at": "at"}
+    grid = Grid.from_dict(SMALL | {"methods": methods, "recipe": {"eps": 0.1}})
+    assert grid.threat().eps == 0.1
+    assert grid.recipe_of(grid.methods["strong"], "cnn_tiny", 0, "T").eps == 0.3

@@ -11,6 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 from torch.nn import functional as F
 
+from robustfeat.attacks import Fast, Goal, Standard, Worst
 from robustfeat.random import generator
 from robustfeat.tasks import KNNProbe
 from robustfeat.tasks.named import named
@@ -94,3 +95,34 @@ def test_bad_input() -> None:
         probe.score(features[:1], torch.tensor([9]))
     with pytest.raises(ValueError, match="NaN"):
         probe.score(torch.full((1, 8), torch.nan), labels[:1])
+
+
+def test_the_final_budget_goes_towards_each_wrong_class() -> None:
+    """The largest wide vote is not the decision, so that AutoAttack, which takes it for one, must not be run."""
+    learnt, labels = data(60, 7)
+    aim = KNNProbe(5).fit(learnt, labels).aims()[""]
+    assert aim.logits is None
+    goal = Goal(
+        lambda x: x,
+        {
+            name: lambda x, rows, loss=loss: loss(x, labels[:4][rows], learnt[:4][rows])
+            for name, loss in aim.losses.items()
+        },
+        torch.arange(4),
+        wins=True,
+    )
+    for budget in (Fast(), Standard()):
+        plan = budget.plan(goal)
+        assert isinstance(plan, Worst)
+        assert [getattr(attack, "climb", "") for attack in plan.attacks][:2] == ["ce", "margin-*"]
+
+
+def test_far_classes_keep_a_gradient_at_a_low_temperature() -> None:
+    learnt, labels = data(60, 8)
+    x = learnt[:20].clone().requires_grad_()
+    loss = KNNProbe(5, 0.003).fit(learnt, labels).aims()[""].losses["ce"](x, labels[:20], learnt[:20])
+    wide = KNNProbe(5, 0.003).fit(learnt, labels).logits(x)
+    assert (wide > -1e5).all(), "no class is without votes"
+    (gradient,) = torch.autograd.grad(loss.sum() + wide.sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert (gradient.norm(dim=1) > 0).all()

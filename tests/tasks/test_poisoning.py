@@ -37,9 +37,9 @@ def test_the_loss_counts_the_searches_that_are_lost() -> None:
     """With a sharp count: the share of searches for other classes that would find the item first."""
     learnt, known = data(90, 0)
     tested, labels = data(50, 1)
-    task = Poisoning(0.1, sharpness=1e6).fit(learnt, known)
+    task = Poisoning(0.1).fit(learnt, known)
     _, targets = task.cases(labels, tested)
-    loss = task.loss(tested, targets)
+    loss = task.count(tested, targets, sharpness=1e7)
     unit = torch.nn.functional.normalize
     searches = (targets[:, 1] == 0).nonzero().squeeze(1).tolist()
     for i in range(50):
@@ -54,16 +54,17 @@ def test_the_loss_counts_the_searches_that_are_lost() -> None:
 
 
 def test_only_the_images_in_the_gallery_are_attacked(extractor: FeatureExtractor) -> None:
-    random = generator(93)
-    train, test = (
-        MemoryImages("noise", torch.randint(256, (n, 3, 8, 8), generator=random).byte(), torch.arange(n) % 4)
-        for n in (60, 40)
-    )
+    labels = torch.arange(100) % 4
+    patterns = torch.rand(4, 3, 8, 8, generator=generator(93))
+    noise = torch.randn(100, 3, 8, 8, generator=generator(94))
+    pixels = (0.25 + 0.5 * patterns[labels] + 0.25 * noise).clamp(0, 1).mul(255).byte()
+    data = MemoryImages("patterns", pixels, labels)
+    train, test = data.take(torch.arange(60)), data.take(torch.arange(60, 100))
     task = named("poisoning:0.2")
     assert task.title == "poisoning:0.2"
     attack = PGD(Threat("linf", Eps("32/255")), steps=10)
     report = evaluate(extractor, [task], train, test, [attack], progress=False, examined=4)
-    assert report.runs[0].backwards == 15 * 10, "15 of 75 gallery images, ten steps"
+    assert [ran.backwards for ran in report.runs] == [15 * 10] * 2, "15 of 75 gallery images, ten steps"
     clean, attacked = (report.value(task.title, "recall@1", name) for name in ("none", "pgd"))
     assert attacked < clean - 0.05
     assert {row.n for row in report.rows} == {25}
@@ -75,8 +76,6 @@ def test_bad_input() -> None:
     for share in (0.0, 1.0, -1.0):
         with pytest.raises(ValueError, match=r"share must be in \(0, 1\)"):
             Poisoning(share)
-    with pytest.raises(ValueError, match="sharpness must be greater than 0"):
-        Poisoning(sharpness=0)
     with pytest.raises(RuntimeError, match="call fit first"):
         Poisoning().cases(labels, features)
     with pytest.raises(ValueError, match="at least two test images, got 1"):
@@ -87,3 +86,9 @@ def test_bad_input() -> None:
     _, targets = task.cases(torch.full((10,), 7), features)
     with pytest.raises(ValueError, match="nothing to retrieve"):
         Poisoning(0.3).fit(features, labels).summary({"map@r": torch.full((10,), torch.nan)}, targets)
+
+
+def test_a_share_that_the_test_set_can_not_fill() -> None:
+    features, labels = data(100, 3)
+    with pytest.raises(ValueError, match="takes 100 test images, more than half of the 20 there are"):
+        Poisoning(0.5).fit(features, labels).cases(labels[:20], features[:20])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from robustfeat.attacks import PGD, Attack, Goal, Threat
+from robustfeat.attacks import PGD, Attack, Effort, Goal, Threat
 from robustfeat.attacks.base import Strongest
 from robustfeat.attacks.threat import Ball
 from robustfeat.data import ImageDataset, dataset
@@ -23,6 +23,7 @@ from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.report import Report
 from robustfeat.tasks import Records, evaluate
+from robustfeat.tasks.records import Finished
 from robustfeat.types import Row
 
 ATTACK = PGD(Threat("linf", 0.05), steps=3)
@@ -157,3 +158,15 @@ def test_one_two_and_three_processes_give_the_same_bits(n: int, tmp_path: Path) 
     everything = [timeless(report) for reports in found for report in reports]
     assert all(rows == everything[0] for rows in everything)
     assert {row.n for row in everything[0]} == {n}
+
+
+def test_batches_stay_inside_whatever_a_task_is_called(tmp_path: Path) -> None:
+    records = Records(tmp_path / "records")
+    records.open({})
+    batch = Finished(torch.zeros(1, 2, 3), [Effort()], [])
+    names = ["head:../../teacher under pgd", "adversarial-probe:8/255 under pgd", "/abs", "..", "probe under pgd@8/255"]
+    for name in names:
+        records.write(name, 0, batch)
+        assert records.read(name, 0) is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["records"]
+    assert len([path for path in (tmp_path / "records").iterdir() if path.is_dir()]) == len(names)

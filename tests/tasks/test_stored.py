@@ -150,3 +150,21 @@ def test_a_sidecar_that_means_something_else(tmp_path: Path) -> None:
         load_task(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"holds no task\.json"):
         load_task(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", list(DETECTORS))
+def test_a_new_fit_forgets_the_threshold(name: str) -> None:
+    features, labels = data()
+    detector = DETECTORS[name]().fit(features, labels).calibrate(data(40, 1)[0])
+    detector.fit(100 + features, labels)
+    with pytest.raises(RuntimeError, match="has no threshold"):
+        detector.predict(features)
+
+
+@pytest.mark.parametrize("name", list(DETECTORS))
+def test_features_of_another_precision(name: str) -> None:
+    features, labels = data()
+    detector = DETECTORS[name]().fit(features, labels)
+    torch.testing.assert_close(detector.anomaly(features.double()).float(), detector.anomaly(features))
+    with pytest.raises(ValueError, match="float tensor"):
+        detector.anomaly(features.long())

@@ -163,10 +163,22 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert main(command) == 0
     first = json.loads(capsys.readouterr().out)
     assert {row["task"] for row in first["rows"]} == {"probe", "retrieval"}
-    assert first["scores"][0]["model"] == "m0"
+    assert first["scores"][0]["model"] == names[0]
     assert (digits / "transfer.md").read_text().startswith("# How robustness transfers")
     # Finished evaluations are not made again, and give the same numbers.
     monkeypatch.setattr("robustfeat.commands.transfer.evaluate", None)
     assert main(command) == 0
     assert json.loads(capsys.readouterr().out) == first
     assert main([*command, "--limit", "0"]) == 2
+
+
+def test_tasks_that_have_learnt_from_other_images() -> None:
+    one, other = (report(name, "source", {"probe": 0.5}) for name in "ab")
+    one.data["train"], other.data["train"] = {"fingerprint": "x"}, {"fingerprint": "y"}
+    with pytest.raises(ValueError, match="have learnt from other images"):
+        transfer([{"source": one}, {"source": other}], "source")
+
+
+def test_a_teacher_among_the_models_counts_once() -> None:
+    found = transfer([STUDENT, TEACHER], "source", teacher=TEACHER)
+    assert found.correlations == (), "two models have no rank correlation"
