@@ -15,11 +15,11 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=[*CORE, "robustfeat.tasks", "robustfeat.pretrained"],
+    packages=[*CORE, "robustfeat.bench.presets", "robustfeat.tasks", "robustfeat.pretrained"],
     package_dir={"robustfeat.tasks": "tasks", "robustfeat.pretrained": "pretrained"},
     package_data={
         "robustfeat": ["py.typed"],
-        "robustfeat.bench": ["presets/*.yaml"],
+        "robustfeat.bench.presets": ["*.yaml"],
         "robustfeat.pretrained": ["README.md", "*/card.json", "*/README.md", "*/model.safetensors"],
     },
     install_requires=[

@@ -41,6 +41,7 @@ def test_tasks_and_weights_are_inside_the_package(built: Path) -> None:
         assert (built / "robustfeat" / folder / "__init__.py").is_file(), folder
     assert (built / "robustfeat" / "py.typed").is_file()
     assert (built / "robustfeat" / "pretrained" / "README.md").is_file()
+    assert (built / "robustfeat" / "bench" / "presets" / "digits.yaml").is_file()
     for source in (ROOT / "tasks").glob("*.py"):
         assert (built / "robustfeat" / "tasks" / source.name).is_file()
 
