@@ -30,19 +30,19 @@ class Budget(Attack):
 @ATTACKS.register("fast")
 @dataclass(frozen=True)
 class Fast(Budget):
-    """APGD on cross-entropy, then on the survivors APGD towards each of the best wrong classes.
+    """APGD on cross-entropy, then on the survivors APGD with the targeted DLR towards each of the best wrong classes.
 
     Where the goal is no class, APGD on its loss.
     """
 
     steps: int = 30
-    targets: int = 5
+    targets: int = 9
 
     def plan(self, goal: Goal) -> Attack:
         first = APGD(self.threat, steps=self.steps)
         if not _has_classes(goal):
             return first
-        return Worst(self.threat, (first, APGD(self.threat, steps=self.steps, climb="margin-*", targets=self.targets)))
+        return Worst(self.threat, (first, APGD(self.threat, steps=self.steps, climb="dlr-*", targets=self.targets)))
 
 
 @ATTACKS.register("standard")
@@ -56,7 +56,7 @@ class Standard(Budget):
     def plan(self, goal: Goal) -> Attack:
         if goal.classifier is not None:
             return AutoAttack(self.threat)
-        second = APGD(self.threat, climb="margin-*") if _has_classes(goal) else APGD(self.threat, restarts=5)
+        second = APGD(self.threat, climb="dlr-*") if _has_classes(goal) else APGD(self.threat, restarts=5)
         return Worst(self.threat, (APGD(self.threat), second, Square(self.threat)))
 
 

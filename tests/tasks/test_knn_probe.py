@@ -114,7 +114,7 @@ def test_the_final_budget_goes_towards_each_wrong_class() -> None:
     for budget in (Fast(), Standard()):
         plan = budget.plan(goal)
         assert isinstance(plan, Worst)
-        assert [getattr(attack, "climb", "") for attack in plan.attacks][:2] == ["ce", "margin-*"]
+        assert [getattr(attack, "climb", "") for attack in plan.attacks][:2] == ["ce", "dlr-*"]
 
 
 def test_far_classes_keep_a_gradient_at_a_low_temperature() -> None:
