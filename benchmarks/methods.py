@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import torch
 from side_by_side import ratio
+from step import one_step
 from torch.nn import functional as F
 
 from robustfeat.architecture import Architecture
@@ -47,13 +48,9 @@ class Ours:
         self.optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
 
     def __call__(self) -> float:
-        terms, _ = self.distiller(self.batch, (0, 0, 0))
-        loss = torch.stack(list(terms.values())).sum()
-        loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        loss = one_step(self.distiller, self.optimizer, self.batch)
         self.distiller.objective.after_step()
-        return loss.item()
+        return loss
 
 
 class Plain:

@@ -29,6 +29,16 @@ def networks() -> tuple[Network, Network]:
     return student.to(memory_format=torch.channels_last), teacher.to(memory_format=torch.channels_last)
 
 
+def one_step(distiller: Distiller, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
+    """Loss, gradient, update."""
+    terms, _ = distiller(batch, (0, 0, 0))
+    loss = torch.stack(list(terms.values())).sum()
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
+
+
 class Ours:
     def __init__(self, batch: Batch) -> None:
         student, teacher = networks()
@@ -39,12 +49,7 @@ class Ours:
         self.optimizer = torch.optim.SGD(student.parameters(), lr=0.01, momentum=0.9)
 
     def __call__(self) -> float:
-        terms, _ = self.distiller(self.batch, (0, 0, 0))
-        loss = torch.stack(list(terms.values())).sum()
-        loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return loss.item()
+        return one_step(self.distiller, self.optimizer, self.batch)
 
 
 class Plain:
