@@ -14,16 +14,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from robustfeat.architecture import Architecture
-from robustfeat.backbones import check_name
+from robustfeat.backbones import check_name, timm_config
 from robustfeat.card import Card
 from robustfeat.errors import IntegrityError, OfflineError
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.files import atomic_file, sha256, write_text
+from robustfeat.folder import CARD, CONFIG, README, WEIGHTS, read_card, verify
 from robustfeat.network import Network, new_network
 from robustfeat.online import cache_only, hub_endpoint, reachable
 from robustfeat.registry import unknown
+from robustfeat.remote import HF, fetch, repository
 
-WEIGHTS, CARD, README = "model.safetensors", "card.json", "README.md"
 TIMM = "timm:"
 
 
@@ -32,32 +33,46 @@ def models() -> list[str]:
     return sorted(path.name for path in _published().iterdir() if (path / CARD).is_file())
 
 
-def load(name: str | os.PathLike[str], *, device: torch.device | str = "cpu") -> FeatureExtractor:
+def load(
+    name: str | os.PathLike[str],
+    *,
+    device: torch.device | str = "cpu",
+    revision: str | None = None,
+    local_files_only: bool | None = None,
+) -> FeatureExtractor:
     """A feature extractor in eval mode.
 
-    name: a published model ("gacd-resnet18"; see `models()`), a folder that `save` or training wrote, "timm:resnet18" for the
-        untrained timm architecture, or "timm:resnet18.a1_in1k" for timm's weights (from the Hub, once).
+    name: a published model ("gacd-resnet18"; see `models()`), a folder that `save` or training wrote, "hf:ORG/REPO" or
+        "hf:ORG/REPO@REVISION" for a model that somebody pushed to the Hugging Face Hub, "timm:resnet18" for the untrained timm
+        architecture, or "timm:resnet18.a1_in1k" for timm's weights (from the Hub, once).
     device: "cpu", "cuda", ...
+    revision: branch, tag or commit, for "hf:" only; "main" if None.
+    local_files_only: True never asks the Hub. None asks it, and takes what is cached where it does not answer. False insists on
+        an answer.
 
-    Raises KeyError for an unknown name, IntegrityError where the files are not what was published, OfflineError where timm
-    weights are needed and the Hub can not be reached.
+    Raises KeyError for an unknown name, IntegrityError where the files are not what was published, OfflineError where something
+    has to be downloaded and can not be, FileNotFoundError where a folder, repository, revision or file is not there, and
+    PermissionError where a repository is private or gated.
     """
-    network, card = load_network(name)
+    network, card = load_network(name, revision=revision, local_files_only=local_files_only)
     try:
         return FeatureExtractor(network, card).to(device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {str(device)!r} can not be used: {error}") from error
 
 
-def load_network(name: str | os.PathLike[str]) -> tuple[Network, Card]:
+def load_network(
+    name: str | os.PathLike[str], *, revision: str | None = None, local_files_only: bool | None = None
+) -> tuple[Network, Card]:
     """Network with head, and card, behind a name that `load` understands."""
     text = os.fspath(name)
     if text.startswith(TIMM):
-        return _from_timm(text.removeprefix(TIMM))
-    folder = find(text)
+        _no_revision(text, revision)
+        return _from_timm(text.removeprefix(TIMM), local_files_only)
+    folder = find(text, revision=revision, local_files_only=local_files_only)
     card = read_card(folder)
+    verify(folder, card)
     path = folder / WEIGHTS
-    _verify(path, card)
     try:
         state = load_file(path)
         network = new_network(card.architecture)
@@ -71,8 +86,11 @@ def load_network(name: str | os.PathLike[str]) -> tuple[Network, Card]:
     return network.eval(), card
 
 
-def find(name: str) -> Path:
-    """The folder of a model: a path with a card (or the `best` folder of a run), or a published name."""
+def find(name: str, *, revision: str | None = None, local_files_only: bool | None = None) -> Path:
+    """The folder of a model: a path with a card (or the `best` folder of a run), a published name, or hf:ORG/REPO, fetched."""
+    if name.startswith(HF):
+        return fetch(*repository(name, revision), local_files_only=local_files_only)
+    _no_revision(name, revision)
     path = Path(name).expanduser()
     for folder in (path, path / "best"):
         if (folder / CARD).is_file():
@@ -83,20 +101,12 @@ def find(name: str) -> Path:
     if name in published:
         return Path(str(_published() / name))
     if os.sep in name or name.startswith("."):
-        raise FileNotFoundError(f"no such model folder: {name!r}")
+        raise FileNotFoundError(f"no such model folder: {name!r}; a model on the Hub is hf:ORG/REPO")
     raise unknown("model", name, published)
 
 
-def read_card(folder: Path) -> Card:
-    """The card of a model folder."""
-    try:
-        return Card.from_json((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"{folder / CARD} can not be read: {error}") from error
-
-
 def save(folder: str | os.PathLike[str], network: Network, card: Card, *, half: bool = False) -> Card:
-    """Write model.safetensors, card.json and README.md; returns the card with size and sha256 of the weights.
+    """Write model.safetensors, card.json, README.md, and config.json for timm; returns the card with size and sha256 added.
 
     half: store the weights in half precision.
     """
@@ -113,6 +123,7 @@ def save(folder: str | os.PathLike[str], network: Network, card: Card, *, half: 
     card = replace(card, weights=weights, versions=versions, feature_dim=network.feature_dim)
     write_text(target / CARD, card.to_json())
     write_text(target / README, card.readme())
+    write_text(target / CONFIG, timm_config(network.model, network.architecture, card.classes))
     return card
 
 
@@ -120,18 +131,12 @@ def _published() -> Path:
     return Path(str(files("robustfeat.pretrained")))
 
 
-def _verify(path: Path, card: Card) -> None:
-    """Size, then sha256, against the card."""
-    if not path.is_file():
-        raise IntegrityError(f"{path} is missing; fetch the model again")
-    size, expected = path.stat().st_size, card.weights.get("bytes")
-    if size != expected:
-        raise IntegrityError(f"{path} has {size} bytes instead of {expected}; fetch the model again")
-    if sha256(path) != card.weights.get("sha256"):
-        raise IntegrityError(f"{path} is damaged: its sha256 is not the one in its card; fetch the model again")
+def _no_revision(name: str, revision: str | None) -> None:
+    if revision is not None:
+        raise ValueError(f"revision={revision!r} is for models of the Hub (hf:ORG/REPO), and {name!r} is none")
 
 
-def _from_timm(name: str) -> tuple[Network, Card]:
+def _from_timm(name: str, local_files_only: bool | None) -> tuple[Network, Card]:
     """A plain timm model: "resnet18" untrained, "resnet18.a1_in1k" with timm's weights."""
     architecture_name, _, tag = name.partition(".")
     check_name(architecture_name)
@@ -152,7 +157,7 @@ def _from_timm(name: str) -> tuple[Network, Card]:
         )
     try:
         # timm asks the Hub, with a minute of retries, even for weights it has; without a connection it asks its cache only.
-        offline = bool(tag) and not reachable(hub_endpoint())
+        offline = bool(tag) and (bool(local_files_only) or not reachable(hub_endpoint()))
         with cache_only(offline):
             network = new_network(architecture, pretrained_tag=tag or None)
     except (OSError, RuntimeError) as error:

@@ -6,29 +6,63 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Empty, Queue
+from threading import Thread
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import datasets
 from huggingface_hub import constants
 
 HUB = "https://huggingface.co"
+PATIENCE = 1.5
 
 
 def hub_endpoint() -> str:
     """The address of the Hub; HF_ENDPOINT overrides it, as everywhere."""
-    return os.environ.get("HF_ENDPOINT", HUB)
+    return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
 
 
-def reachable(url: str, timeout: float = 1.5) -> bool:
-    """Whether a TCP connection to the host of `url` opens within `timeout` seconds."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        return False
-    parts = urlsplit(url)
+def told_offline() -> bool:
+    """Whether HF_HUB_OFFLINE, in the environment now or when huggingface_hub was imported, forbids the network."""
+    return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in constants.ENV_VARS_TRUE_VALUES
+
+
+def patience() -> float:
+    """Seconds of silence after which a server counts as gone; ROBUSTFEAT_TIMEOUT overrides 1.5."""
+    text = os.environ.get("ROBUSTFEAT_TIMEOUT", str(PATIENCE))
     try:
-        socket.create_connection(
-            (parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)), timeout
-        ).close()
-    except OSError:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"ROBUSTFEAT_TIMEOUT must be a number of seconds above 0, got {text!r}")
+    return seconds
+
+
+def reachable(url: str) -> bool:
+    """Whether a TCP connection to the host of `url`, or to the proxy in front of it, opens before patience ends."""
+    if told_offline():
+        return False
+    opened: Queue[bool] = Queue()
+    # In a thread, for a limit on the whole: neither the look-up of the name nor a host of many addresses has one.
+    Thread(target=lambda: opened.put(_opens(url)), daemon=True).start()
+    try:
+        return opened.get(timeout=patience())
+    except Empty:
+        return False
+
+
+def _opens(url: str) -> bool:
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy and not proxy_bypass(parts.hostname or ""):
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), patience()).close()
+    except (OSError, ValueError):  # ValueError: a port or a name that is none
         return False
     return True
 

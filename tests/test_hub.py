@@ -25,6 +25,7 @@ from robustfeat.files import sha256
 from robustfeat.network import Network
 from robustfeat.random import generator
 from robustfeat.recipe import Recipe
+from robustfeat.report import Report
 from robustfeat.testing import small_network
 from robustfeat.types import Eps, Row
 
@@ -54,7 +55,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         objective="at",
         options={"label_smoothing": 0.1},
         recipe=Recipe(eps=Eps("4/255"), step_size=Eps(0.01)),
-        results=(Row("probe", "accuracy", "none", 0.5, 0.4, 0.6, 100, 1.5),),
+        reports=(Report("tiny", {}, "none", (Row("probe", "accuracy", "none", 0.5, 0.4, 0.6, 100, 1.5),)),),
         classes=("a", "b", "c", "d"),
     )
     hub.save(folder, network, card)
@@ -137,7 +138,17 @@ def test_saving_again_replaces(copy: Path) -> None:
     loaded = hub.load(copy)
     assert loaded.card.name == "new"
     assert torch.equal(loaded.network.head.weight, network.head.weight)
-    assert sorted(path.name for path in copy.iterdir()) == ["README.md", "card.json", "model.safetensors"]
+    assert sorted(path.name for path in copy.iterdir()) == [
+        "README.md",
+        "card.json",
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_a_folder_without_a_config_for_timm(copy: Path) -> None:
+    (copy / "config.json").unlink()  # as the first version wrote it
+    assert hub.load(copy).card.name == "tiny"
 
 
 def test_flipped_bits_are_found(copy: Path) -> None:
@@ -185,20 +196,21 @@ def test_what_is_no_card_is_refused(copy: Path, text: bytes) -> None:
         hub.load(copy)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", None])
 def test_another_format_is_refused(copy: Path, version: object) -> None:
     change_card(copy, lambda card: card.update(format=version))
-    with pytest.raises(IntegrityError, match=f"card format {version!r} is not 1; install the version"):
+    with pytest.raises(IntegrityError, match=f"card format {version!r} is not 2; install the version"):
         hub.load(copy)
 
 
-def test_a_card_of_the_first_version_is_read(copy: Path) -> None:
-    for key in ("flags", "attacks", "measured"):
+def test_a_card_of_the_first_format_is_read(copy: Path) -> None:
+    for key in ("reports", "limits", "fixture"):
         change_card(copy, lambda card, key=key: card.pop(key))
-    assert hub.load(copy).card.flags == ()
+    change_card(copy, lambda card: card.update(format=1, results=[]))
+    assert hub.load(copy).card.reports == ()
 
 
-REQUIRED = ["format", "name", "architecture", "feature_dim", "recipe", "results", "classes", "weights", "data"]
+REQUIRED = ["format", "name", "architecture", "feature_dim", "recipe", "reports", "classes", "weights", "data"]
 
 
 @pytest.mark.parametrize("key", REQUIRED)
@@ -209,7 +221,7 @@ def test_a_card_without_an_entry_is_refused(copy: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("value", [7, "x", ["x"]], ids=repr)
-@pytest.mark.parametrize("key", ["architecture", "weights", "options", "recipe", "results", "extra"])
+@pytest.mark.parametrize("key", ["architecture", "weights", "options", "recipe", "reports", "extra"])
 def test_entries_of_another_kind_are_refused(copy: Path, key: str, value: object) -> None:
     change_card(copy, lambda card: card.update({key: value}))
     with pytest.raises(IntegrityError, match="is not a valid card"):

@@ -34,15 +34,21 @@ def build(architecture: Architecture, *, pretrained_tag: str | None = None) -> n
     """
     check_name(architecture.name)
     name = f"{architecture.name}.{pretrained_tag}" if pretrained_tag else architecture.name
-    arguments: dict[str, Any] = {"num_classes": architecture.classes}
-    if _is_transformer(architecture.name):
-        arguments["img_size"] = architecture.image_size
-        if architecture.stem != "timm":
-            arguments["patch_size"] = PATCH[architecture.stem]
-    model = timm.create_model(name, pretrained=pretrained_tag is not None, **arguments)
-    if architecture.stem != "timm" and "patch_size" not in arguments:
+    given = arguments(architecture)
+    model = timm.create_model(name, pretrained=pretrained_tag is not None, **given)
+    if architecture.stem != "timm" and "patch_size" not in given:
         _small_stem(model, architecture)
     return model
+
+
+def arguments(architecture: Architecture) -> dict[str, Any]:
+    """What timm.create_model takes for it beside its name."""
+    given: dict[str, Any] = {"num_classes": architecture.classes}
+    if _is_transformer(architecture.name):
+        given["img_size"] = architecture.image_size
+        if architecture.stem != "timm":
+            given["patch_size"] = PATCH[architecture.stem]
+    return given
 
 
 def _is_transformer(name: str) -> bool:
