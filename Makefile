@@ -5,7 +5,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test lint types check results clean
 
 demo: $(STAMP)
 	$(BIN)/robustfeat demo
@@ -30,6 +30,10 @@ $(STAMP): setup.py pyproject.toml
 	$(BIN)/python -m pip install -q --upgrade pip setuptools
 	$(BIN)/python -m pip install -q -e ".[cpu,dev]"
 	touch $(STAMP)
+
+# The tables of published models, after robustfeat publish.
+results: $(STAMP)
+	$(BIN)/robustfeat results --write .
 
 clean:
 	rm -rf $(VENV) build *.egg-info demo

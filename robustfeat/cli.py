@@ -63,7 +63,7 @@ def _run(arguments: list[str]) -> int:
     result = command.run(dict(flat))
     if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks; its group may have ended
         print(json.dumps(result.data, indent=2) if flat["json"] else result.text)
-    return 0
+    return result.code
 
 
 def find_commands() -> dict[str, Command]:

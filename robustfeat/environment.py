@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from importlib import metadata
+from pathlib import Path
 
 import torch
 
@@ -23,10 +24,14 @@ PACKAGES = (
 
 
 def environment(device: torch.device | str = "cpu") -> dict[str, str | int]:
-    """Versions of the packages that matter (those installed), Python, system, device, CPU cores in use."""
+    """Versions of the packages that matter (those installed), Python, system, processor, device, CPU cores in use.
+
+    Neither the machine's name nor a path: it is published with the numbers.
+    """
     found: dict[str, str | int] = {
         "python": platform.python_version(),
         "system": platform.platform(),
+        "processor": _processor(),
         "device": str(device),
     }
     if torch.device(device).type == "cuda":
@@ -39,3 +44,13 @@ def environment(device: torch.device | str = "cpu") -> dict[str, str | int]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _processor() -> str:
+    """The CPU's model; where the system does not tell, its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(models), "") or platform.processor() or platform.machine()

@@ -4,36 +4,116 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
 
 from robustfeat import hub
 from robustfeat.card import Card
 from robustfeat.files import write_text
+from robustfeat.fixture import fixture
+from robustfeat.remote import HF
 from robustfeat.report import Report
 
 
-def publish(folder: str | os.PathLike[str], report: Report, *, force: bool = False) -> Card:
-    """Write the rows of a report, what ran and its flags into the card of a model folder; returns the card.
+def publish(
+    folder: str | os.PathLike[str],
+    reports: Sequence[Report],
+    *,
+    limits: Sequence[str] | None = None,
+    force: bool = False,
+) -> Card:
+    """Write reports into the card of a model folder, in the place of all that were there; returns the card.
 
-    Raises ValueError where the report is of other weights, and where a flag says that an attack failed, so that a number
-    flatters the model; unchecked numbers are refused too. `force` publishes them, each with
-    its flag.
+    Reports may be of several data sets, sizes and attacks. The card gets features of two synthetic images as well
+    (`robustfeat.fixture`). Where something was on this machine is not published: of paths the last part remains, and a
+    teacher is called by its name.
+
+    limits: sentences about what the model is not good for; None keeps those of the card.
+
+    Raises ValueError where a report is of other weights, where two reports say different things of the same images, and where
+    a flag says that an attack failed, so that a number flatters the model; unchecked numbers are refused too. `force` publishes
+    them, each with its flag.
     """
+    if not reports:
+        raise ValueError("there is no report to publish; give at least one")
+    if os.fspath(folder).startswith(HF):
+        raise ValueError(f"{folder!r} is on the Hub; publish into the folder it was pushed from, then push that again")
     path = hub.find(os.fspath(folder))
-    card = hub.read_card(path)
-    if report.weights != hub.load(path).digest():
-        raise ValueError(f"the report is of other weights than those in {str(path)!r}; evaluate that folder")
-    doubts = report.warnings() + tuple(
-        f"{ran.task} {ran.metric}".rstrip() + f" under {ran.attack}: not checked for masked gradients"
-        for ran in report.runs
-        if ran.examined == 0
-    )
+    extractor = hub.load(path)
+    digest = extractor.digest()
+    for report in reports:
+        if report.weights != digest:
+            raise ValueError(
+                f"the report on {report.measured_on} is of other weights than those in {str(path)!r}; evaluate that folder"
+            )
+    _refuse_contradictions(reports)
+    doubts = [f"{report.measured_on}, {doubt}" for report in reports for doubt in report.doubts()]
     if doubts and not force:
         raise ValueError(
             f"numbers that may flatter the model are not published: {'; '.join(doubts)}. "
             "Use a stronger attack, have it checked (examined), or force it"
         )
-    measured = {kind: f"{data['images']} images of {data['name']}" for kind, data in report.data.items()}
-    card = dataclasses.replace(card, results=report.rows, measured=measured, attacks=report.attacks, flags=doubts)
-    write_text(path / hub.CARD, card.to_json())
-    write_text(path / hub.README, card.readme())
+    card = extractor.card
+    card = dataclasses.replace(
+        card,
+        recipe=_public_recipe(card),
+        data=_public(card.data),
+        reports=tuple(_public_report(report, card.name) for report in reports),
+        limits=card.limits if limits is None else tuple(limits),
+        fixture=fixture(extractor),
+    )
+    texts = {hub.CARD: card.to_json(), hub.README: card.readme()}
+    for file, text in texts.items():
+        write_text(path / file, text)
     return card
+
+
+def _refuse_contradictions(reports: Sequence[Report]) -> None:
+    """ValueError for two values of one metric, on the same images under the same attack."""
+    seen: dict[tuple[str | None, ...], float] = {}
+    for report in reports:
+        prints = [report.data.get(kind, {}).get("fingerprint") for kind in ("train", "test")]
+        for row in report.rows:
+            configuration = report.attacks.get(report.attack_of(row)[0])
+            key = (*prints, row.task, row.metric, row.attack, configuration)
+            if seen.setdefault(key, row.value) != row.value:
+                raise ValueError(
+                    f"two reports on {report.measured_on} say {seen[key]} and {row.value} for {row.task} {row.metric} under "
+                    f"{row.attack} on the same images; publish one of them"
+                )
+
+
+def _public_report(report: Report, model: str) -> Report:
+    """Without the values per image, and without where things were."""
+    return dataclasses.replace(
+        report,
+        model=model,
+        data=_public(report.data),
+        rows=tuple(dataclasses.replace(row, task=_public(row.task)) for row in report.rows),
+        runs=tuple(dataclasses.replace(run, task=_public(run.task)) for run in report.runs),
+        setup=_public(report.setup),
+        command={},
+        cases={},
+    )
+
+
+def _public_recipe(card: Card) -> Any:
+    if card.recipe is None:
+        return None
+    teacher = card.teacher.get("name", card.recipe.teacher)
+    return dataclasses.replace(
+        card.recipe, teacher=teacher, data=_public(card.recipe.data), start=_public(card.recipe.start)
+    )
+
+
+def _public(value: Any) -> Any:
+    """The same without paths of this machine: "/home/me/cats" is "cats", "head:~/runs/teacher" is "head:teacher"."""
+    if isinstance(value, dict):
+        return {key: _public(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_public(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    head, colon, path = value.rpartition(":")
+    return head + colon + PurePath(path).name if path.startswith(("/", "~", "./", "../")) else value

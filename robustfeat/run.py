@@ -19,6 +19,7 @@ from robustfeat.card import Card
 from robustfeat.checkpoint import Checkpoint
 from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_noise
 from robustfeat.distiller import Distiller
+from robustfeat.environment import environment
 from robustfeat.heads import fit_head
 from robustfeat.network import Network, new_network
 from robustfeat.objectives import Objective, Spaces
@@ -170,9 +171,18 @@ class Run:
             recipe=self.recipe,
             data={"name": data.name, "split": self.recipe.train, "images": len(data), "fingerprint": data.fingerprint},
             teacher=self.teacher_facts,
-            training=training,
+            training=training | self._session(),
             classes=data.classes,
         )
+
+    def _session(self) -> dict[str, Any]:
+        """How long the run has been by now, and on what."""
+        return {
+            "steps": self.step,
+            "epochs": round(self.step / self.loader.steps_per_epoch, 2),
+            "processes": world_size(),
+            "environment": environment(self.accelerator.device),
+        }
 
     def identity(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to continue this run."""

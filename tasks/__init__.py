@@ -7,6 +7,7 @@ from robustfeat.tasks.base import TASKS, Task
 from robustfeat.tasks.class_mahalanobis import ClassMahalanobis
 from robustfeat.tasks.compare import Difference, compare
 from robustfeat.tasks.evaluate import evaluate
+from robustfeat.tasks.evaluation import CLASSIC, Evaluation
 from robustfeat.tasks.gmm import GMM
 from robustfeat.tasks.head import Head
 from robustfeat.tasks.knn import KNN
@@ -33,6 +34,7 @@ from robustfeat.tasks.vim import ViM
 _import_siblings(__name__, __path__)
 
 __all__ = [
+    "CLASSIC",
     "DETECTORS",
     "GMM",
     "KNN",
@@ -43,6 +45,7 @@ __all__ = [
     "ClassMahalanobis",
     "Difference",
     "Energy",
+    "Evaluation",
     "Head",
     "KNNProbe",
     "LinearProbe",

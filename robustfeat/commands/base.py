@@ -11,10 +11,11 @@ from jsonargparse import ArgumentParser
 
 @dataclass(frozen=True)
 class Result:
-    """What a command says on stdout: text for people, or with --json the data."""
+    """What a command says on stdout: text for people, or with --json the data; and its exit code, 1 where a check failed."""
 
     text: str
     data: Any
+    code: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
 from robustfeat import hub
 from robustfeat.analysis import Shift, describe, feature_shift
-from robustfeat.attacks import ATTACKS, Attack, Threat, Transfer
+from robustfeat.attacks import ATTACKS
 from robustfeat.commands.base import Command, Result, add_columns
-from robustfeat.data import ImageDataset, dataset, with_outliers
+from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
 from robustfeat.parallel import join, rank
-from robustfeat.patches import PatchExtractor
 from robustfeat.report import plot_curves, plot_map, plot_robustness, table
 from robustfeat.report.map import METHODS
-from robustfeat.tasks import DETECTORS, TASKS, LinearProbe, Records, evaluate, ladder, named
+from robustfeat.tasks import CLASSIC, DETECTORS, TASKS, Evaluation, LinearProbe, Records, evaluate
 from robustfeat.types import Eps
-
-CLASSIC = ["probe", "retrieval", "anomaly"]
 
 
 def _add(parser: ArgumentParser) -> None:
-    parser.add_argument("model", type=str, help="a published name, a model folder, or timm:NAME")
+    parser.add_argument("model", type=str, help="a published name, a model folder, hf:ORG/REPO or timm:NAME")
     parser.add_argument("--data", type=str, required=True, help="a data set with a train and a test split")
     add_columns(parser)
     parser.add_argument("--train", type=str, default="train", help="split that the tasks are fitted on")
@@ -35,8 +31,9 @@ def _add(parser: ArgumentParser) -> None:
         "--task",
         type=str,
         action="append",
-        help=f"once per task, of {', '.join(TASKS)} (default: {CLASSIC}); anomaly and ood take a detector, as in ood:energy, "
-        f"of {', '.join(DETECTORS)}; retrieval and knn-probe a FAISS index, head a model, adversarial-probe an eps",
+        help=f"once per task, of {', '.join(TASKS)} (default: {', '.join(CLASSIC)}); "
+        f"anomaly and ood take a detector, as in ood:energy, of {', '.join(DETECTORS)}; "
+        "retrieval and knn-probe a FAISS index, head a model, adversarial-probe an eps",
     )
     parser.add_argument(
         "--attack", type=str, action="append", help=f"once per attack, of {', '.join(ATTACKS)} (default: none)"
@@ -115,48 +112,6 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=str, default=None, help="write the report here as JSON")
 
 
-def make_attack(name: str, values: dict[str, Any]) -> Attack:
-    """An attack of that name with those of the options that it has."""
-    cls = ATTACKS[name]
-    names = [field.name for field in dataclasses.fields(cls)]
-    options = {name: values[name] for name in names if values.get(name) is not None}
-    return cls(threat=Threat(values["norm"], values["eps"]), **options)
-
-
-def prepare(values: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `tasks.evaluate` and `tasks.recount` that the command line stands for."""
-    if values["limit"] is not None and values["limit"] < 1:
-        raise ValueError(f"limit must be at least 1, got {values['limit']}")
-    attacks = {name: make_attack(name, values) for name in values["attack"] or []}
-    if values["source"] is not None:
-        source = hub.load(values["source"])
-        for name in list(attacks):
-            attacks[f"{name}-from-{source.card.name}"] = Transfer(attacks[name].threat, attacks[name], source)
-    chosen: dict[str, Attack | Sequence[Attack]] = dict(attacks)
-    if values["curve"] is not None:
-        sizes = [Eps(size) for size in values["curve"].split(",")]
-        chosen = {name: ladder(attack, sizes) for name, attack in attacks.items()}
-    tasks = [named(name) for name in values["task"] or CLASSIC]
-    extractor = hub.load(values["model"], device=join(values["device"]))
-    if values["patches"]:
-        extractor = PatchExtractor(extractor)
-    side = extractor.card.architecture.image_size
-    columns = {"image": values["image"], "label": values["label"]}
-    train, test = (dataset(values["data"], values[split], image_size=side, **columns) for split in ("train", "test"))
-    train = train if values["shots"] is None else train.shots(values["shots"], values["seed"])
-    test = test.head(values["limit"])
-    if values["outliers"] is not None:
-        outliers = dataset(values["outliers"], "test", image_size=side).head(values["limit"])
-        test = with_outliers(test, outliers, classes=int(train.require_labels().max()) + 1)
-    return {
-        "extractor": extractor,
-        "tasks": tasks,
-        "train": train,
-        "test": test,
-        "attacks": chosen,
-    }
-
-
 def _run(values: dict[str, Any]) -> Result:
     if not values["features"] and (values["teacher"] or values["map"]):
         raise ValueError("teacher and map are of the attack on features; add --features")
@@ -166,14 +121,16 @@ def _run(values: dict[str, Any]) -> Result:
     options = {name: values[name] for name in ("batch_size", "seed", "examined", "cache")}
     if values["map_method"] not in METHODS:
         raise ValueError(f"map_method must be one of {METHODS}, got {values['map_method']!r}")
-    prepared = prepare(values)
+    evaluation = Evaluation.of(values)
+    prepared = evaluation.arguments(hub.load(values["model"], device=join(values["device"])))
     teacher = None if values["teacher"] is None else hub.load(values["teacher"], device=join(values["device"]))
     report = evaluate(**prepared, **options, records=records)
-    report = dataclasses.replace(report, command={name: _plain(value) for name, value in values.items()})
+    command = {name: _plain(value) for name, value in values.items()}
+    report = dataclasses.replace(report, command=command, setup=evaluation.as_dict())
     if values["out"] and rank() == 0:
         report.save(values["out"])
     if values["features"]:
-        report = dataclasses.replace(report, features=_features(prepared, teacher, values))
+        report = dataclasses.replace(report, features=_features(evaluation, prepared, teacher, values))
         if values["out"] and rank() == 0:
             report.save(values["out"])
     if values["plot"] and rank() == 0:
@@ -183,9 +140,11 @@ def _run(values: dict[str, Any]) -> Result:
     return Result(table(report), report.as_dict())
 
 
-def _features(prepared: dict[str, Any], teacher: FeatureExtractor | None, values: dict[str, Any]) -> dict[str, float]:
+def _features(
+    evaluation: Evaluation, prepared: dict[str, Any], teacher: FeatureExtractor | None, values: dict[str, Any]
+) -> dict[str, float]:
     """What an attack on the features does to them; draws the map."""
-    attack = make_attack("pgd", values)
+    attack = evaluation.attack_named("pgd")
     data: ImageDataset = prepared["test"]
 
     def moved(extractor: FeatureExtractor) -> Shift:

@@ -21,7 +21,7 @@ def _models(values: dict[str, Any]) -> Result:
 
 
 def _add_show(parser: ArgumentParser) -> None:
-    parser.add_argument("model", type=str, help="a published name or a model folder")
+    parser.add_argument("model", type=str, help="a published name, a model folder or hf:ORG/REPO")
 
 
 def _show(values: dict[str, Any]) -> Result:

@@ -1,4 +1,4 @@
-"""robustfeat publish FOLDER REPORT.json"""
+"""robustfeat publish FOLDER REPORT.json ..."""
 
 from __future__ import annotations
 
@@ -13,19 +13,32 @@ from robustfeat.report import Report
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="a model folder")
-    parser.add_argument("report", type=str, help="a report of this model that evaluate --out wrote")
+    parser.add_argument(
+        "reports",
+        type=str,
+        nargs="+",
+        help="reports of this model that evaluate --out wrote; they replace all in the card",
+    )
+    parser.add_argument(
+        "--limits",
+        type=str,
+        action="append",
+        help="once per sentence: what the model is not good for (default: what the card says)",
+    )
     parser.add_argument("--force", action="store_true", help="publish flagged numbers too, each with its flag")
 
 
 def _run(values: dict[str, Any]) -> Result:
-    card = publish(values["model"], Report.load(values["report"]), force=values["force"])
-    return Result(card.readme(), {"model": card.name, "numbers": len(card.results), "flags": card.flags})
+    reports = [Report.load(path) for path in values["reports"]]
+    card = publish(values["model"], reports, limits=values["limits"], force=values["force"])
+    numbers = sum(len(report.rows) for report in card.reports)
+    return Result(card.readme(), {"model": card.name, "numbers": numbers, "flags": card.flags})
 
 
 COMMAND = Command(
     "publish",
-    "Write the numbers of a report into a model's card; flagged ones are refused.",
-    "robustfeat publish pretrained/gacd-resnet18 report.json",
+    "Write the numbers of reports into a model's card; flagged ones are refused.",
+    "robustfeat publish pretrained/gacd-resnet18 cifar10.json cifar100.json --limits 'Knows small photographs only.'",
     _add,
     _run,
 )

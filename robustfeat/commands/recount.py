@@ -6,14 +6,12 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from robustfeat import hub
 from robustfeat.commands.base import Command, Result
-from robustfeat.commands.evaluate import prepare
 from robustfeat.errors import IntegrityError
+from robustfeat.parallel import join
 from robustfeat.report import Report
-from robustfeat.tasks import recount
-from robustfeat.types import Eps
-
-DEFAULTS = {"shots": None, "patches": False, "outliers": None, "curve": None, "source": None}
+from robustfeat.tasks import Evaluation, recount
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -35,9 +33,8 @@ def _run(values: dict[str, Any]) -> Result:
             f"{values['report']!r} does not say where its images are; it must come from "
             "robustfeat evaluate --records DIR --keep_images --out REPORT.json"
         )
-    command["eps"] = None if command["eps"] is None else Eps(command["eps"])
-    command = DEFAULTS | command  # a report may be older than an option
-    wrong = recount(report, **prepare(command), records=command["records"])
+    extractor = hub.load(command["model"], device=join(command["device"]))
+    wrong = recount(report, **Evaluation.of(command).arguments(extractor), records=command["records"])
     if wrong:
         lines = [f"{a.task} {a.metric} {a.attack}: {a.value} is {b.value if b else 'missing'} now" for a, b in wrong]
         raise IntegrityError(f"{len(wrong)} of {len(report.rows)} numbers differ: " + "; ".join(lines))

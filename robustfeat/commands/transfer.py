@@ -9,15 +9,13 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat import hub
-from robustfeat.attacks import ATTACKS, Attack
+from robustfeat.attacks import ATTACKS
 from robustfeat.commands.base import Command, Result
-from robustfeat.commands.evaluate import CLASSIC, make_attack
-from robustfeat.data import dataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.files import write_text
 from robustfeat.parallel import join, rank
 from robustfeat.report import Report
-from robustfeat.tasks import TASKS, evaluate, named, transfer
+from robustfeat.tasks import CLASSIC, TASKS, Evaluation, evaluate, transfer
 from robustfeat.tasks.transfer_text import transfer_markdown, transfer_text
 from robustfeat.types import Eps
 
@@ -31,7 +29,10 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--teacher", type=str | None, default=None, help="the model they were distilled from")
     parser.add_argument("--natural", type=str | None, default=None, help="a twin that was trained without attacks")
     parser.add_argument(
-        "--task", type=str, action="append", help=f"once per task, of {', '.join(TASKS)} (default: {CLASSIC})"
+        "--task",
+        type=str,
+        action="append",
+        help=f"once per task, of {', '.join(TASKS)} (default: {', '.join(CLASSIC)})",
     )
     parser.add_argument("--attack", type=str, default="fast", help=f"one of {', '.join(ATTACKS)}")
     parser.add_argument("--norm", type=str, default="linf", help="linf or l2")
@@ -57,14 +58,13 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
-    if values["limit"] < 1:
-        raise ValueError(f"limit must be at least 1, got {values['limit']}")
     names = list(dict.fromkeys([values["source"], *values["target"]]))
-    attack = make_attack(values["attack"], values)
+    chosen = values | {"attack": [values["attack"]], "source": None}
+    evaluations = {name: Evaluation.of(chosen | {"data": name}) for name in names}
     found: dict[str, dict[str, Report]] = {}
     for model in dict.fromkeys(filter(None, [*values["models"], values["teacher"], values["natural"]])):
         extractor = hub.load(model, device=join(values["device"]))
-        found[model] = {name: _report(model, extractor, name, attack, values) for name in names}
+        found[model] = {name: _report(model, extractor, evaluation, values) for name, evaluation in evaluations.items()}
     others = {kind: found[values[kind]] if values[kind] else None for kind in ("teacher", "natural")}
     table = transfer(
         [found[model] for model in dict.fromkeys(values["models"])], names[0], seed=values["seed"], **others
@@ -74,37 +74,32 @@ def _run(values: dict[str, Any]) -> Result:
     return Result(transfer_text(table), table.as_dict())
 
 
-def _report(model: str, extractor: FeatureExtractor, name: str, attack: Attack, values: dict[str, Any]) -> Report:
+def _report(model: str, extractor: FeatureExtractor, evaluation: Evaluation, values: dict[str, Any]) -> Report:
     """The evaluation of one model on one data set: from the folder, where it was finished before."""
-    side = extractor.card.architecture.image_size
-    train, test = (dataset(name, values[split], image_size=side) for split in ("train", "test"))
-    test = test.head(values["limit"])
-    tasks = [named(task) for task in values["task"] or CLASSIC]
+    arguments = evaluation.arguments(extractor)
+    (attack,) = arguments["attacks"].values()
     digest = extractor.digest()
     command = {
-        "data": {"train": train.fingerprint, "test": test.fingerprint},
-        "tasks": {task.title: task.options() for task in tasks},
+        "data": {split: arguments[split].fingerprint for split in ("train", "test")},
+        "tasks": {task.title: task.options() for task in arguments["tasks"]},
         "attack": repr(attack),
     } | {option: values[option] for option in ("batch_size", "seed")}
     out = Path(values["out"])
-    stem = f"{digest[:12]}-{name.strip('/.').replace('/', '-')}"
+    stem = f"{digest[:12]}-{evaluation.data.strip('/.').replace('/', '-')}"
     path = out / f"{stem}.json"
     if path.exists():
         report = dataclasses.replace(Report.load(path), model=model)
         if report.weights == digest and report.command == command and report.cases:
             return report
     report = evaluate(
-        extractor,
-        tasks,
-        train,
-        test,
-        {attack.name: attack},
+        **arguments,
         batch_size=values["batch_size"],
         seed=values["seed"],
         records=out / "records" / stem,
         cache=out / "features",
     )
-    report = dataclasses.replace(report, command=command, model=model)  # cards of different models may have one name
+    # Cards of different models may have one name.
+    report = dataclasses.replace(report, command=command, model=model, setup=evaluation.as_dict())
     if rank() == 0:
         report.save(path)
     return report

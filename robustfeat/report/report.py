@@ -49,6 +49,7 @@ class Report:
     weights: sha256 of the weights that were measured (`FeatureExtractor.digest`).
     attacks: name in the rows -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
     environment: versions and machine.  command: the arguments of `robustfeat evaluate`, where that made it.
+    setup: of these, what the numbers depend on (`robustfeat.tasks.Evaluation`): enough to measure them again elsewhere.
     features: what an attack on the features themselves does to them (`robustfeat.analysis.describe`), where that was asked for.
     cases: "task/attack/metric" -> a value per case, "task/rows" and "task/targets" -> which image and target each has: what
         two models are compared by. Written beside the report, as *.cases.safetensors.
@@ -65,6 +66,12 @@ class Report:
     runs: tuple[Ran, ...] = ()
     features: dict[str, float] = field(default_factory=dict)
     cases: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
+    setup: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def measured_on(self) -> str:
+        """The name of the data set that was measured."""
+        return str(self.data.get("test", {}).get("name", "unknown data"))
 
     @property
     def flagged(self) -> tuple[Ran, ...]:
@@ -78,6 +85,23 @@ class Report:
             for ran in self.flagged
             for flag in ran.flags
         )
+
+    def doubts(self) -> tuple[str, ...]:
+        """Why numbers may flatter, one line each: the flags, and the attacks that were not looked at for flags."""
+        ran = {(ran.task, ran.attack) for ran in self.runs}
+        blind = [(f"{ran.task} {ran.metric}".rstrip(), ran.attack) for ran in self.runs if ran.examined == 0]
+        for row in self.rows:
+            attack, _ = self.attack_of(row)
+            if attack != "none" and (row.task, attack) not in ran:
+                blind.append((f"{row.task} {row.metric}", row.attack))
+        unchecked = [f"{what} under {attack}: not checked for masked gradients" for what, attack in blind]
+        return self.warnings() + tuple(unchecked)
+
+    def attack_of(self, row: Row) -> tuple[str, str]:
+        """The attack behind a row, and the column of cases that it was allowed: ("pgd", "normal") of "pgd/normal"."""
+        names = [name for name in self.attacks if row.attack == name or row.attack.startswith(f"{name}/")]
+        name = max(names, key=len, default=row.attack)
+        return name, row.attack[len(name) + 1 :]
 
     def value(self, task: str, metric: str, attack: str = "none") -> float:
         """One number of the report; KeyError where it was not measured."""
@@ -105,13 +129,29 @@ class Report:
     def load(cls, path: str | os.PathLike[str]) -> Report:
         """Read report.json."""
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-            runs = [ran | {"flags": tuple(Flag(**flag) for flag in ran["flags"])} for ran in values.get("runs", [])]
-            parsed = {"rows": tuple(Row(**row) for row in values["rows"]), "runs": tuple(Ran(**ran) for ran in runs)}
+            report = cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
             cases = load_file(_cases_of(Path(path))) if _cases_of(Path(path)).exists() else {}
-            return cls(**values | parsed, cases=cases)
+            return dataclasses.replace(report, cases=cases)
         except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise IntegrityError(f"{os.fspath(path)!r} is not a report: {error}") from error
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Report:
+        """The inverse of `as_dict`. Raises ValueError, KeyError, TypeError or AttributeError for anything else."""
+        parsed = {
+            name: dict(values.get(name, {})) for name in ("attacks", "environment", "command", "setup", "features")
+        }
+        parsed["data"] = {kind: dict(facts) for kind, facts in values["data"].items()}
+        runs = [ran | {"flags": tuple(Flag(**flag) for flag in ran["flags"])} for ran in values.get("runs", [])]
+        rows = tuple(_row(row) for row in values["rows"])
+        return cls(**values | parsed | {"rows": rows, "runs": tuple(Ran(**ran) for ran in runs)})
+
+
+def _row(values: dict[str, Any]) -> Row:
+    row = Row(**values)
+    if not all(isinstance(number, int | float) for number in (row.value, row.low, row.high, row.n)):
+        raise TypeError(f"a row holds {values}, which are no numbers")
+    return row
 
 
 def _cases_of(path: Path) -> Path:

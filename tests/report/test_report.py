@@ -54,6 +54,7 @@ def test_save_and_load(tmp_path: Path) -> None:
         "weights",
         "runs",
         "features",
+        "setup",
     ]
     assert values["rows"][3]["value"] == ROWS[3].value, "every digit is kept"
 

@@ -1,4 +1,4 @@
-"""What a model folder says about its weights: `card.json`, written beside `model.safetensors`, and a README from it."""
+"""`card.json`, written beside `model.safetensors`, and a README from it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any, get_args
 from robustfeat.architecture import Architecture, Stem
 from robustfeat.errors import IntegrityError
 from robustfeat.recipe import Recipe
-from robustfeat.types import Row
+from robustfeat.report import Report
 
-FORMAT = 1
+# 2: the results are whole reports, one per evaluation; 1 had the rows of a single one. Without a number of its own an older
+# version would call such a card damaged, instead of asking for a newer version.
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,11 @@ class Card:
     head: where the classifier comes from: "trained" (with the backbone), "linear" (fitted on its frozen features) or "none".
     threat: what it was trained to withstand, for example "linf 8/255"; "none" for a naturally trained model.
     objective, options: the method and its hyper-parameters.  recipe: of the run.  data: its fingerprint and split.
-    teacher: name and sha256 of the teacher's weights.  results: measured rows, each with n and an interval.
-    measured: the train and test data of the results.  attacks: name in the results -> what exactly ran.
-    flags: signs that an attack on this model failed.
+    teacher: name and sha256 of the teacher's weights.
+    training: step of the best weights and what they did on held-out images; minutes, steps, epochs and environment of the run.
+    reports: what was measured, each report with its data, rows, attacks, flags and machine.
+    limits: sentences of the publisher about what the model is not good for.
+    fixture: features of two synthetic images, by which anyone can see that the same come out (`robustfeat.fixture`).
     weights: "sha256" and "bytes" of model.safetensors, filled in on saving.  classes: their names, in order.
     """
 
@@ -40,18 +44,24 @@ class Card:
     data: dict[str, Any] = field(default_factory=dict)
     teacher: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
-    results: tuple[Row, ...] = ()
-    measured: dict[str, Any] = field(default_factory=dict)
-    attacks: dict[str, str] = field(default_factory=dict)
-    flags: tuple[str, ...] = ()
+    reports: tuple[Report, ...] = ()
+    limits: tuple[str, ...] = ()
+    fixture: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
     versions: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Why published numbers may flatter, one line each."""
+        return tuple(doubt for report in self.reports for doubt in report.doubts())
+
     def to_json(self) -> str:
         """The text of card.json."""
-        values = dataclasses.asdict(self) | {"recipe": self.recipe.as_dict() if self.recipe else None}
+        values = dataclasses.asdict(dataclasses.replace(self, reports=()))
+        values["recipe"] = self.recipe.as_dict() if self.recipe else None
+        values["reports"] = [report.as_dict() for report in self.reports]
         return json.dumps({"format": FORMAT} | values, indent=2) + "\n"
 
     @classmethod
@@ -60,10 +70,12 @@ class Card:
         try:
             values = json.loads(text)
             version = values.pop("format")
-            if version != FORMAT:
+            if version not in (1, FORMAT) or isinstance(version, bool):
                 raise IntegrityError(
                     f"card format {version!r} is not {FORMAT}; install the version of robustfeat that wrote it"
                 )
+            if version == 1:
+                values = _of_the_first_format(values)
             architecture = values["architecture"]
             for name in ("mean", "std"):
                 architecture[name] = tuple(map(float, architecture[name]))
@@ -71,44 +83,42 @@ class Card:
                 architecture[name] = int(architecture[name])
             if not isinstance(architecture["name"], str) or architecture["stem"] not in get_args(Stem):
                 raise ValueError(f"architecture {architecture['name']!r} with stem {architecture['stem']!r}")
-            for name in ("options", "data", "teacher", "training", "weights", "versions"):
+            for name in ("options", "data", "teacher", "training", "fixture", "weights", "versions"):
                 values[name] = dict(values[name])
-            for name in ("attacks", "measured"):  # cards of the first version have none of these
-                values[name] = dict(values.get(name, {}))
             values["architecture"] = Architecture(**architecture)
             values["recipe"] = Recipe.from_dict(values["recipe"]) if values["recipe"] else None
-            values["results"] = tuple(Row(**row) for row in values["results"])
-            values["classes"] = tuple(map(str, values["classes"]))
-            values["flags"] = tuple(map(str, values.get("flags", ())))
+            values["reports"] = tuple(Report.from_dict(report) for report in values["reports"])
+            for name in ("classes", "limits"):
+                values[name] = tuple(map(str, values[name]))
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise IntegrityError(f"card.json is not a valid card ({error}); fetch the model again") from error
 
     def readme(self) -> str:
         """README.md of the model folder, generated: nothing in it is written by hand."""
-        lines = [
-            f"# {self.name}",
-            "",
-            f"{self.architecture.name} (stem {self.architecture.stem}), {self.feature_dim} features, "
-            f"{self.architecture.image_size}x{self.architecture.image_size} RGB images in [0, 1]. "
-            f"Objective: {self.objective or 'none'}. Threat model: {self.threat}. Licence: {self.licence}.",
-            "",
-            "```python",
-            "import robustfeat",
-            f'extractor = robustfeat.load("{self.name}")',
-            "```",
-        ]
-        if self.data:
-            lines += ["", "Data: " + ", ".join(f"{key} {value}" for key, value in self.data.items()) + "."]
-        if self.results:
-            lines += ["", "| task | metric | attack | value | 95 % interval | n |", "|---|---|---|---|---|---|"]
-            lines += [
-                f"| {row.task} | {row.metric} | {row.attack} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} | {row.n} |"
-                for row in self.results
-            ]
-            lines += ["", *[f"- {kind}: {data}" for kind, data in self.measured.items()]]
-            lines += [*[f"- attack {name}: {configuration}" for name, configuration in self.attacks.items()]]
-            lines += [f"- **{flag}**" for flag in self.flags]
-        if self.recipe:
-            lines += ["", "Recipe:", "", "```json", json.dumps(self.recipe.as_dict() | self.options, indent=2), "```"]
-        return "\n".join(lines) + "\n"
+        from robustfeat.card.page import page  # which needs to know what a card is
+
+        return page(self)
+
+
+def _of_the_first_format(values: dict[str, Any]) -> dict[str, Any]:
+    """A card of format 1 as one of today: its rows become a report, its flags stay as sentences."""
+    taken = {"results", "measured", "attacks", "flags"}
+    report = {
+        "model": values["name"],
+        "data": {kind: _counted(text) for kind, text in values.get("measured", {}).items()},
+        "threat": values["threat"],
+        "rows": values["results"],
+        "attacks": values.get("attacks", {}),
+    }
+    return {name: value for name, value in values.items() if name not in taken} | {
+        "reports": [report] if values["results"] else [],
+        "limits": [f"Flagged: {flag}" for flag in values.get("flags", ())],
+        "fixture": {},
+    }
+
+
+def _counted(text: str) -> dict[str, Any]:
+    """What format 1 wrote as "1000 images of cifar10"."""
+    images, _, name = text.partition(" images of ")
+    return {"name": name, "images": int(images)}

@@ -1,0 +1,36 @@
+"""robustfeat results"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from robustfeat.commands.base import Command, Result
+from robustfeat.results import published, table, write
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--write",
+        type=str | None,
+        default=None,
+        help="a checkout: write its docs/results.md and the table in its README.md, from the cards in its pretrained/",
+    )
+
+
+def _run(values: dict[str, Any]) -> Result:
+    if values["write"] is not None:
+        paths = [str(path) for path in write(values["write"])]
+        return Result("\n".join(paths), paths)
+    cards = published()
+    return Result(table(cards), [card.name for card in cards])
+
+
+COMMAND = Command(
+    "results",
+    "Print the published models side by side as Markdown, or write that into a checkout.",
+    "robustfeat results",
+    _add,
+    _run,
+)

@@ -1,0 +1,66 @@
+"""Published numbers beside those that were found here, and whether each lies where it should."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from robustfeat.report import aligned
+from robustfeat.types import Row
+
+
+@dataclass(frozen=True)
+class Number:
+    """A published number and what was found here, which should lie in [low, high]; None where the two can not be compared."""
+
+    data: str
+    published: Row
+    found: Row
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def outside(self) -> bool:
+        return self.low is not None and self.high is not None and not self.low <= self.found.value <= self.high
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What was found.  same_features: whether two synthetic images have the features in the card; None where it has none."""
+
+    model: str
+    numbers: tuple[Number, ...]
+    notes: tuple[str, ...]
+    same_features: bool | None = None
+
+    @property
+    def agrees(self) -> bool:
+        return self.same_features is not False and not any(number.outside for number in self.numbers)
+
+    def __str__(self) -> str:
+        lines = [["data", "task", "metric", "attack", "published", "n", "here", "n", "should lie in", ""]]
+        compared = [number for number in self.numbers if number.low is not None]
+        for number in compared:
+            row, found = number.published, number.found
+            told = f"[{number.low:.3f}, {number.high:.3f}]"
+            verdict = "OUTSIDE" if number.outside else "inside"
+            where = [number.data, row.task, row.metric, row.attack]
+            lines.append([*where, f"{row.value:.3f}", str(row.n), f"{found.value:.3f}", str(found.n), told, verdict])
+        notes = list(self.notes)
+        if others := dict.fromkeys(number.published.metric for number in self.numbers if number.low is None):
+            notes.append(f"{', '.join(others)}: depend on how many images there are, compared only where these are all")
+        outside = sum(number.outside for number in compared)
+        same = {None: [], True: ["two synthetic images: the features of the card"]}
+        features = same.get(
+            self.same_features, ["! two synthetic images: NOT the features of the card; this is another model"]
+        )
+        verdict = f"{self.model}: {len(compared)} numbers compared, {outside} outside"
+        return "\n".join([aligned(lines), "", *features, *notes, verdict])
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        values = dataclasses.asdict(self) | {"agrees": self.agrees}
+        for number, held in zip(self.numbers, values["numbers"], strict=True):
+            held["outside"] = number.outside
+        return values
