@@ -119,7 +119,8 @@ def save(folder: str | os.PathLike[str], network: Network, card: Card, *, half: 
         save_file(state, temporary, metadata={"format": "pt"})
     path = target / WEIGHTS
     versions = {package: metadata.version(package) for package in ("torch", "timm", "accelerate")}
-    weights = {"file": WEIGHTS, "bytes": path.stat().st_size, "sha256": sha256(path)}
+    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in state.values() if value.is_floating_point()})
+    weights = {"file": WEIGHTS, "bytes": path.stat().st_size, "sha256": sha256(path), "dtype": ", ".join(kinds)}
     card = replace(card, weights=weights, versions=versions, feature_dim=network.feature_dim)
     write_text(target / CARD, card.to_json())
     write_text(target / README, card.readme())

@@ -100,6 +100,7 @@ def test_the_card_comes_back(saved: Path) -> None:
         "file": "model.safetensors",
         "bytes": (saved / "model.safetensors").stat().st_size,
         "sha256": sha256(saved / "model.safetensors"),
+        "dtype": "float32",
     }
     assert Card.from_json(card.to_json()) == card
     assert card.recipe is not None

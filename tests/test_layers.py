@@ -32,7 +32,7 @@ ROWS = (
     ("extractor", "folder"),
     ("remote",),
     ("hub", "fixture", "distiller", "checkpoint", "journal", "extract", "patches"),
-    ("run", "publish", "push", "analysis", "cache", "transformer", "affordable"),
+    ("run", "publish", "push", "export", "analysis", "cache", "transformer", "affordable"),
     ("train", "tasks"),
     ("testing", "doctor", "demo", "finetune", "bench", "agreement", "reproduction"),
     ("reproduce", "results"),

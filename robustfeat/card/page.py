@@ -183,7 +183,11 @@ def _machine(environment: dict[str, Any]) -> str:
 
 def _checks(card: Card) -> Iterator[str]:
     if card.weights:
-        yield f"`{card.weights.get('file')}`: {card.weights.get('bytes'):,} bytes, sha256 `{card.weights.get('sha256')}`."
+        stored = f", {card.weights['dtype']}" if "dtype" in card.weights else ""
+        yield (
+            f"`{card.weights.get('file')}`: {card.weights.get('bytes'):,} bytes{stored}, "
+            f"sha256 `{card.weights.get('sha256')}`."
+        )
         yield "`robustfeat.load` checks both before it reads the file."
     if card.fixture:
         yield from ("", "The same features come out here:", "", "```python", "import robustfeat")
