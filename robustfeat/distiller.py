@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from robustfeat.attacks import Threat
+from robustfeat.known import Known
 from robustfeat.modes import evaluating
 from robustfeat.network import Network
 from robustfeat.objectives import Objective, Views
@@ -21,6 +22,8 @@ class Distiller(nn.Module):
     The teacher is frozen and stays in eval mode, whatever mode the distiller is in. The inner attack runs with the student
     in eval mode; every module's mode is restored afterwards. Gradients of the attack go to the images alone: weights get
     none, and none are computed.
+
+    known: the teacher's outputs on the training images, where those are the same in every epoch; else None.
     """
 
     def __init__(
@@ -31,10 +34,12 @@ class Distiller(nn.Module):
         threat: Threat,
         steps: int = 10,
         step_size: Eps | None = None,
+        known: Known | None = None,
     ) -> None:
         super().__init__()
         self.student, self.teacher, self.objective = student, teacher, objective
         self.threat, self.steps, self.step_size = threat, steps, step_size
+        self.known = known
         if teacher is not None:
             teacher.requires_grad_(False)
 
@@ -50,7 +55,8 @@ class Distiller(nn.Module):
         key: names the random numbers of this step, for example (seed, step, rank).  strength: scales eps (warm-up), in [0, 1].
         """
         random = generator(*key[:1], ATTACK, *key[1:], device=batch.images.device)
-        views = Views(self.student, self.teacher, batch, random)
+        known = None if self.known is None else self.known[batch.rows]
+        views = Views(self.student, self.teacher, batch, random, known)
         with evaluating(self.student), views.attacking():
             loss = self.objective.inner(views)
             if loss is not None and strength > 0:

@@ -26,6 +26,7 @@ class Recipe:
         stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is).
         start: a model folder or name whose weights the student starts from; None starts from scratch.
         teacher: a model folder or name; needed by the objectives that distil.
+        cache_teacher: ask the teacher about the clean images once, before the first step; needs crop, flip and cutout off.
         norm: the norm that bounds the inner attack.
         eps: the size of the inner attack in pixel units, for example 8/255; None takes 8/255 for linf, 128/255 for l2.
         steps: gradient steps of the inner attack.
@@ -71,6 +72,7 @@ class Recipe:
     stem: Stem = "small"
     start: str | None = None
     teacher: str | None = None
+    cache_teacher: bool = False
     norm: Literal["linf", "l2"] = "linf"
     eps: Eps | None = None
     steps: int = 10
@@ -121,6 +123,11 @@ class Recipe:
         for name in ("eps_warmup", "warmup", "ema", "momentum", "label_noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)!r}")
+        if self.cache_teacher and (self.crop or self.flip or self.cutout):
+            raise ValueError(
+                f"cache_teacher needs images that are the same in every epoch, and crop {self.crop}, flip {self.flip}, "
+                f"cutout {self.cutout} change them; turn these off, or cache_teacher"
+            )
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"batch_size {self.batch_size} can not be cut into accumulate = {self.accumulate} equal parts"

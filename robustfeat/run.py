@@ -21,6 +21,7 @@ from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_n
 from robustfeat.distiller import Distiller
 from robustfeat.environment import environment
 from robustfeat.heads import fit_head
+from robustfeat.known import Known
 from robustfeat.network import Network, new_network
 from robustfeat.objectives import Objective, Spaces
 from robustfeat.parallel import follow_first, gather, rank, world_size
@@ -40,7 +41,7 @@ class Run:
     step so far, or None.
     """
 
-    def __init__(self, objective: Objective, recipe: Recipe, accelerator: Accelerator) -> None:
+    def __init__(self, objective: Objective, recipe: Recipe, accelerator: Accelerator, *, quiet: bool = False) -> None:
         self.objective, self.recipe, self.accelerator = objective, recipe, accelerator
         self.train_data = self._data(recipe.train)
         if recipe.label_noise:
@@ -74,6 +75,9 @@ class Run:
         self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         distiller = Distiller(self.student, self.teacher, objective, self.threat, recipe.steps, recipe.step_size)
         distiller.to(accelerator.device).to(memory_format=self.layout).train()
+        if recipe.cache_teacher and self.teacher is not None:
+            with accelerator.autocast():
+                distiller.known = Known.of(self.teacher, self.train_data, self.layout, quiet=quiet or rank() > 0)
         self.average = moving_average(self.student, recipe.ema) if recipe.ema else None
         if recipe.compile:
             self.student.compile_backbone()

@@ -67,7 +67,7 @@ def train(
         torch.default_generator.manual_seed(seed)
         if devices:
             torch.cuda.manual_seed(seed)
-        run = Run(objective, recipe, accelerator)
+        run = Run(objective, recipe, accelerator, quiet=quiet)
         return Loop(run, out, interrupts, quiet=quiet).go(resume, log_with)
 
 

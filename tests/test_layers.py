@@ -27,7 +27,7 @@ ROWS = (
     ("sidecar", "hub_cache"),
     ("memory", "logistic", "backbones", "attacks", "data", "index"),
     ("network", "report"),
-    ("objectives", "average", "heads", "heldout"),
+    ("objectives", "average", "heads", "heldout", "known"),
     ("card",),
     ("extractor", "folder"),
     ("remote",),

@@ -144,6 +144,26 @@ def test_resume_of_another_run_is_refused(teacher: str, uninterrupted: Path) -> 
         distil(teacher, uninterrupted)
 
 
+def test_a_known_teacher_teaches_the_same(teacher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = {"crop": 0, "flip": False, "cutout": 0, "max_steps": 2, "ema": 0.0}
+    distil(teacher, tmp_path / "asked", **plain)
+    distil(teacher, tmp_path / "known", cache_teacher=True, **plain)
+    asked, known = (hub.load_network(tmp_path / name / "last")[0].state_dict() for name in ("asked", "known"))
+    for name, value in asked.items():
+        torch.testing.assert_close(known[name], value, rtol=1e-4, atol=1e-6)
+    # Killed, it goes on in the same bits; and the teacher is never asked during a step.
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1, Killed)
+        with pytest.raises(Killed):
+            distil(teacher, tmp_path / "killed", cache_teacher=True, **plain)
+    with monkeypatch.context() as patch:
+        patch.setattr(Views, "_run_teacher", None)
+        distil(teacher, tmp_path / "killed", resume=True, cache_teacher=True, **plain)
+    assert_same(tmp_path / "known", tmp_path / "killed")
+    with pytest.raises(ValueError, match="cache_teacher needs images that are the same in every epoch, and crop 1"):
+        distil(teacher, tmp_path / "cropped", cache_teacher=True)
+
+
 def test_accumulated_parts_make_one_batch(tmp_path: Path) -> None:
     """Without augmentation and attack, 4 parts of 8 give the loss and the step of one batch of 32, up to rounding."""
     recipe = dataclasses.replace(RECIPE, max_steps=2, crop=0, flip=False, cutout=0, student="resnet_tiny")

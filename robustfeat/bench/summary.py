@@ -12,7 +12,7 @@ import numpy as np
 
 from robustfeat.bench.cell import Cell
 from robustfeat.bench.measure import FINAL
-from robustfeat.bench.run import place
+from robustfeat.bench.students import Place
 from robustfeat.report import Report
 
 FLIPS, BLOCK = 10_000, 500
@@ -100,7 +100,7 @@ def _advantages(
 
 def _hits(out: Path, student: str, method: str, seeds: Sequence[int]) -> np.ndarray:
     """Which images the robust probe of each seed gets right, (seeds, images)."""
-    reports = [Report.load(place(out, student, method, seed) / "tasks.json") for seed in seeds]
+    reports = [Report.load(Place(seed, student, method).folder(out) / "tasks.json") for seed in seeds]
     return np.stack([report.cases[f"probe/{FINAL}/accuracy"].numpy() for report in reports]).astype(float)
 
 

@@ -39,6 +39,7 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dry_run", action="store_true", help="every configuration for two steps on a few images, attacked in one step"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="students at once, each in a process of its own")
     parser.add_argument("--device", type=str, default="cpu", help="where students are measured: cpu, cuda, ...")
     parser.add_argument(
         "--out", type=str, required=True, help="folder for all students; killed, the same command goes on there"
@@ -48,7 +49,7 @@ def _add(parser: ArgumentParser) -> None:
 def _run(values: dict[str, Any]) -> Result:
     grid = _changed(Grid.load(values["grid"]), values)
     out = Path(values["out"])
-    summary = summarise(bench(grid, out, device=values["device"]), out, grid.champion)
+    summary = summarise(bench(grid, out, device=values["device"], jobs=values["jobs"]), out, grid.champion)
     write_text(out / "bench.json", json.dumps(as_dict(summary) | {"grid": grid.as_dict()}, indent=2) + "\n")
     write_text(out / "bench.md", markdown(summary, f"Bench {Path(values['grid']).stem}") + "\n![cost](bench.png)\n")
     plot_cost(summary, out / "bench.png")

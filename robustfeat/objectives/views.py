@@ -20,9 +20,17 @@ class Views:
     clean, labels, rows: of the batch.  attacked: the adversarial images; the clean ones where there is no inner attack.
     *_clean, *_attacked: outputs, cached. The teacher's carry no gradient.
     generator: for the random numbers of this step.
+    known: what the teacher says about the clean images, where that is known already.
     """
 
-    def __init__(self, student: Network, teacher: Network | None, batch: Batch, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        student: Network,
+        teacher: Network | None,
+        batch: Batch,
+        generator: torch.Generator,
+        known: Output | None = None,
+    ) -> None:
         self.student = student
         self.batch = batch
         self.clean: Images = batch.images
@@ -30,6 +38,7 @@ class Views:
         self.attacked: Images = batch.images
         self.generator = generator
         self._teacher = teacher
+        self._known = known
         self._during_attack = False
 
     @property
@@ -75,7 +84,7 @@ class Views:
 
     @cached_property
     def teacher_clean(self) -> Output:
-        return self._run_teacher(self.clean)
+        return self._run_teacher(self.clean) if self._known is None else self._known
 
     @cached_property
     def teacher_attacked(self) -> Output:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from robustfeat.bench import Grid, bench, summarise
+from robustfeat.bench.students import Place
 from robustfeat.bench.summary import holm, sign_test
 from robustfeat.cli import main
 from robustfeat.errors import IntegrityError
@@ -42,8 +45,10 @@ def _no_intervals() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("bench")
+    out, threads = tmp_path_factory.mktemp("bench"), torch.get_num_threads()
+    torch.set_num_threads(1)  # as many as each of two jobs has
     bench(Grid.from_dict(GRID), out, progress=False)
+    torch.set_num_threads(threads)
     return out
 
 
@@ -75,7 +80,8 @@ def test_every_student_has_every_number(done: Path) -> None:
 
 def test_what_is_finished_is_not_made_again(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = bench(Grid.from_dict(GRID), done, progress=False)
-    monkeypatch.setattr("robustfeat.bench.run._cell", _only_load)
+    monkeypatch.setattr("robustfeat.bench.students.train", None)
+    monkeypatch.setattr("robustfeat.bench.measure.evaluate", None)
     assert bench(Grid.from_dict(GRID), done, progress=False) == first
     monkeypatch.undo()
     for change, named in (({"limit": 19}, "limit"), ({"attack": "pgd"}, "attack")):
@@ -86,11 +92,28 @@ def test_what_is_finished_is_not_made_again(done: Path, monkeypatch: pytest.Monk
         bench(Grid.from_dict(changed), done, progress=False)
 
 
-def _only_load(name, method, recipe, measure, out, facts, device, *, quiet):  # type: ignore[no-untyped-def]
-    from robustfeat.bench.cell import Cell
+def test_two_processes_find_what_one_finds(done: Path, tmp_path: Path) -> None:
+    grid = Grid.from_dict(GRID | {"methods": {"natural": "natural", "at": "at"}})
+    one, two = bench(grid, done, progress=False), bench(grid, tmp_path, jobs=2, progress=False)
+    assert [(cell.method, cell.seed) for cell in two] == [(cell.method, cell.seed) for cell in one]
+    for here, there in zip(one, two, strict=True):
+        assert _but_speed(here.numbers) == pytest.approx(_but_speed(there.numbers), abs=1e-5)
+    with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
+        bench(grid, tmp_path, jobs=0)
 
-    path = out / recipe.student / name / str(recipe.seed) / "cell.json"
-    return Cell.load(path, json.loads(path.read_text())["made_by"])
+
+def _but_speed(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in numbers.items() if name not in ("minutes", "images/s")}
+
+
+def test_a_killed_process_is_named(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustfeat.bench.processes._make", _die)
+    with pytest.raises(ChildProcessError, match="the same command goes on where it was"):
+        bench(Grid.from_dict(GRID), done, jobs=2, progress=False)
+
+
+def _die(place: Place) -> None:
+    os._exit(1)
 
 
 def test_a_damaged_cell_is_named(done: Path) -> None:

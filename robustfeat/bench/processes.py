@@ -1,0 +1,79 @@
+"""Students of a grid in several processes of this machine at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from robustfeat.bench.cell import Cell
+from robustfeat.bench.grid import Grid
+from robustfeat.bench.students import Place, Students
+
+_students: Students | None = None  # of a worker process
+
+
+def in_processes(
+    jobs: int, grid: Grid, teacher: str, out: Path, device: str, todo: list[Place], *, quiet: bool
+) -> Iterator[Cell]:
+    """The cells of `todo`, each as soon as it is there. The processes share the CPU's threads evenly.
+
+    Raises ChildProcessError where one of them was killed.
+    """
+    threads = max(1, torch.get_num_threads() // jobs)
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of torch hold
+    arguments = (grid, teacher, out, device, quiet, threads)
+    with (
+        _threads(threads),
+        ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=arguments) as pool,
+    ):
+        try:
+            for done in as_completed([pool.submit(_make, place) for place in todo]):
+                yield done.result()
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                "a process of the bench ended early (killed, or short of memory); the same command goes on where it was"
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Libraries that a new process loads start with so many threads."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(number)
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _begin(grid: Grid, teacher: str, out: Path, device: str, quiet: bool, threads: int) -> None:
+    global _students
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    _students = Students(grid, teacher, out, device, quiet=quiet)
+
+
+def _end_with_parent() -> None:
+    """A worker whose bench was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _make(place: Place) -> Cell:
+    assert _students is not None
+    return _students(place)

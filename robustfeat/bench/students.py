@@ -1,0 +1,76 @@
+"""One student of a grid after the other: trained, measured, kept in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robustfeat import hub
+from robustfeat.bench.cell import Cell
+from robustfeat.bench.grid import Grid
+from robustfeat.bench.measure import Measure
+from robustfeat.train import train
+
+
+class Place(NamedTuple):
+    """Which student."""
+
+    seed: int
+    student: str
+    method: str
+
+    def folder(self, out: Path) -> Path:
+        return out / self.student / self.method / str(self.seed)
+
+
+def places(grid: Grid) -> list[Place]:
+    """All students. All methods come before the next seed: a bench that is stopped early has compared all of them."""
+    return [Place(seed, student, name) for seed in grid.seeds for student in grid.students for name in grid.methods]
+
+
+class Students:
+    """Makes any cell of a grid, or reads the one that was finished before.
+
+    teacher: the folder or name of the model that all learn from and are compared with.  device: where students are measured.
+    """
+
+    def __init__(self, grid: Grid, teacher: str, out: Path, device: str, *, quiet: bool) -> None:
+        self.grid, self.teacher, self.out, self.device, self.quiet = grid, teacher, out, device, quiet
+        self.extractor = hub.load(teacher, device=device)
+        self.measure = Measure(grid, self.extractor, out / "features")
+        names = ("data", "train", "test", "limit", "attack", "second", "second_eps", "fit")
+        shared = {name: getattr(grid, name) for name in names}
+        self.facts: dict[str, Any] = shared | {
+            "threat": str(grid.threat()),
+            "teacher_weights": self.extractor.digest(),
+        }
+
+    def of_teacher(self) -> Cell:
+        """The teacher's own numbers."""
+        path = self.out / "teacher" / "cell.json"
+        if not path.is_file():
+            numbers, warnings = self.measure(self.extractor, path.parent)
+            Cell("teacher", self.extractor.card.architecture.name, 0, numbers, warnings, self.facts).save(path)
+        return Cell.load(path, self.facts)
+
+    def __call__(self, place: Place) -> Cell:
+        """Train and measure one student. Raises ValueError where its folder holds one that was made otherwise."""
+        method = self.grid.methods[place.method]
+        recipe = self.grid.recipe_of(method, place.student, place.seed, self.teacher)
+        folder, objective = place.folder(self.out), method.make()
+        made_by = self.facts | {
+            "objective": method.objective,
+            "options": objective.options(),
+            "recipe": recipe.as_dict(),
+        }
+        made_by = json.loads(json.dumps(made_by))
+        path = folder / "cell.json"
+        if not path.is_file():
+            trained = train(objective, recipe, folder, resume=True, quiet=self.quiet)
+            training = hub.read_card(folder / "last").training
+            numbers, warnings = self.measure(hub.load(trained, device=self.device), folder)
+            numbers["minutes"] = training["minutes"]
+            numbers["images/s"] = training["step"] * recipe.batch_size / max(60 * training["minutes"], 1e-9)
+            Cell(place.method, recipe.student, recipe.seed, numbers, warnings, made_by).save(path)
+        return Cell.load(path, made_by)
