@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from plain_losses import Table, table, unit
@@ -49,7 +50,7 @@ def given(student: list[Tensor], teacher: list[Tensor], labels: list[int] | None
     return views
 
 
-def ready(name: str, teacher_dim: int = TEACHER, labels: list[int] | None = LABELS, **options: float) -> Objective:
+def ready(name: str, teacher_dim: int = TEACHER, labels: list[int] | None = LABELS, **options: Any) -> Objective:
     """An objective in float64, its trained layers and memories filled with given numbers."""
     objective = OBJECTIVES[name](**options)
     y = None if labels is None else torch.tensor(labels)

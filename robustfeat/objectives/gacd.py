@@ -21,7 +21,7 @@ from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.pair import affine
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
-from robustfeat.types import Embeddings, Features, Labels, Loss, Losses, PerExample
+from robustfeat.types import Embeddings, Features, Images, Labels, Loss, Losses, PerExample
 
 log = logging.getLogger(__name__)
 
@@ -32,26 +32,31 @@ MOMENTUM = 0.5  # of the banks, as in CRD
 class GACD(Objective):
     """The teacher's embedding is the anchor of a noise-contrastive critic; each sample weighs as much as the teacher is right.
 
-        t_i = g_T(f_T(x_i)),  s_j = g_S(f_S(x~_j)),  both of length 1
+        v_i = g_T(f_T(x_i)),  u_j = g_S(f_S(x~_j)),  t_i = v_i / |v_i|,  s_j = u_j / |u_j|
         a_ij = t_i . s_j / tau - log(c N)
-        l_i = softplus(-a_ii) + sum over negatives j of softplus(a_ij)
+        l_i = softplus(-a_ii) + sum over negatives j of softplus(a_ij) + align |u_i - v_i|^2 / r^2
         L = sum_i w_i l_i / sum_i w_i,  w_i = p_T(y_i | x_i) ^ beta
 
     Negatives are the live student embeddings of the other images of the batch (within a process) and, with `bank`, stored
-    ones of other classes. c is the mean of exp(t.s / tau) over the first batch. g_T is the identity unless `teacher_map`
-    says otherwise; g_S is the identity where the widths then agree, else one trained linear layer.
+    ones of other classes. c is the mean of exp(t.s / tau), r that of |v|, over the first batch. g_T is the identity unless
+    `teacher_map` says otherwise; g_S is the identity where the widths then agree, else one trained linear layer.
+
+    The last term of l_i is ours. The critic is content once a pair is told from the others, long before the student's features
+    lie where the teacher's do; alignment pulls on until they do, in direction and length. align = 0 is plain GACD.
 
     Args:
         tau: temperature.
+        align: weight of the alignment term.
         weight: "teacher_probability" of the label (without labels: of its best class), "teacher_correct" (0 or 1) or "none".
         beta: exponent of the weight.
         weight_on: the image on which the teacher is judged, "clean" or "attacked".
         view: what the student sees: "student_adv" (attacked to raise `inner_loss`), "teacher_adv" (fools the teacher) or "clean".
-        inner_loss: what the attack on the student raises: "cosine" (1 - t.s), "teacher_head" (cross-entropy of the teacher's
-            own head on the student's features, scaled to the teacher's) or "objective" (l_i itself, without stored negatives).
+        inner_loss: what the attack on the student raises: "objective" (l_i, without stored negatives), "cosine" (1 - t.s) or
+            "teacher_head" (cross-entropy of the teacher's own head on the student's features, scaled to the teacher's).
         bank: stored negatives drawn per image; 0 for none.
         symmetric: add CRD's other half: the student's embedding as anchor against the teacher's of other images.
-        teacher_map: "none", or a "fixed" (random) or "trained" linear map of the teacher's features to `map_dim`.
+        teacher_map: "none", or a "fixed" (random) or "trained" linear map of the teacher's features to `map_dim`; alignment does
+            not train it, or it would map everything to 0.
         map_dim: width of that space.
         ce: weight of a cross-entropy term on the student's own head; 0 leaves the head to be fitted afterwards.
     """
@@ -63,11 +68,12 @@ class GACD(Objective):
     def __init__(
         self,
         tau: float = 0.2,
+        align: float = 50.0,
         weight: Literal["teacher_probability", "teacher_correct", "none"] = "teacher_probability",
         beta: float = 1.0,
         weight_on: Literal["clean", "attacked"] = "clean",
         view: Literal["student_adv", "teacher_adv", "clean"] = "student_adv",
-        inner_loss: Literal["cosine", "teacher_head", "objective"] = "teacher_head",
+        inner_loss: Literal["cosine", "teacher_head", "objective"] = "objective",
         bank: int = 0,
         symmetric: bool = False,
         teacher_map: Literal["none", "fixed", "trained"] = "none",
@@ -78,10 +84,11 @@ class GACD(Objective):
         for name, value in {"tau": tau, "map_dim": map_dim}.items():
             if not value > 0:
                 raise ValueError(f"{name} must be greater than 0, got {value!r}")
-        for name, value in {"beta": beta, "bank": bank, "ce": ce}.items():
+        for name, value in {"align": align, "beta": beta, "bank": bank, "ce": ce}.items():
             if not value >= 0:
                 raise ValueError(f"{name} must not be negative, got {value!r}")
-        self.tau, self.weight, self.beta, self.weight_on = tau, weight, beta, weight_on
+        self.tau, self.align = tau, align
+        self.weight, self.beta, self.weight_on = weight, beta, weight_on
         self.view, self.inner_loss = view, inner_loss
         self.bank, self.symmetric = bank, symmetric
         self.teacher_map, self.map_dim, self.ce = teacher_map, map_dim, ce
@@ -111,11 +118,11 @@ class GACD(Objective):
         if judged and labelled and spaces.teacher_classes != spaces.classes:
             raise ValueError(
                 f"the teacher knows {spaces.teacher_classes} classes and the data has {spaces.classes}; "
-                "choose another teacher, or weight='none' with inner_loss='cosine' (features need no common classes)"
+                "choose another teacher, or weight='none' with inner_loss='objective' (features need no common classes)"
             )
         if not labelled and (self.uses_teacher_head or self.view == "teacher_adv" or self.weight == "teacher_correct"):
             raise ValueError(
-                "the data set has no labels; use inner_loss='cosine' and weight='teacher_probability' or 'none'"
+                "the data set has no labels; use inner_loss='objective' and weight='teacher_probability' or 'none'"
             )
         dim = spaces.teacher_dim if self.teacher_map == "none" else self.map_dim
         self.teacher_side = (
@@ -127,20 +134,27 @@ class GACD(Objective):
         self.critic = Critic()
         if self.symmetric:
             self.symmetric_critic = Critic()
-        self.register_buffer("radius", torch.zeros(()))  # mean length of the teacher's features in the first batch
+        self.register_buffer("radius", torch.zeros(()))  # r; 0 until the first batch
         if self.bank:
             classes = spaces.labels if spaces.labels is not None else torch.arange(spaces.samples)
             self.student_bank = MemoryBank(classes, dim, MOMENTUM, generator)
             if self.symmetric:
                 self.teacher_bank = MemoryBank(classes, dim, MOMENTUM, generator)
 
-    def anchors(self, teacher_features: Features) -> Embeddings:
-        """t: unit length, (n, e)."""
-        return F.normalize(self.teacher_side(teacher_features).float(), dim=1)
+    def targets(self, teacher_features: Features) -> Embeddings:
+        """v, (n, e). The first call decides r."""
+        targets = losses.wide(self.teacher_side(teacher_features))
+        if self.radius == 0:
+            self.radius.copy_(mean_over_processes(targets.norm(dim=1).mean()))
+        return targets
 
     def embed(self, student_features: Features) -> Embeddings:
-        """s: unit length, (n, e)."""
-        return F.normalize(self.student_side(student_features).float(), dim=1)
+        """u, (n, e)."""
+        return losses.wide(self.student_side(student_features))
+
+    def alignment(self, targets: Embeddings, embeddings: Embeddings) -> PerExample:
+        """align |u - v|^2 / r^2, (n,)."""
+        return self.align * (embeddings - targets.detach()).square().sum(dim=1) / self.radius**2
 
     def inner(self, views: Views) -> Loss | None:
         if self.view == "clean":
@@ -148,18 +162,24 @@ class GACD(Objective):
         if self.view == "teacher_adv":
             teacher, labels = views.teacher, views.labels
             return lambda images: losses.cross_entropy(teacher(images).logits, labels)
-        student, features = views.student, views.teacher_clean.features
+        student = views.student
         with torch.no_grad():
-            anchors = self.anchors(features)
+            targets = self.targets(views.teacher_clean.features)
+        anchors = F.normalize(targets, dim=1)
+        if self.inner_loss == "teacher_head":
+            head, labels = views.teacher.classify, views.labels
+            return lambda images: losses.cross_entropy(
+                head(self.radius * F.normalize(self.embed(student.features(images)), dim=1)), labels
+            )
         if self.inner_loss == "cosine":
-            return lambda images: 1 - (anchors * self.embed(student.features(images))).sum(dim=1)
-        if self.inner_loss == "objective":
-            critic, scaled = self.critic, anchors / self.tau
-            return lambda images: critic(scaled @ self.embed(student.features(images)).T, keep=False)[0]
-        if self.radius == 0:
-            self.radius.copy_(mean_over_processes(features.norm(dim=1).mean()))
-        head, labels = views.teacher.classify, views.labels
-        return lambda images: losses.cross_entropy(head(self.radius * self.embed(student.features(images))), labels)
+            return lambda images: 1 - (anchors * F.normalize(self.embed(student.features(images)), dim=1)).sum(dim=1)
+
+        def objective(images: Images) -> PerExample:
+            embeddings = self.embed(student.features(images))
+            scores = anchors / self.tau @ F.normalize(embeddings, dim=1).T
+            return self.critic(scores, keep=False)[0] + self.alignment(targets, embeddings)
+
+        return objective
 
     def weights(self, views: Views) -> PerExample:
         """w: how right the teacher is on each image, (n,), in [0, 1]."""
@@ -177,10 +197,12 @@ class GACD(Objective):
         # The critic is float32 even under autocast: exp(t.s / tau) has no room for three digits.
         features = views.student_attacked.features
         with torch.autocast(features.device.type, enabled=False):
-            anchors, embeddings = self.anchors(views.teacher_clean.features), self.embed(features)
+            targets, moved = self.targets(views.teacher_clean.features), self.embed(features)
+            anchors, embeddings = F.normalize(targets, dim=1), F.normalize(moved, dim=1)
             scores = (anchors / self.tau) @ embeddings.T
             stored = self._stored("student_bank", anchors, views)
             loss, log_belief = self.critic(scores, stored)
+            loss = loss + self.alignment(targets, moved)
             if self.symmetric:
                 loss = loss + self.symmetric_critic(scores.T, self._stored("teacher_bank", embeddings, views))[0]
             weights = self.weights(views)

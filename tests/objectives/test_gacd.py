@@ -42,8 +42,9 @@ def softplus(x: float) -> float:
 
 def oracle(objective: GACD, views: Views, stored: Tensor | None = None) -> float:
     """The formula of the docstring, one number at a time, in Python floats."""
-    t = F.normalize(views.teacher_clean.features, dim=1).double()
-    s = F.normalize(views.student_attacked.features, dim=1).double().detach()
+    v, u = views.teacher_clean.features.double(), views.student_attacked.features.double().detach()
+    t, s = F.normalize(v, dim=1), F.normalize(u, dim=1)
+    r = sum(math.sqrt(sum(float(x) ** 2 for x in row)) for row in v) / N
     scores = [[float(t[i] @ s[j]) / objective.tau for j in range(N)] for i in range(N)]
     count = N - 1 + (0 if stored is None else stored.shape[1])
     if stored is None:
@@ -62,15 +63,16 @@ def oracle(objective: GACD, views: Views, stored: Tensor | None = None) -> float
         loss += sum(softplus(scores[i][j] - offset) for j in range(N) if j != i)
         if stored is not None:
             loss += sum(softplus(float(v) / objective.tau - offset) for v in stored[i])
+        loss += objective.align * sum((float(a) - float(b)) ** 2 for a, b in zip(u[i], v[i], strict=True)) / r**2
         total, weights = total + w * loss, weights + w
     return total / weights
 
 
 @pytest.mark.parametrize("weight", ["none", "teacher_probability"])
 @pytest.mark.parametrize("tau", [0.07, 0.5])
-@pytest.mark.parametrize("beta", [1.0, 2.0])
-def test_in_batch_loss_equals_the_oracle(weight: str, tau: float, beta: float) -> None:
-    objective, views = make(GACD(tau=tau, weight=weight, beta=beta, view="clean"))
+@pytest.mark.parametrize(("beta", "align"), [(1.0, 0.0), (1.0, 50.0), (2.0, 3.0)])
+def test_in_batch_loss_equals_the_oracle(weight: str, tau: float, beta: float, align: float) -> None:
+    objective, views = make(GACD(tau=tau, weight=weight, beta=beta, align=align, view="clean"))
     terms = objective(views).terms
     assert terms["gacd"].item() == pytest.approx(oracle(objective, views), rel=1e-5)
 
@@ -81,7 +83,16 @@ def test_bank_loss_equals_the_oracle() -> None:
     columns = objective.student_bank.draw(views.rows, 16, generator(7))
     anchors = F.normalize(views.teacher_clean.features, dim=1)
     stored = torch.stack([objective.student_bank.vectors[columns[i]] @ anchors[i] for i in range(N)])
-    assert float(objective(views).terms["gacd"]) == pytest.approx(oracle(objective, views, stored), rel=1e-5)
+    assert objective(views).terms["gacd"].item() == pytest.approx(oracle(objective, views, stored), rel=1e-5)
+
+
+def test_alignment_does_not_train_the_teachers_map() -> None:
+    """It would map everything to 0; and the student's features can not drift to where the map pulls them."""
+    objective, views = make(GACD(view="clean", teacher_map="trained", map_dim=6))
+    targets = objective.targets(views.teacher_clean.features)
+    objective.alignment(targets, objective.embed(views.student_clean.features)).sum().backward()
+    assert objective.teacher_side.weight.grad is None
+    assert objective.student_side.weight.grad is not None
 
 
 def test_symmetric_adds_the_transposed_half() -> None:
@@ -102,24 +113,26 @@ def gradient(objective: GACD, loss: Tensor, views: Views) -> float:
     return sum(float(g.abs().sum()) for g in found if g is not None)
 
 
-@pytest.mark.parametrize("part", ["positive", "live negatives", "symmetric"])
+@pytest.mark.parametrize("part", ["positive", "live negatives", "symmetric", "alignment"])
 def test_every_part_by_itself_trains_the_student(part: str) -> None:
     """Trap 1: against a detached bank the teacher-as-anchor half has no gradient at all."""
     objective, views = make(GACD(view="clean"))
-    anchors = objective.anchors(views.teacher_clean.features)
-    scores = anchors @ objective.embed(views.student_clean.features).T / objective.tau
+    targets, moved = views.teacher_clean.features, views.student_clean.features
+    objective.targets(targets)
+    scores = F.normalize(targets, dim=1) @ F.normalize(moved, dim=1).T / objective.tau
     itself = torch.eye(N, dtype=torch.bool)
     loss = {
         "positive": lambda: objective.critic(torch.where(itself, scores, scores.detach()))[0],
         "live negatives": lambda: objective.critic(torch.where(itself, scores.detach(), scores))[0],
         "symmetric": lambda: objective.critic(scores.T)[0],
+        "alignment": lambda: objective.alignment(targets, moved),
     }[part]()
     assert gradient(objective, loss.sum(), views) > 1e-4
 
 
 def test_stored_negatives_alone_train_nothing() -> None:
     objective, views = make(GACD(view="clean", bank=4))
-    anchors = objective.anchors(views.teacher_clean.features)
+    anchors = F.normalize(views.teacher_clean.features, dim=1)
     stored = objective._stored("student_bank", anchors, views)
     assert stored is not None
     assert not stored.requires_grad
@@ -184,14 +197,11 @@ def test_weights() -> None:
 
 
 def test_a_sample_without_weight_has_no_influence() -> None:
-    objective, views = make(GACD(weight="teacher_correct", view="clean"))
+    objective, views = make(GACD(weight="teacher_correct", view="clean", align=0))
     wrong = (objective.weights(views) == 0).nonzero().flatten()
     assert 0 < len(wrong) < N
-    scores = (
-        objective.anchors(views.teacher_clean.features)
-        @ objective.embed(views.student_clean.features).T
-        / objective.tau
-    )
+    t, s = (F.normalize(x, dim=1) for x in (views.teacher_clean.features, views.student_clean.features))
+    scores = t @ s.T / objective.tau
     loss, _ = objective.critic(scores)
     kept = [i for i in range(N) if i not in wrong.tolist()]
     assert float(objective(views).terms["gacd"]) == pytest.approx(float(loss[kept].mean()), rel=1e-5)
@@ -289,7 +299,7 @@ def test_a_teacher_that_is_always_right_is_said(caplog: pytest.LogCaptureFixture
     [
         ({}, {"teacher_classes": 7}, "7 classes"),
         ({}, {"teacher_dim": None}, "teacher"),
-        ({}, {"labels": None}, "no labels"),
+        ({"inner_loss": "teacher_head"}, {"labels": None}, "no labels"),
         ({"weight": "teacher_correct", "inner_loss": "cosine"}, {"labels": None}, "no labels"),
     ],
 )
@@ -307,10 +317,11 @@ def test_settings_that_do_not_fit(options: dict[str, object], spaces: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "options", [{"tau": 0}, {"tau": float("nan")}, {"beta": -1}, {"bank": -1}, {"ce": -0.1}, {"map_dim": 0}]
+    "options",
+    [{"tau": 0}, {"tau": float("nan")}, {"align": -1}, {"beta": -1}, {"bank": -1}, {"ce": -0.1}, {"map_dim": 0}],
 )
 def test_impossible_options(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         GACD(**options)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="teacher_head"):
-        GACD(teacher_map="trained")
+        GACD(teacher_map="trained", inner_loss="teacher_head")

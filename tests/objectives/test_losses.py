@@ -1,4 +1,4 @@
-"""The peers' losses against plain loops over Python floats, with golden numbers, and what each term trains."""
+"""The losses of all objectives against plain loops over Python floats, with golden numbers, and what each term trains."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def mapped(objective: Objective, side: str, rows: Table) -> Table:
     layer = getattr(objective, side)
     if not hasattr(layer, "weight"):
         return rows
-    weight, bias = layer.weight.tolist(), layer.bias.tolist()
+    weight = layer.weight.tolist()
+    bias = [0.0] * len(weight) if layer.bias is None else layer.bias.tolist()
     return [[dot(w, row) + b for w, b in zip(weight, bias, strict=True)] for row in rows]
 
 
@@ -102,10 +103,43 @@ def crd(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
     return {"ce": ce(s[1]), "crd": o.crd * total}
 
 
-ORACLES: dict[str, Oracle] = {f.__name__: f for f in (kd, crd, rrm, fitnet, rkd, fare, ard, iad, rslad, adaad)}
+def natural(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
+    return {"ce": ce(s[1])}
+
+
+def at(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
+    return {"ce": ce(s[3])}
+
+
+def trades(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
+    return {"ce": ce(s[1]), "kl": o.beta * mean(kls(s[1], s[3]))}
+
+
+def gacd(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
+    u, v = mapped(o, "student_side", s[2]), t[0]
+    r = mean([dot(row, row) ** 0.5 for row in v])
+    scores = [[dot(unit(a), unit(b)) / o.tau for b in u] for a in v]
+    offset = math.log(mean([mean([math.exp(x) for x in row]) for row in scores]) * (N - 1))
+    w = [softmax(row)[label] ** o.beta for row, label in zip(t[1], LABELS, strict=True)]
+    w = [1.0] * N if o.weight == "none" else w
+    each = [
+        softplus(offset - row[i])
+        + sum(softplus(x - offset) for j, x in enumerate(row) if j != i)
+        + o.align * dot(minus(u[i], v[i]), minus(u[i], v[i])) / r**2
+        for i, row in enumerate(scores)
+    ]
+    return {"gacd": dot(w, each) / sum(w)}
+
+
+OURS = (natural, at, trades, kd, crd, rrm, fitnet, rkd, fare, ard, iad, rslad, adaad, gacd)
+ORACLES: dict[str, Oracle] = {f.__name__: f for f in OURS} | {"nfgsm": at}
 EQUAL_WIDTHS = {"fare": {"teacher_dim": STUDENT}}
 # Which outputs of the student each term has a gradient to.
 TRAINS = {
+    "natural": {"ce": {"logits"}},
+    "at": {"ce": {"attacked logits"}},
+    "trades": {"ce": {"logits"}, "kl": {"logits", "attacked logits"}},
+    "nfgsm": {"ce": {"attacked logits"}},
     "kd": {"kl": {"logits"}, "ce": {"logits"}},
     "crd": {"ce": {"logits"}, "crd": {"features"}},
     "rrm": {"ce": {"logits"}, "cosine": {"features"}},
@@ -116,9 +150,14 @@ TRAINS = {
     "iad": {"kl": {"attacked logits"}, "self_kl": {"logits", "attacked logits"}},
     "rslad": {"kl": {"attacked logits"}, "clean_kl": {"logits"}},
     "adaad": {"kl": {"attacked logits"}},
+    "gacd": {"gacd": {"attacked features"}},
 }
 # The sum of the oracle's terms, worked out once.
 GOLDEN = {
+    "natural": 1.072583745,
+    "at": 2.692485336,
+    "nfgsm": 2.692485336,
+    "trades": 13.183529811,
     "kd": 3.965332134,
     "crd": 7.029719056,
     "rrm": 0.084206570,
@@ -129,6 +168,7 @@ GOLDEN = {
     "iad": 1.439300627,
     "rslad": 1.517037387,
     "adaad": 2.262142664,
+    "gacd": 178.551455657,
 }
 OTHER_OPTIONS = [
     ("kd", {"temperature": 1.5, "ce": 0.3}),
@@ -140,10 +180,13 @@ OTHER_OPTIONS = [
     ("iad", {"beta": 1.0}),
     ("iad", {"warmup_steps": 1}),
     ("rslad", {"alpha": 0.5}),
+    ("trades", {"beta": 1.0}),
+    ("gacd", {"tau": 0.7, "align": 0.0, "beta": 2.0}),
+    ("gacd", {"align": 2.0, "weight": "none", "teacher_dim": STUDENT}),
 ]
 
 
-def case(name: str, **options: float) -> tuple[Objective, list[Table], list[Table]]:
+def case(name: str, **options: Any) -> tuple[Objective, list[Table], list[Table]]:
     width = options.get("teacher_dim", EQUAL_WIDTHS.get(name, {}).get("teacher_dim"))
     objective = ready(name, **{**EQUAL_WIDTHS.get(name, {}), **options})  # type: ignore[arg-type]
     return objective, student_tables(), teacher_tables() if width is None else teacher_tables(width)
