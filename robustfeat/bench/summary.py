@@ -16,6 +16,7 @@ from robustfeat.bench.students import Place
 from robustfeat.report import Report
 
 FLIPS, BLOCK = 10_000, 500
+ROBUST = " robust"  # how the names of a task's numbers under the final attack end
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,7 @@ def summarise(cells: Sequence[Cell], out: str | os.PathLike[str], champion: str)
     lines: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         lines.setdefault((cell.method, cell.student), []).append(cell)
-    found = tuple(
-        Line(method, student, len(same), {name: _spread([c.numbers[name] for c in same]) for name in same[0].numbers})
-        for (method, student), same in lines.items()
-    )
+    found = tuple(_line(method, student, same) for (method, student), same in lines.items())
     advantages = []
     for student in dict.fromkeys(student for method, student in lines if method == champion):
         others = [method for method, its in lines if its == student and method not in (champion, "teacher")]
@@ -82,6 +80,14 @@ def summarise(cells: Sequence[Cell], out: str | os.PathLike[str], champion: str)
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:
     return mean(values), stdev(values) if len(values) > 1 else float("nan")
+
+
+def _line(method: str, student: str, cells: Sequence[Cell]) -> Line:
+    """Means over seeds; "mean robust" is that of all tasks on features, the probe on the second data set among them."""
+    rows = [cell.numbers for cell in cells]
+    robust = [mean(value for name, value in row.items() if name.endswith(ROBUST)) for row in rows]
+    numbers = {name: _spread([row[name] for row in rows]) for name in rows[0]}
+    return Line(method, student, len(rows), {"mean robust": _spread(robust)} | numbers)
 
 
 def _advantages(

@@ -134,7 +134,7 @@ def test_the_summary_by_hand(done: Path) -> None:
     for line in summary.lines:
         same = [cell for cell in cells if (cell.method, cell.student) == (line.method, line.student)]
         for name, (mean, spread) in line.numbers.items():
-            values = [cell.numbers[name] for cell in same]
+            values = [_robust(cell.numbers) if name == "mean robust" else cell.numbers[name] for cell in same]
             assert mean == pytest.approx(np.mean(values))
             assert np.isnan(spread) if len(values) == 1 else spread == pytest.approx(np.std(values, ddof=1))
     probe = {line.method: line.numbers["probe robust"][0] for line in summary.lines}
@@ -142,6 +142,10 @@ def test_the_summary_by_hand(done: Path) -> None:
     for a in summary.advantages:
         assert a.difference == pytest.approx(probe["gacd"] - probe[a.over])
         assert a.p <= a.holm <= 1
+
+
+def _robust(numbers: dict[str, float]) -> float:
+    return (numbers["probe robust"] + numbers["retrieval robust"] + numbers["anomaly robust"]) / 3
 
 
 def test_random_signs_against_all_signs() -> None:
