@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from robustfeat.bench import Grid, Method
 from robustfeat.bench.grid import presets
@@ -54,6 +56,16 @@ def test_every_preset() -> None:
             method.make()
         assert grid.champion in grid.methods
         assert len(grid.seeds) >= 3
+
+
+def test_the_page_on_grids() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "bench.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    assert Grid.from_dict(yaml.safe_load(example)).champion == "gacd"
+    named = re.findall(r"^\| `(.*)` \|", page, flags=re.MULTILINE)
+    parts = [re.findall(r"[\w-]+", row) for row in named]
+    every = [one if not one.startswith("-") else row[0].rsplit("-", 1)[0] + one for row in parts for one in row]
+    assert sorted(every) == presets()
 
 
 @pytest.mark.parametrize(
