@@ -30,8 +30,8 @@ from robustfeat.recipe import Recipe
 
 SETUP = 6  # what this stream of random numbers is for
 HEAD_IMAGES = 5000
-# A resumed run may change what does not touch the weights.
-FREE = {"epochs", "max_steps", "minutes", "eval_minutes", "checkpoint_minutes", "keep", "log_steps"}
+# A resumed run may change what does not touch the weights. The teacher is known by its weights, wherever it lies.
+FREE = {"teacher", "epochs", "max_steps", "minutes", "eval_minutes", "checkpoint_minutes", "keep", "log_steps"}
 
 
 class Run:

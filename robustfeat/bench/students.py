@@ -62,7 +62,7 @@ class Students:
         made_by = self.facts | {
             "objective": method.objective,
             "options": objective.options(),
-            "recipe": recipe.as_dict(),
+            "recipe": recipe.as_dict() | {"teacher": None},  # known by its weights, wherever it lies
         }
         made_by = json.loads(json.dumps(made_by))
         path = folder / "cell.json"

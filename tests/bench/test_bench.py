@@ -83,6 +83,8 @@ def test_what_is_finished_is_not_made_again(done: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("robustfeat.bench.students.train", None)
     monkeypatch.setattr("robustfeat.bench.measure.evaluate", None)
     assert bench(Grid.from_dict(GRID), done, progress=False) == first
+    monkeypatch.chdir(done.parent)
+    assert bench(Grid.from_dict(GRID), done.name, progress=False) == first, "the same folder by another path"
     monkeypatch.undo()
     for change, named in (({"limit": 19}, "limit"), ({"attack": "pgd"}, "attack")):
         with pytest.raises(ValueError, match=f"made with another {named}; choose another folder"):
