@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
+from robustfeat.files import write_text
 from robustfeat.fixture import fixture_images
 from robustfeat.progress import duration
 from robustfeat.report import Report
@@ -63,3 +67,22 @@ def speed(extractor: FeatureExtractor) -> float:
     begin = time.monotonic()
     extractor.transform(images)
     return len(images) / max(time.monotonic() - begin, 1e-9)
+
+
+def kept_speed(extractor: FeatureExtractor, folder: Path) -> float:
+    """`speed`, timed once for a folder: who goes on there has to choose the attacks that were begun.
+
+    Raises IntegrityError where the file of it holds something else.
+    """
+    path = folder / f"speed-{extractor.device.type}.txt"
+    if not path.exists():
+        found = speed(extractor)
+        write_text(path, f"{found}\n")
+        return found
+    try:
+        found = float(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise IntegrityError(f"{str(path)!r} does not hold a speed; remove it, and it is timed again")
+    return found

@@ -23,7 +23,7 @@ class Distiller(nn.Module):
     in eval mode; every module's mode is restored afterwards. Gradients of the attack go to the images alone: weights get
     none, and none are computed.
 
-    known: the teacher's outputs on the training images, where those are the same in every epoch; else None.
+    known: set it to the teacher's outputs on the training images where those are the same in every epoch.
     """
 
     def __init__(
@@ -34,12 +34,11 @@ class Distiller(nn.Module):
         threat: Threat,
         steps: int = 10,
         step_size: Eps | None = None,
-        known: Known | None = None,
     ) -> None:
         super().__init__()
         self.student, self.teacher, self.objective = student, teacher, objective
         self.threat, self.steps, self.step_size = threat, steps, step_size
-        self.known = known
+        self.known: Known | None = None
         if teacher is not None:
             teacher.requires_grad_(False)
 

@@ -58,7 +58,8 @@ def _deviation(features: Tensor, kept: dict[str, Any]) -> float:
     if kept["positions"] != _positions(features.shape[1]).tolist():
         return math.inf
     numbers = torch.cat([features[:, kept["positions"]], features.norm(dim=1, keepdim=True)], dim=1)
-    expected = torch.cat([torch.tensor(kept["features"]), torch.tensor(kept["norms"])[:, None]], dim=1)
+    there, norms = (torch.tensor(kept[name], dtype=torch.float64) for name in ("features", "norms"))
+    expected = torch.cat([there, norms[:, None]], dim=1)
     return float((numbers - expected).abs().max() / features.abs().max().clamp_min(1e-30))
 
 

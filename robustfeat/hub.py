@@ -48,7 +48,7 @@ def load(
     device: "cpu", "cuda", ...
     revision: branch, tag or commit, for "hf:" only; "main" if None.
     local_files_only: True never asks the Hub. None asks it, and takes what is cached where it does not answer. False insists on
-        an answer.
+        an answer. Of timm's weights it is timm that asks; False insists that the Hub can be reached.
 
     Raises KeyError for an unknown name, IntegrityError where the files are not what was published, OfflineError where something
     has to be downloaded and can not be, FileNotFoundError where a folder, repository, revision or file is not there, and
@@ -156,9 +156,13 @@ def _from_timm(name: str, local_files_only: bool | None) -> tuple[Network, Card]
             mean=tuple(cfg.mean or (0.5,) * 3),  # type: ignore[arg-type]
             std=tuple(cfg.std or (0.5,) * 3),  # type: ignore[arg-type]
         )
+    # timm asks the Hub, with a minute of retries, even for weights it has; without a connection it asks its cache only.
+    offline = bool(tag) and (bool(local_files_only) or not reachable(hub_endpoint()))
+    if offline and local_files_only is False:
+        raise OfflineError(
+            f"{hub_endpoint()} can not be reached for weights {name!r}, and local_files_only=False insists"
+        )
     try:
-        # timm asks the Hub, with a minute of retries, even for weights it has; without a connection it asks its cache only.
-        offline = bool(tag) and (bool(local_files_only) or not reachable(hub_endpoint()))
         with cache_only(offline):
             network = new_network(architecture, pretrained_tag=tag or None)
     except (OSError, RuntimeError) as error:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from pathlib import PurePath
-from typing import Any
 
 from robustfeat import hub
 from robustfeat.card import Card
 from robustfeat.files import write_text
 from robustfeat.fixture import fixture
+from robustfeat.patches import PatchExtractor
+from robustfeat.public import public
 from robustfeat.remote import HF
 from robustfeat.report import Report
 
@@ -26,8 +26,7 @@ def publish(
     """Write reports into the card of a model folder, in the place of all that were there; returns the card.
 
     Reports may be of several data sets, sizes and attacks. The card gets features of two synthetic images as well
-    (`robustfeat.fixture`). Where something was on this machine is not published: of paths the last part remains, and a
-    teacher is called by its name.
+    (`robustfeat.fixture`). Where something was on this machine is not published (`robustfeat.public`).
 
     limits: sentences about what the model is not good for; None keeps those of the card.
 
@@ -41,9 +40,9 @@ def publish(
         raise ValueError(f"{folder!r} is on the Hub; publish into the folder it was pushed from, then push that again")
     path = hub.find(os.fspath(folder))
     extractor = hub.load(path)
-    digest = extractor.digest()
     for report in reports:
-        if report.weights != digest:
+        measured = PatchExtractor(extractor) if report.setup.get("patches") else extractor
+        if report.weights != measured.digest():
             raise ValueError(
                 f"the report on {report.measured_on} is of other weights than those in {str(path)!r}; evaluate that folder"
             )
@@ -55,14 +54,8 @@ def publish(
             "Use a stronger attack, have it checked (examined), or force it"
         )
     card = extractor.card
-    card = dataclasses.replace(
-        card,
-        recipe=_public_recipe(card),
-        data=_public(card.data),
-        reports=tuple(_public_report(report, card.name) for report in reports),
-        limits=card.limits if limits is None else tuple(limits),
-        fixture=fixture(extractor),
-    )
+    limits = card.limits if limits is None else tuple(limits)
+    card = public(dataclasses.replace(card, reports=tuple(reports), limits=limits, fixture=fixture(extractor)))
     texts = {hub.CARD: card.to_json(), hub.README: card.readme()}
     for file, text in texts.items():
         write_text(path / file, text)
@@ -70,50 +63,15 @@ def publish(
 
 
 def _refuse_contradictions(reports: Sequence[Report]) -> None:
-    """ValueError for two values of one metric, on the same images under the same attack."""
-    seen: dict[tuple[str | None, ...], float] = {}
+    """ValueError for two values of one metric, of the same features of the same images under the same attack."""
+    seen: dict[tuple[str | bool | None, ...], float] = {}
     for report in reports:
         prints = [report.data.get(kind, {}).get("fingerprint") for kind in ("train", "test")]
         for row in report.rows:
             configuration = report.attacks.get(report.attack_of(row)[0])
-            key = (*prints, row.task, row.metric, row.attack, configuration)
+            key = (bool(report.setup.get("patches")), *prints, row.task, row.metric, row.attack, configuration)
             if seen.setdefault(key, row.value) != row.value:
                 raise ValueError(
                     f"two reports on {report.measured_on} say {seen[key]} and {row.value} for {row.task} {row.metric} under "
                     f"{row.attack} on the same images; publish one of them"
                 )
-
-
-def _public_report(report: Report, model: str) -> Report:
-    """Without the values per image, and without where things were."""
-    return dataclasses.replace(
-        report,
-        model=model,
-        data=_public(report.data),
-        rows=tuple(dataclasses.replace(row, task=_public(row.task)) for row in report.rows),
-        runs=tuple(dataclasses.replace(run, task=_public(run.task)) for run in report.runs),
-        setup=_public(report.setup),
-        command={},
-        cases={},
-    )
-
-
-def _public_recipe(card: Card) -> Any:
-    if card.recipe is None:
-        return None
-    teacher = card.teacher.get("name", card.recipe.teacher)
-    return dataclasses.replace(
-        card.recipe, teacher=teacher, data=_public(card.recipe.data), start=_public(card.recipe.start)
-    )
-
-
-def _public(value: Any) -> Any:
-    """The same without paths of this machine: "/home/me/cats" is "cats", "head:~/runs/teacher" is "head:teacher"."""
-    if isinstance(value, dict):
-        return {key: _public(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_public(inner) for inner in value]
-    if not isinstance(value, str):
-        return value
-    head, colon, path = value.rpartition(":")
-    return head + colon + PurePath(path).name if path.startswith(("/", "~", "./", "../")) else value

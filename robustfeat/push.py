@@ -19,9 +19,11 @@ from robustfeat.download import COMMIT, LOGIN, HubFile, explained
 from robustfeat.errors import IntegrityError, OfflineError
 from robustfeat.folder import CARD, CONFIG, README, WEIGHTS
 from robustfeat.online import hub_endpoint, reachable, told_offline
+from robustfeat.public import public
 from robustfeat.remote import HF, fetch, repository
 
 SILENCE = 30.0  # seconds: the Hub works on a commit before it answers, and huggingface_hub sets no limit here
+FRONT = "---\n"  # how a page with facts for the Hub begins
 HINT = "the branch is as it was before, or has the whole commit"
 
 
@@ -46,6 +48,9 @@ def push(
 ) -> Pushed:
     """Upload weights, card, page and timm's config.json in one commit, load that commit back, and compare.
 
+    Card and page are sent without the paths of this machine (`robustfeat.public`). The page is made from the card, unless
+    README.md begins with front matter ("---"): then somebody has written his own.
+
     name: what `load` understands and has a folder.  to: ORG/REPO; created where it is not there.
     revision: the branch; "main" if None.  private: the repository must be private.  message: of the commit.
 
@@ -55,16 +60,16 @@ def push(
     repo, branch = _target(to, revision)
     folder = hub.find(os.fspath(name))
     model = hub.load(folder)  # size and sha256 first
-    digest = model.digest()
+    digest, card = model.digest(), public(model.card)
     _ready()
     files: dict[str, Path | bytes] = {
         WEIGHTS: folder / WEIGHTS,
-        CARD: (folder / CARD).read_bytes(),
-        README: _page(folder, model.card, repo).encode(),
-        CONFIG: timm_config(model.network.model, model.card.architecture, model.card.classes).encode(),
+        CARD: card.to_json().encode(),
+        README: _page(folder, card, repo, branch).encode(),
+        CONFIG: timm_config(model.network.model, card.architecture, card.classes).encode(),
     }
     with _named_errors(repo, branch):
-        commit = _commit(repo, branch, files, private, message or f"{model.card.name}, by robustfeat push")
+        commit = _commit(repo, branch, files, private, message or f"{card.name}, by robustfeat push")
     back = _digest_there(repo, commit)
     if back != digest:
         raise IntegrityError(
@@ -117,20 +122,21 @@ def _digest_there(repo: str, commit: str) -> str:
             raise OfflineError(f"pushed as commit {commit}, but it could not be loaded back: {error}") from error
 
 
-def _page(folder: Path, card: Card, repo: str) -> str:
+def _page(folder: Path, card: Card, repo: str, branch: str) -> str:
     """README.md as the Hub wants it: with facts in front, and loading the model from there."""
     path = folder / README
-    text = path.read_text(encoding="utf-8") if path.is_file() else card.readme()
-    name = f"{HF}{repo}"
+    own = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = own if own.startswith(FRONT) else card.readme()
+    name = f"{HF}{repo}" if branch == "main" else f"{HF}{repo}@{branch}"
     for before in (f'load("{card.name}")', f"reproduce {card.name} "):
         text = text.replace(before, before.replace(card.name, name))
-    if text.startswith("---\n"):  # somebody has written his own
+    if text.startswith(FRONT):
         return text
     tags = ["robustfeat", "adversarial-robustness"] + ["timm"] * loads_in_timm_alone(card.architecture)
     facts = ModelCardData(
         license=card.licence.lower(), library_name="robustfeat", pipeline_tag="image-feature-extraction", tags=tags
     )
-    return f"---\n{facts.to_yaml()}\n---\n\n{text}"
+    return f"{FRONT}{facts.to_yaml()}\n---\n\n{text}"
 
 
 @contextmanager

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import torch
 
 from robustfeat import hub
-from robustfeat.affordable import Part, affordable, speed
+from robustfeat.affordable import Part, affordable, kept_speed, speed
 from robustfeat.agreement import expected
 from robustfeat.card import Card
 from robustfeat.errors import IntegrityError
@@ -30,8 +31,9 @@ from robustfeat.tasks.measure import only_hits_and_misses
 from robustfeat.train import train
 from robustfeat.types import Row
 
-__all__ = ["SPREAD", "Number", "Reproduction", "full", "quick", "same_features"]
+__all__ = ["MINUTES", "SPREAD", "Number", "Reproduction", "full", "quick", "same_features"]
 
+MINUTES = 5.0  # for the attacks of `quick`
 SPREAD = 0.02  # what another seed, processor or version may change in a number, on top of its interval: an assumption
 
 
@@ -39,7 +41,7 @@ def quick(
     name: str,
     *,
     limit: int = 200,
-    minutes: float = 5,
+    minutes: float = MINUTES,
     out: str | os.PathLike[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> Reproduction:
@@ -49,7 +51,8 @@ def quick(
 
     minutes: time for the attacks, by the speed of this machine; attacks that do not fit are left out and named. Features of the
         training images, on which tasks are fitted, come on top.
-    out: a folder for features and finished batches: killed, the same call goes on there.
+    out: a folder for features, finished batches and the speed: killed, the same call goes on there. With more minutes the tasks
+        that get more attacks begin anew.
 
     Raises ValueError where the card has no numbers that say how they were measured, IntegrityError where the data here is not
     what was measured; what `load` and `evaluate` raise.
@@ -60,7 +63,8 @@ def quick(
     card = extractor.card
     reports = _measurable(card)
     same = same_features(extractor) if card.fixture else None
-    parts = affordable(reports, limit, 60 * minutes, speed(extractor))
+    pace = speed(extractor) if out is None else kept_speed(extractor, Path(out))
+    parts = affordable(reports, limit, 60 * minutes, pace)
     notes = [f"left out: {part.report.measured_on}, {what}" for part in parts for what in part.left_out]
     notes += ["with --minutes more of that is measured"] if notes else []
     notes += _unmeasurable(card)
@@ -70,8 +74,8 @@ def quick(
             sample = _Sample(report, extractor, limit)
             for part in (part for part in parts if part.report is report):
                 bar.say(f"{report.measured_on}: {part.task}, clean{''.join(f', {name}' for name in part.attacks)}")
-                place = folder / "records" / f"{number}-{part.task.replace('/', '-')}" if kept else None
-                found = sample.measure(part, place, folder / "features")
+                records = folder / "records" / quote("+".join([f"{number}-{part.task}", *part.attacks]), safe=" @:,+")
+                found = sample.measure(part, records if kept else None, folder / "features")
                 pairs += [(report, *pair, _kind(found, pair[1], report)) for pair in _pairs(report, found)]
                 bar.advance(1)
     compared = sum(kind is not None for *_, kind in pairs)
@@ -176,12 +180,15 @@ def full(
 
     That is another model: other processors and versions round otherwise, and training amplifies it. A number is inside where it
     lies in the published interval, widened on both sides by `spread` for such changes and, where fewer images are measured, by
-    half the interval found. A recipe that counts minutes is trained for the recorded number of steps instead, if there is one.
+    half the interval found; metrics that depend on how many images there are can not be compared then. A recipe that counts
+    minutes is trained for the recorded number of steps instead, if there is one.
 
     out: gets run/ and the reports; killed, the same call goes on there.  limit: test images; None is as many as published.
     """
     if not spread >= 0:
         raise ValueError(f"spread must not be negative, got {spread}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}")
     published = hub.load(name)
     card = published.card
     reports = _measurable(card)
@@ -204,7 +211,7 @@ def full(
             bar.say(f"{report.measured_on}: {', '.join([*evaluation.task, *evaluation.attack])}")
             found = evaluation.run(extractor, records=Path(out) / "records" / str(i), cache=Path(out) / "features")
             found.save(Path(out) / f"report-{i}.json")
-            numbers += [_near(report, *pair, spread) for pair in _pairs(report, found)]
+            numbers += [_near(report, found, *pair, spread) for pair in _pairs(report, found)]
             bar.advance(1)
     notes.append(
         f"another run of the same recipe, not the published model: inside is the published interval, which is over images, "
@@ -224,7 +231,9 @@ def _same_length(card: Card, recipe: Recipe) -> tuple[Recipe, list[str]]:
     return same, [f"trained for {steps} steps, as many as there were in the recorded {recipe.minutes} minutes"]
 
 
-def _near(report: Report, published: Row, found: Row, spread: float) -> Number:
+def _near(report: Report, again: Report, published: Row, found: Row, spread: float) -> Number:
+    if _kind(again, found, report) is None:
+        return Number(report.measured_on, published, found)
     margin = spread + ((found.high - found.low) / 2 if found.n < published.n else 0)
     low, high = max(0.0, published.low - margin), min(1.0, published.high + margin)
     return Number(report.measured_on, published, found, low, high)

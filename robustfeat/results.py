@@ -97,12 +97,7 @@ def write(root: str | os.PathLike[str]) -> list[Path]:
 
 def _of_data(cards: Sequence[Card], data: str, root: str, intervals: bool, *, facts: bool) -> Iterator[str]:
     """One data set. facts: with what the models are."""
-    columns: dict[str, list[Cell | None]] = {}
-    for task, metric in HEADLINES.items():
-        for attack in ("none", _strongest(cards, data, task, metric)):
-            cells = [None if attack is None else _cell(card, data, task, metric, attack) for card in cards]
-            if any(cells):
-                columns[f"{task} {metric}, {'clean' if attack == 'none' else attack}"] = cells
+    columns = _columns(cards, data)
     found = [cell for cells in columns.values() for cell in cells if cell is not None]
     if not found and not facts:
         return
@@ -119,23 +114,48 @@ def _of_data(cards: Sequence[Card], data: str, root: str, intervals: bool, *, fa
         yield from ("", *dict.fromkeys(line for cell in found for line in _ran(cell)))
 
 
-def _strongest(cards: Sequence[Card], data: str, task: str, metric: str) -> str | None:
+def _columns(cards: Sequence[Card], data: str) -> dict[str, list[Cell | None]]:
+    """Title -> a cell of each card: every task clean, and under the strongest attack of each threat."""
+    threats = _threats(cards, data)
+    columns: dict[str, list[Cell | None]] = {}
+    for task, metric in HEADLINES.items():
+        columns[f"{task} {metric}, clean"] = [_cell(card, data, task, metric, "none") for card in cards]
+        for threat in threats:
+            if attack := _strongest(cards, data, task, metric, threat):
+                title = f"{task} {metric}, {attack}" + (f" {threat}" if len(threats) > 1 else "")
+                columns[title] = [_cell(card, data, task, metric, attack, threat) for card in cards]
+    return {title: cells for title, cells in columns.items() if any(cells)}
+
+
+def _threats(cards: Sequence[Card], data: str) -> list[str]:
+    """Of the threats that the models were measured under, those that one of them was trained for; else all."""
+    measured = dict.fromkeys(
+        report.threat
+        for card in cards
+        for report in card.reports
+        if report.measured_on == data and not all(map(is_rung, report.attacks))
+    )
+    own = {card.threat for card in cards}
+    return [threat for threat in measured if threat in own] or list(measured)
+
+
+def _strongest(cards: Sequence[Card], data: str, task: str, metric: str, threat: str) -> str | None:
     """The attack that most models have in common; of several, the one that leaves least."""
     left: dict[str, list[float]] = {}
     for card in cards:
         names = {name: None for report in card.reports for name in report.attacks if not is_rung(name)}
         for name in names:
-            if cell := _cell(card, data, task, metric, name):
+            if cell := _cell(card, data, task, metric, name, threat):
                 left.setdefault(name, []).append(cell.row.value)
     return min(left, key=lambda name: (-len(left[name]), sum(left[name]) / len(left[name])), default=None)
 
 
-def _cell(card: Card, data: str, task: str, metric: str, attack: str) -> Cell | None:
-    """The row of the report on most images."""
+def _cell(card: Card, data: str, task: str, metric: str, attack: str, threat: str | None = None) -> Cell | None:
+    """The row of the report on most images; of the model's own features, under the threat (None for a clean one)."""
     found = [
         Cell(row, report)
         for report in card.reports
-        if report.measured_on == data
+        if report.measured_on == data and threat in (None, report.threat) and not report.setup.get("patches")
         for row in report.rows
         if (row.task, row.metric, row.attack) == (task, metric, attack)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from robustfeat import checkpoint, hub
-from robustfeat.architecture import Architecture
+from robustfeat import checkpoint
 from robustfeat.attacks import Threat
 from robustfeat.average import moving_average
 from robustfeat.card import Card
@@ -27,6 +25,7 @@ from robustfeat.objectives import Objective, Spaces
 from robustfeat.parallel import follow_first, gather, rank, world_size
 from robustfeat.random import generator
 from robustfeat.recipe import Recipe
+from robustfeat.roles import student_of, teacher_of
 
 SETUP = 6  # what this stream of random numbers is for
 HEAD_IMAGES = 5000
@@ -37,8 +36,8 @@ FREE = {"teacher", "epochs", "max_steps", "minutes", "eval_minutes", "checkpoint
 class Run:
     """Everything a run holds.
 
-    step: optimiser steps done.  seconds: time trained, over all sessions.  best: measurement and weights of the best
-    step so far, or None.
+    step: optimiser steps done.  seconds: time trained, over all sessions; stepping: that of the steps alone.
+    best: measurement and weights of the best step so far, or None.
     """
 
     def __init__(self, objective: Objective, recipe: Recipe, accelerator: Accelerator, *, quiet: bool = False) -> None:
@@ -47,8 +46,8 @@ class Run:
         if recipe.label_noise:
             self.train_data = with_label_noise(self.train_data, recipe.label_noise, recipe.seed)
         self.held_out = self._held_out()
-        self.teacher, self.teacher_facts = self._teacher()
-        self.student = self._student()
+        self.teacher, self.teacher_facts = teacher_of(recipe, objective)
+        self.student = student_of(recipe, self.train_data)
         assert recipe.eps is not None
         self.threat = Threat(recipe.norm, recipe.eps)
         labels = self.train_data.labels
@@ -86,7 +85,7 @@ class Run:
         constant = [name for name, _ in distiller.named_buffers() if not name.startswith("student.")]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(distiller, constant)
         self.distiller, self.optimizer = accelerator.prepare(distiller, self._optimizer(distiller))
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.stepping = 0, 0.0, 0.0
         self.best: dict[str, Any] | None = None
         self.best_weights: dict[str, Tensor] = {}
 
@@ -98,44 +97,6 @@ class Run:
         if self.train_data.labels is None:
             return None
         return self._data(self.recipe.held_out).head(self.recipe.eval_images)
-
-    def _teacher(self) -> tuple[Network | None, dict[str, Any]]:
-        if self.recipe.teacher is None:
-            if self.objective.needs_teacher:
-                raise ValueError(
-                    f"objective {self.objective.name!r} distils from a teacher; give a model folder or name as teacher"
-                )
-            return None, {}
-        network, card = hub.load_network(self.recipe.teacher)
-        return network, {"name": card.name, "sha256": card.weights.get("sha256")}
-
-    def _student(self) -> Network:
-        """A new network, or a saved one to start from; new weights depend on the seed alone."""
-        labels = self.train_data.labels
-        classes = len(self.train_data.classes) or (int(labels.max()) + 1 if labels is not None else 1)
-        if labels is not None and len(labels.unique()) < 2:
-            raise ValueError(
-                f"the training split of {self.train_data.name!r} has one class only; there is nothing to tell apart"
-            )
-        recipe = self.recipe
-        if recipe.start is None:
-            mean, std = self.train_data.mean_std()
-            architecture = Architecture(recipe.student, recipe.stem, classes, self.train_data.image_size, mean, std)
-            return new_network(architecture, recipe.seed)
-        source, _ = hub.load_network(recipe.start)
-        if source.architecture.name != recipe.student or source.architecture.stem != recipe.stem:
-            raise ValueError(
-                f"start {recipe.start!r} is {source.architecture.name} with stem {source.architecture.stem}, "
-                f"the student {recipe.student} with stem {recipe.stem}; they must be the same"
-            )
-        if source.architecture.classes == classes:
-            return source
-        network = new_network(dataclasses.replace(source.architecture, classes=classes), recipe.seed)
-        head = {id(parameter) for parameter in source.head.parameters()}
-        own = {name for name, parameter in source.model.named_parameters() if id(parameter) in head}
-        state = {name: value for name, value in source.model.state_dict().items() if name not in own}
-        network.model.load_state_dict(state, strict=False)
-        return network
 
     def _optimizer(self, distiller: Distiller) -> torch.optim.Optimizer:
         """SGD or AdamW, fused (half the time on a CPU); no weight decay on biases and normalisation layers."""
@@ -184,6 +145,7 @@ class Run:
         return {
             "steps": self.step,
             "epochs": round(self.step / self.loader.steps_per_epoch, 2),
+            "images_per_s": round(self.step * self.loader.batch_size / max(self.stepping, 1e-9), 1),
             "processes": world_size(),
             "environment": environment(self.accelerator.device),
         }
@@ -218,6 +180,7 @@ class Run:
         state = {
             "step": self.step,
             "seconds": self.seconds,
+            "stepping": self.stepping,
             "best": self.best,
             "scaler": scaler,
             "identity": self.identity(),
@@ -245,5 +208,5 @@ class Run:
         torch.set_rng_state(tensors["random"][str(rank())])
         if torch.cuda.is_available() and "random_cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random_cuda"][str(rank())])
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.stepping = state["step"], state["seconds"], state["stepping"]
         self.best, self.best_weights = state["best"], tensors.get("best", {})

@@ -100,7 +100,9 @@ class Loop:
             for parts in self.run.loader.steps(self.run.step):
                 if self.progress() >= 1:
                     break
+                begin = time.monotonic()
                 self._step(parts)
+                self.run.stepping += time.monotonic() - begin
                 if self._eval_due():
                     self._measure()
                 save, stop, seconds = largest_over_processes(

@@ -338,6 +338,17 @@ def test_unknown_timm_weights() -> None:
 
 
 @pytest.mark.usefixtures("offline")
+def test_timm_weights_that_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the Hub they are taken, unless it was insisted on; what needs no weights needs no Hub."""
+    monkeypatch.setattr(hub, "new_network", lambda architecture, pretrained_tag: small_network(0))
+    for only in (None, True):
+        assert hub.load("timm:resnet18.a1_in1k", local_files_only=only).feature_dim == 256
+    with pytest.raises(OfflineError, match=r"can not be reached for weights 'resnet18\.a1_in1k'"):
+        hub.load("timm:resnet18.a1_in1k", local_files_only=False)
+    assert hub.load("timm:resnet18", local_files_only=False).feature_dim == 256
+
+
+@pytest.mark.usefixtures("offline")
 def test_timm_weights_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     begin = time.monotonic()

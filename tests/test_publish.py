@@ -96,6 +96,22 @@ def test_contradictions_are_refused(model: Path, report: Report) -> None:
     assert publish(model, [report, dataclasses.replace(report, rows=weaker, attacks={"pgd": "PGD(steps=1)"})]).reports
 
 
+def test_numbers_on_patch_features_are_published(model: Path) -> None:
+    """They are of the same weights, and no contradiction to what the other features give."""
+    chosen = dataclasses.replace(EVALUATION, task=("retrieval",), attack=(), limit=10)
+    plain = chosen.run(hub.load(model), progress=False)
+    patches = dataclasses.replace(chosen, patches=True).run(hub.load(model), progress=False)
+    assert patches.weights != plain.weights
+    worse = dataclasses.replace(patches, rows=tuple(dataclasses.replace(row, value=0.01) for row in plain.rows))
+    card = publish(model, [plain, worse])
+    assert [each.setup["patches"] for each in card.reports] == [False, True]
+    with pytest.raises(ValueError, match="two reports on digits say"):
+        publish(model, [patches, worse])
+    for wrong in (dataclasses.replace(patches, setup=plain.setup), dataclasses.replace(plain, setup=patches.setup)):
+        with pytest.raises(ValueError, match="of other weights"):
+            publish(model, [wrong])
+
+
 def test_a_flagged_report_is_refused(
     model: Path, report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,6 +202,15 @@ def test_the_fixture_is_the_features_of_the_formula(model: Path, report: Report)
         assert card.fixture["features"][i] == pytest.approx(expected.tolist(), rel=1e-6, abs=1e-6)
         assert card.fixture["norms"][i] == pytest.approx(math.sqrt(sum(v * v for v in features[i].tolist())), rel=1e-6)
     assert len(set(card.fixture["positions"])) == 16
+
+
+def test_the_fixture_is_compared_in_double_precision(
+    model: Path, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read back as float32, the same features would be 1e-8 off."""
+    publish(model, [report])
+    monkeypatch.setattr("robustfeat.fixture.EXACT", 1e-12)
+    assert same_features(hub.load(model))
 
 
 def test_same_features_sees_another_model(model: Path, report: Report) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import robustfeat
+from robustfeat import affordable as affordable_module
 from robustfeat import hub, reproduce
 from robustfeat.affordable import affordable
 from robustfeat.agreement import ERROR, expected
@@ -247,6 +248,54 @@ def test_a_killed_call_goes_on(published: Path, tmp_path: Path, monkeypatch: pyt
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+def test_a_killed_call_goes_on_with_the_attacks_that_it_chose(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast the machine seems the second time. More minutes are another choice, which has a place of its own."""
+    folder = changed(published, tmp_path / "model", reports=hub.read_card(published).reports[:1])
+    out = tmp_path / "out"
+
+    def measured(seconds: float, minutes: float, **options: Any) -> list[tuple[str, str, str, float]]:
+        """seconds: that all attacks together seem to take."""
+        runs = hub.read_card(folder).reports[0].runs
+        passes = sum(run.forwards + 2 * run.backwards for run in runs) / 6  # 20 of 120 images
+        for module in (affordable_module, reproduce):
+            monkeypatch.setattr(module, "speed", lambda extractor: passes / seconds)
+        found = reproduce.quick(str(folder), limit=20, minutes=minutes, **options).numbers
+        return [(n.found.task, n.found.metric, n.found.attack, n.found.value) for n in found]
+
+    some = measured(120, 1)
+    assert {attack for _, _, attack, _ in some} == {"none", "fgsm"}
+    assert measured(120, 1, out=out) == some
+    times = {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.safetensors")}
+    for seconds in (1e-3, 1e6):
+        assert measured(seconds, 1, out=out) == some
+    assert {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.safetensors")} == times
+    assert measured(120, 0, out=out) == [row for row in some if row[2] == "none"]
+    assert measured(120, 60, out=out) == measured(120, 60)
+    (kept,) = out.glob("speed-*.txt")
+    for text in ("", "fast", "0", "nan", "inf"):
+        kept.write_text(text)
+        with pytest.raises(IntegrityError, match="does not hold a speed; remove it"):
+            measured(120, 1, out=out)
+
+
+def test_the_command_takes_as_long_as_the_function(
+    published: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken: list[float] = []
+
+    def told(reports: object, limit: int, seconds: float, speed: float) -> list[Any]:
+        taken.append(seconds)
+        return []
+
+    monkeypatch.setattr(reproduce, "affordable", told)
+    reproduce.quick(str(published), limit=1)
+    assert main(["reproduce", str(published), "--quick", "--limit", "1"]) == 0
+    assert taken == [300, 300]
+    capsys.readouterr()
+
+
 def test_what_a_user_can_get_wrong(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report, other, *_ = hub.read_card(published).reports
     silent = dataclasses.replace(report, setup={})
@@ -258,11 +307,13 @@ def test_what_a_user_can_get_wrong(published: Path, tmp_path: Path, capsys: pyte
         ([str(published), "--quick", "--limit", "0"], "limit must be at least 1"),
         ([str(published), "--quick", "--minutes", "-1"], "minutes not negative"),
         ([str(published), "--full", "--out", "x", "--spread=-1"], "spread must not be negative"),
+        ([str(published), "--full", "--out", str(tmp_path / "x"), "--limit", "0"], "limit must be at least 1, got 0"),
         ([str(bare), "--quick"], "no published numbers that say how they were measured"),
         (["no-such-model", "--quick"], "unknown model 'no-such-model'"),
     ):
         assert main(["reproduce", *arguments]) == 2
         assert message in capsys.readouterr().err
+    assert not (tmp_path / "x").exists(), "nothing was trained for it"
     changed(published, bare, reports=(other, silent), recipe=None)
     assert reproduce.quick(str(bare), limit=20, minutes=0).notes[-1] == (
         "left out: a report on digits that does not say how it was made"
@@ -305,6 +356,17 @@ def test_full_sees_another_recipe(published: Path, tmp_path: Path, capsys: pytes
         assert number["low"] == pytest.approx(max(0, number["published"]["low"] - 0.02 - half))
         assert number["high"] == pytest.approx(min(1, number["published"]["high"] + 0.02 + half))
     assert any(number["outside"] for number in found["numbers"])
+
+
+def test_full_compares_no_metric_that_depends_on_how_many_images_there_are(published: Path, tmp_path: Path) -> None:
+    """Of fewer images; of all of them it does."""
+    (sides,) = hub.read_card(published).reports[2:]
+    folder = changed(published, tmp_path / "model", reports=(sides,))
+    for limit, compared in ((20, {"auroc"}), (None, {row.metric for row in sides.rows})):
+        found = reproduce.full(str(folder), tmp_path / "out" / str(limit), limit=limit)
+        assert [number.published for number in found.numbers] == list(sides.rows)
+        assert {number.published.metric for number in found.numbers if number.low is not None} == compared
+    assert len(compared) == 4
 
 
 def test_full_of_a_student_counts_steps_and_finds_its_teacher(

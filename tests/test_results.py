@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images")
 
 
-def report(data: str, numbers: dict[str, float], n: int = 1000, flagged: str = "") -> Report:
+def report(
+    data: str, numbers: dict[str, float], n: int = 1000, flagged: str = "", threat: str = "linf 8/255"
+) -> Report:
     """numbers: "task metric attack" -> value; the interval is a hundredth to each side."""
     places = {tuple(text.split()): value for text, value in numbers.items()}
     rows = tuple(Row(*place, value, value - 0.01, value + 0.01, n, 1.0) for place, value in places.items())
@@ -33,7 +35,7 @@ def report(data: str, numbers: dict[str, float], n: int = 1000, flagged: str = "
         if attack != "none"
     )
     facts = {"train": {"name": data, "images": 50_000}, "test": {"name": data, "images": n}}
-    return Report("m", facts, "linf 8/255", rows, attacks=attacks, runs=runs)
+    return Report("m", facts, threat, rows, attacks=attacks, runs=runs)
 
 
 def card(name: str, *reports: Report, threat: str = "linf 8/255", teacher: str = "", minutes: float = 132.4) -> Card:
@@ -153,6 +155,43 @@ def test_intervals_and_what_ran_are_in_the_docs_only() -> None:
     assert text.count("- standard on probe: `standard on probe`") == 1
     assert "0.450 [" not in table([TEACHER, STUDENT])
     assert "standard on probe" not in table([TEACHER, STUDENT])
+
+
+L2, SMALL, CURVE = "l2 128/255", "linf 4/255", "linf 2/255, linf 8/255"
+THREATS = card(
+    "two-threats",
+    report("cifar10", {"probe accuracy none": 0.8, "probe accuracy fast": 0.5}),
+    report("cifar10", {"probe accuracy none": 0.81, "probe accuracy fast": 0.6}, n=2000, threat=SMALL),
+    report("cifar10", {"probe accuracy fast": 0.7, "probe accuracy pgd": 0.65}, n=3000, threat=L2),
+    report("cifar10", {"probe accuracy pgd@2/255": 0.9}, n=4000, threat=CURVE),
+)
+
+
+def test_numbers_of_different_threats_are_kept_apart() -> None:
+    """Shown are the threats that models were trained for, each in a column of its own; clean numbers have none."""
+    text = table([THREATS])
+    (line,) = by_model(text, "cifar10").values()
+    assert list(line.items())[4:] == [("probe accuracy, clean", "0.810"), ("probe accuracy, fast", "0.500")]
+    assert "threat linf 8/255:" in text
+
+    other = card("other", report("cifar10", {"probe accuracy pgd": 0.66}, threat=L2), threat=L2)
+    text = table([THREATS, other])
+    first, second = by_model(text, "cifar10").values()
+    titles = ["probe accuracy, clean", "probe accuracy, fast linf 8/255", f"probe accuracy, pgd {L2}"]
+    assert list(first.items())[4:] == list(zip(titles, ["0.810", "0.500", "0.650"], strict=True))
+    assert list(second.items())[4:] == list(zip(titles, ["", "", "0.660"], strict=True))
+
+    natural = dataclasses.replace(THREATS, threat="none")
+    (line,) = by_model(table([natural]), "cifar10").values()
+    assert [title for title in line if "accuracy, " in title][1:] == [
+        f"probe accuracy, {name}" for name in ("fast linf 8/255", f"fast {SMALL}", f"pgd {L2}")
+    ], "where no model was trained for any, all are shown"
+
+
+def test_numbers_on_other_features_stay_out() -> None:
+    patches = report("cifar10", {"probe accuracy none": 0.99}, n=9000)
+    both = card("m", *STUDENT.reports, dataclasses.replace(patches, setup={"patches": True}))
+    assert "0.990" not in table([both])
 
 
 def test_no_model_is_a_sentence() -> None:

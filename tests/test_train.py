@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -142,6 +143,16 @@ def test_resume_of_another_run_is_refused(teacher: str, uninterrupted: Path) -> 
         distil(teacher, uninterrupted, resume=True, lr=0.2)
     with pytest.raises(FileExistsError, match="holds a run already"):
         distil(teacher, uninterrupted)
+
+
+def test_a_teacher_is_known_by_its_weights(teacher: str, tmp_path: Path) -> None:
+    """Also one without a file of ours, and wherever it lies."""
+    distil("timm:cnn_small", tmp_path / "timm", max_steps=1)
+    with pytest.raises(ValueError, match="teacher weights was"):
+        distil("timm:cnn_tiny", tmp_path / "timm", max_steps=1, resume=True)
+    distil(teacher, tmp_path / "moved", max_steps=1)
+    shutil.copytree(teacher, tmp_path / "elsewhere")
+    distil(str(tmp_path / "elsewhere"), tmp_path / "moved", max_steps=2, resume=True)
 
 
 def test_a_known_teacher_teaches_the_same(teacher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

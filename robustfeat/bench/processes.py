@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,16 +35,19 @@ def in_processes(
         _threads(threads),
         ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=arguments) as pool,
     ):
+        waiting, running = deque(todo), set[Future[Cell]]()
         try:
-            for done in as_completed([pool.submit(_make, place) for place in todo]):
-                yield done.result()
+            while waiting or running:
+                # No more than are at work: what the pool has accepted it finishes, also after an error or Ctrl-C.
+                while waiting and len(running) < jobs:
+                    running.add(pool.submit(_make, waiting.popleft()))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for one in done:
+                    yield one.result()
         except BrokenProcessPool as error:
             raise ChildProcessError(
                 "a process of the bench ended early (killed, or short of memory); the same command goes on where it was"
             ) from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 @contextmanager

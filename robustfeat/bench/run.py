@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from robustfeat import hub
 from robustfeat.bench.cell import Cell
 from robustfeat.bench.grid import Grid, Method
 from robustfeat.bench.processes import in_processes
@@ -36,6 +37,7 @@ def bench(
         dataset(grid.second, "test")  # rather now than after hours
     teacher = grid.teacher
     if isinstance(teacher, Method):
+        _refuse_another_teacher(grid, folder / "teacher" / "last")
         teacher = str(train(teacher.make(), grid.teacher_recipe(), folder / "teacher", resume=True, quiet=not progress))
     students = Students(grid, teacher, folder, device, quiet=not progress)
     todo = places(grid)
@@ -52,3 +54,16 @@ def bench(
             cells[Place(cell.seed, cell.student, cell.method)] = cell
             bar.advance(1)
     return [first, *(cells[place] for place in todo)]
+
+
+def _refuse_another_teacher(grid: Grid, finished: Path) -> None:
+    """A longer recipe would go on with the teacher that finished students have learnt from."""
+    if not (finished / hub.CARD).is_file():
+        return
+    theirs = hub.read_card(finished).recipe
+    if theirs is not None and theirs != (mine := grid.teacher_recipe()):
+        changed = [name for name, value in mine.as_dict().items() if theirs.as_dict()[name] != value]
+        raise ValueError(
+            f"{str(finished.parent)!r} holds a teacher that was made with another {', '.join(changed)}; "
+            "choose another folder for this grid"
+        )

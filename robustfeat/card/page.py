@@ -95,7 +95,10 @@ def _fitted_and_measured(report: Report) -> str:
     learnt = f"fitted on {train['images']:,} images{splits['train']}, " if train else ""
     measured = f"measured on {test['images']:,}{splits['test']}" if test else "measured on unknown images"
     prints = [str(facts["fingerprint"])[:12] for facts in (train, test) if "fingerprint" in facts]
-    return f"Tasks {learnt}{measured}; threat {report.threat}; fingerprints {' and '.join(prints) or 'unknown'}."
+    features = " on the maps of the middle stages" if report.setup.get("patches") else ""
+    return (
+        f"Tasks{features} {learnt}{measured}; threat {report.threat}; fingerprints {' and '.join(prints) or 'unknown'}."
+    )
 
 
 def _curves(card: Card) -> Iterator[str]:
@@ -193,6 +196,6 @@ def _checks(card: Card) -> Iterator[str]:
         yield from ("", "The same features come out here:", "", "```python", "import robustfeat")
         yield from ("from robustfeat.reproduce import same_features", "")
         yield from (f'assert same_features(robustfeat.load("{card.name}"))', "```")
-    if card.reports:
+    if any(report.setup for report in card.reports):
         yield from ("", "The numbers, on a sample of the images (`--full` trains again and measures everything):", "")
         yield from ("```bash", f"robustfeat reproduce {card.name} --quick", "```")

@@ -9,20 +9,15 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat.bench import Grid, bench, summarise
+from robustfeat.bench import Grid, Method, bench, summarise
 from robustfeat.bench.grid import presets
 from robustfeat.bench.plot import plot_cost
 from robustfeat.bench.table import as_dict, markdown, text
 from robustfeat.commands.base import Command, Result
 from robustfeat.files import write_text
 
-DRY = {
-    "max_steps": 2,
-    "batch_size": 4,
-    "steps": 1,
-    "eval_images": 4,
-    "eval_steps": 1,
-}  # what a dry run leaves of a recipe
+# What a dry run leaves of each recipe.
+DRY = {"minutes": None, "max_steps": 2, "batch_size": 4, "steps": 1, "eval_images": 4, "eval_steps": 1}
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -76,7 +71,16 @@ def _changed(grid: Grid, values: dict[str, Any]) -> Grid:
     if values["dry_run"]:
         changes |= {"train": "train[:1000]", "held_out": "train[1000:1010]", "limit": 10, "fit": 100, "attack": "fgsm"}
         changes["recipe"] = grid.recipe | DRY
+        methods = changes.get("methods", grid.methods)
+        changes["methods"] = {name: _dry(method) for name, method in methods.items()}
+        if isinstance(grid.teacher, Method) and "teacher" not in changes:
+            changes["teacher"] = _dry(grid.teacher)
     return dataclasses.replace(grid, **changes)
+
+
+def _dry(method: Method) -> Method:
+    """A method's own recipe would win over the shared one."""
+    return dataclasses.replace(method, recipe=method.recipe | DRY)
 
 
 COMMAND = Command(

@@ -13,6 +13,11 @@ from robustfeat.parallel import join
 from robustfeat.report import Report
 from robustfeat.tasks import Evaluation, recount
 
+WHERE = ("records", "model", "device")
+MADE_BY = (
+    "Images are kept, and their place is told, by robustfeat evaluate --records DIR --keep_images --out REPORT.json"
+)
+
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("report", type=str, help="a report that evaluate --records DIR --keep_images --out wrote")
@@ -25,16 +30,16 @@ def _add(parser: ArgumentParser) -> None:
 
 def _run(values: dict[str, Any]) -> Result:
     report = Report.load(values["report"])
-    command = report.command | {
-        name: values[name] for name in ("records", "model", "device") if values[name] is not None
-    }
-    if not report.command or command["records"] is None:
+    command = report.command | {name: values[name] for name in WHERE if values[name] is not None}
+    setup = report.setup or report.command
+    if missing := [name for name in WHERE if command.get(name) is None]:
         raise ValueError(
-            f"{values['report']!r} does not say where its images are; it must come from "
-            "robustfeat evaluate --records DIR --keep_images --out REPORT.json"
+            f"{values['report']!r} does not say its {', '.join(missing)}; give --{', --'.join(missing)}. {MADE_BY}"
         )
+    if "task" not in setup:
+        raise ValueError(f"{values['report']!r} does not say how it was measured. {MADE_BY}")
     extractor = hub.load(command["model"], device=join(command["device"]))
-    wrong = recount(report, **Evaluation.of(command).arguments(extractor), records=command["records"])
+    wrong = recount(report, **Evaluation.of(setup).arguments(extractor), records=command["records"])
     if wrong:
         lines = [f"{a.task} {a.metric} {a.attack}: {a.value} is {b.value if b else 'missing'} now" for a, b in wrong]
         raise IntegrityError(f"{len(wrong)} of {len(report.rows)} numbers differ: " + "; ".join(lines))

@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
 from robustfeat.parallel import join
-from robustfeat.reproduce import SPREAD, full, quick
+from robustfeat.reproduce import MINUTES, SPREAD, full, quick
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        default=10,
+        default=MINUTES,
         help="with --quick: time for the attacks; those that do not fit are left out",
     )
     parser.add_argument(

@@ -4,7 +4,7 @@ from robustfeat.data.augment import Augment
 from robustfeat.data.loader import Loader
 from robustfeat.data.noise import with_label_noise
 from robustfeat.data.outliers import with_outliers
-from robustfeat.data.source import dataset
+from robustfeat.data.source import dataset, is_hub_id
 from robustfeat.data.square import fit_square, to_rgb
 from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
 
@@ -17,6 +17,7 @@ __all__ = [
     "check_images",
     "dataset",
     "fit_square",
+    "is_hub_id",
     "to_rgb",
     "with_label_noise",
     "with_outliers",

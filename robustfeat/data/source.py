@@ -22,6 +22,7 @@ HUB_IDS = {
     "fashion-mnist": "zalando-datasets/fashion_mnist",
 }
 LABELS = {"cifar100": "fine_label", "uoft-cs/cifar100": "fine_label"}
+PATHS = (".", "/", "~")  # how a name begins that can be nothing but a path
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 
@@ -90,11 +91,16 @@ def _opener(text: str, local: Path | None) -> Callable[[str], arrow.Table]:
         raise ValueError(f"folder {str(path)!r} has neither parquet files nor images in it")
     if text in HUB_IDS:
         return lambda split: arrow.hub(HUB_IDS[text], split)
-    if text.startswith((".", "/", "~")) or text.endswith(".parquet"):
-        raise FileNotFoundError(f"no such file or folder: {text!r}")
-    if text.count("/") == 1:
+    if is_hub_id(text):
         return lambda split: arrow.hub(text, split)
+    if text.startswith(PATHS) or text.endswith(".parquet"):
+        raise FileNotFoundError(f"no such file or folder: {text!r}")
     raise unknown("data set", text, ["digits", *HUB_IDS])
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name is "owner/name" or "owner/name:config" of the Hub, if there is no file or folder of that name."""
+    return name.count("/") == 1 and not name.startswith(PATHS) and not name.endswith(".parquet")
 
 
 def _digits() -> dict[str, Callable[[], MemoryImages]]:

@@ -175,9 +175,11 @@ class GACD(Objective):
             return lambda images: 1 - (anchors * F.normalize(self.embed(student.features(images)), dim=1)).sum(dim=1)
 
         def objective(images: Images) -> PerExample:
-            embeddings = self.embed(student.features(images))
-            scores = anchors / self.tau @ F.normalize(embeddings, dim=1).T
-            return self.critic(scores, keep=False)[0] + self.alignment(targets, embeddings)
+            features = student.features(images)
+            with torch.autocast(features.device.type, enabled=False):
+                embeddings = self.embed(features)
+                scores = anchors / self.tau @ F.normalize(embeddings, dim=1).T
+                return self.critic(scores, keep=False)[0] + self.alignment(targets, embeddings)
 
         return objective
 

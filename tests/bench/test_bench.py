@@ -118,6 +118,29 @@ def _die(place: Place) -> None:
     os._exit(1)
 
 
+def test_after_an_error_no_further_student_is_begun(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROBUSTFEAT_TEST_FOLDER", str(tmp_path))
+    monkeypatch.setattr("robustfeat.bench.processes._make", _fail)
+    with pytest.raises(ValueError, match="of a student"):
+        bench(Grid.from_dict(GRID | {"seeds": list(range(8))}), done, jobs=2, progress=False)
+    assert 1 <= len(list(tmp_path.iterdir())) <= 3, "of 24 students"
+
+
+def _fail(place: Place) -> None:
+    Path(os.environ["ROBUSTFEAT_TEST_FOLDER"], f"{place.method}-{place.seed}").touch()
+    raise ValueError("of a student")
+
+
+def test_a_longer_recipe_does_not_train_the_teacher_on(done: Path) -> None:
+    before = (done / "teacher" / "best" / "card.json").read_text()
+    longer = GRID | {"recipe": GRID["recipe"] | {"max_steps": 6}}  # type: ignore[operator]
+    with pytest.raises(ValueError, match="a teacher that was made with another max_steps; choose another folder"):
+        bench(Grid.from_dict(longer), done, progress=False)
+    assert (done / "teacher" / "best" / "card.json").read_text() == before
+
+
 def test_a_damaged_cell_is_named(done: Path) -> None:
     path = done / "cnn_tiny" / "at" / "0" / "cell.json"
     content = path.read_text()
@@ -165,7 +188,9 @@ def test_holm_by_hand() -> None:
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "g.yaml").write_text(json.dumps(GRID))
+    long = {"recipe": GRID["recipe"] | {"minutes": 60}}  # type: ignore[operator]
+    own = {"objective": "gacd", "recipe": {"batch_size": 128, "epochs": 9}}
+    (tmp_path / "g.yaml").write_text(json.dumps(GRID | long | {"methods": {"natural": "natural", "gacd": own}}))
     command = ["bench", str(tmp_path / "g.yaml"), "--out", str(tmp_path / "out"), "--seeds", "3", "--method", "natural"]
     command += ["--method", "gacd", "--dry_run"]
     assert main([*command, "--json"]) == 0
@@ -175,7 +200,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     page = (tmp_path / "out" / "bench.md").read_text()
     assert "| gacd | cnn_tiny | 1 |" in page
     assert "gacd over natural (cnn_tiny), robust probe: " in page
-    assert json.loads((tmp_path / "out" / "bench.json").read_text())["grid"]["recipe"]["max_steps"] == 2
+    for method in ("natural", "gacd"):
+        card = json.loads((tmp_path / "out" / "cnn_tiny" / method / "3" / "last" / "card.json").read_text())
+        assert (card["training"]["steps"], card["recipe"]["batch_size"], card["recipe"]["steps"]) == (2, 4, 1)
     with Image.open(tmp_path / "out" / "bench.png") as picture:
         picture.verify()
     assert main([*command, "--seeds", "one"]) == 2

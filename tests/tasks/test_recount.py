@@ -9,15 +9,17 @@ from typing import Any, Literal
 import pytest
 import torch
 
+from robustfeat import hub
 from robustfeat.attacks import APGD, PGD, Attack, Threat
+from robustfeat.cli import main
 from robustfeat.data import dataset
 from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.report import Report
-from robustfeat.tasks import Records, evaluate, ladder, recount
+from robustfeat.tasks import Evaluation, Records, evaluate, ladder, recount
 from robustfeat.tasks.deltas import Deltas
-from robustfeat.types import Row
+from robustfeat.types import Eps, Row
 
 LINF, L2 = Threat("linf", 0.1), Threat("l2", 0.7)
 ATTACKS = {"pgd": PGD(LINF, steps=3), "curve": ladder(APGD(L2, steps=3), [0.3, 0.7])}
@@ -146,3 +148,36 @@ def test_two_halves_are_one_batch(
     monkeypatch.setattr(PGD, "search", small)
     report = make(extractor, data, Records(tmp_path, images=True))
     assert again(report, extractor, data, tmp_path) == []
+
+
+def test_the_command_says_what_a_report_lacks(
+    extractor: FeatureExtractor, data: tuple[Any, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reports of transfer, of the library, and of evaluate without records."""
+    model, path = str(tmp_path / "model"), tmp_path / "report.json"
+    hub.save(model, extractor.network, extractor.card)
+    chosen = Evaluation(
+        "digits", train="train[:100]", task=("probe",), attack=("fgsm",), eps=Eps(0.1), limit=30, examined=0
+    )
+    report = chosen.run(hub.load(model), records=tmp_path / "records", progress=False)
+    by_transfer = {"data": {"train": "f", "test": "f"}, "tasks": {}, "attack": "FGSM()", "seed": 0, "batch_size": 256}
+    by_evaluate = {**chosen.as_dict(), "records": None, "model": model, "device": "cpu"}
+    place = ["--records", str(tmp_path / "records")]
+    for command, arguments, message in (
+        (
+            by_transfer,
+            [],
+            "does not say its records, model, device; give --records, --model, --device. Images are kept",
+        ),
+        (by_transfer, ["--records", "r", "--device", "cpu"], "does not say its model; give --model."),
+        (by_transfer, [*place, "--model", model, "--device", "cpu"], "holds no images; evaluate with kept images"),
+        ({}, [], "does not say its records, model, device"),
+        (by_evaluate, [], "does not say its records; give --records. Images are kept"),
+        (by_evaluate | {"device": None}, place, "does not say its device; give --device."),
+    ):
+        dataclasses.replace(report, command=command).save(path)
+        assert main(["recount", str(path), *arguments]) == 2
+        assert message in capsys.readouterr().err
+    dataclasses.replace(report, command=by_transfer, setup={}).save(path)
+    assert main(["recount", str(path), *place, "--model", model, "--device", "cpu"]) == 2
+    assert "does not say how it was measured. Images are kept" in capsys.readouterr().err

@@ -1,0 +1,59 @@
+"""Teacher and student of a training run, from its recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from robustfeat import hub
+from robustfeat.architecture import Architecture
+from robustfeat.data import ImageDataset
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.network import Network, new_network
+from robustfeat.objectives import Objective
+from robustfeat.recipe import Recipe
+
+
+def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, dict[str, Any]]:
+    """The teacher with name and sha256 of its weights; None where the recipe names none.
+
+    Raises ValueError where the objective needs one; what `load` raises.
+    """
+    if recipe.teacher is None:
+        if objective.needs_teacher:
+            raise ValueError(
+                f"objective {objective.name!r} distils from a teacher; give a model folder or name as teacher"
+            )
+        return None, {}
+    network, card = hub.load_network(recipe.teacher)
+    # One that comes straight from timm has no file of ours; what its weights are tells it from others just as well.
+    digest = card.weights.get("sha256") or FeatureExtractor(network, card).digest()
+    return network, {"name": card.name, "sha256": digest}
+
+
+def student_of(recipe: Recipe, data: ImageDataset) -> Network:
+    """A new network, whose weights depend on the seed alone, or a saved one to start from.
+
+    Raises ValueError where the data has one class only, and where the saved one is of another architecture.
+    """
+    labels = data.labels
+    classes = len(data.classes) or (int(labels.max()) + 1 if labels is not None else 1)
+    if labels is not None and len(labels.unique()) < 2:
+        raise ValueError(f"the training split of {data.name!r} has one class only; there is nothing to tell apart")
+    if recipe.start is None:
+        mean, std = data.mean_std()
+        return new_network(Architecture(recipe.student, recipe.stem, classes, data.image_size, mean, std), recipe.seed)
+    source, _ = hub.load_network(recipe.start)
+    if source.architecture.name != recipe.student or source.architecture.stem != recipe.stem:
+        raise ValueError(
+            f"start {recipe.start!r} is {source.architecture.name} with stem {source.architecture.stem}, "
+            f"the student {recipe.student} with stem {recipe.stem}; they must be the same"
+        )
+    if source.architecture.classes == classes:
+        return source
+    network = new_network(dataclasses.replace(source.architecture, classes=classes), recipe.seed)
+    head = {id(parameter) for parameter in source.head.parameters()}
+    own = {name for name, parameter in source.model.named_parameters() if id(parameter) in head}
+    state = {name: value for name, value in source.model.state_dict().items() if name not in own}
+    network.model.load_state_dict(state, strict=False)
+    return network
