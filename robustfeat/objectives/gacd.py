@@ -6,7 +6,6 @@ lists every free choice.
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import Literal
 
@@ -19,11 +18,10 @@ from robustfeat.memory import MemoryBank
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.pair import affine
+from robustfeat.objectives.rightness import Kind, Rightness
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
 from robustfeat.types import Embeddings, Features, Images, Labels, Loss, Losses, PerExample
-
-log = logging.getLogger(__name__)
 
 MOMENTUM = 0.5  # of the banks, as in CRD
 
@@ -35,28 +33,31 @@ class GACD(Objective):
         v_i = g_T(f_T(x_i)),  u_j = g_S(f_S(x~_j)),  t_i = v_i / |v_i|,  s_j = u_j / |u_j|
         a_ij = t_i . s_j / tau - log(c N)
         l_i = softplus(-a_ii) + sum over negatives j of softplus(a_ij) + align |u_i - v_i|^2 / r^2
-        L = sum_i w_i l_i / sum_i w_i,  w_i = p_T(y_i | x_i) ^ beta
+        L = sum_i w_i l_i / sum_i w_i + guide mean_i CE(h_T(r s_i), y_i),  w_i = p_T(y_i | x_i) ^ beta
 
     Negatives are the live student embeddings of the other images of the batch (within a process) and, with `bank`, stored
-    ones of other classes. c is the mean of exp(t.s / tau), r that of |v|, over the first batch. g_T is the identity unless
-    `teacher_map` says otherwise; g_S is the identity where the widths then agree, else one trained linear layer.
+    ones of other classes. c is the mean of exp(t.s / tau), r that of |v|, over the first batch. h_T is the teacher's own head,
+    frozen. g_T is the identity unless `teacher_map` says otherwise; g_S is the identity where the widths then agree, else one
+    trained linear layer.
 
-    The last term of l_i is ours. The critic is content once a pair is told from the others, long before the student's features
-    lie where the teacher's do; alignment pulls on until they do, in direction and length. align = 0 is plain GACD.
+    Alignment and guide are ours; without them (align = guide = 0) it is plain GACD. The critic is content once a pair is told
+    from the others, long before the student's features lie where the teacher's do; alignment pulls on until they do, in
+    direction and length. The guide pulls on the directions that the labels need, however little of the teacher's variance they
+    are, and on images where the teacher errs.
 
     Args:
         tau: temperature.
         align: weight of the alignment term.
+        guide: weight of the guide. Without labels y is the teacher's best class.
         weight: "teacher_probability" of the label (without labels: of its best class), "teacher_correct" (0 or 1) or "none".
         beta: exponent of the weight.
         weight_on: the image on which the teacher is judged, "clean" or "attacked".
         view: what the student sees: "student_adv" (attacked to raise `inner_loss`), "teacher_adv" (fools the teacher) or "clean".
-        inner_loss: what the attack on the student raises: "objective" (l_i, without stored negatives), "cosine" (1 - t.s) or
-            "teacher_head" (cross-entropy of the teacher's own head on the student's features, scaled to the teacher's).
+        inner_loss: what the attack on the student raises: "objective" (l_i and the guide, without stored negatives),
+            "cosine" (1 - t.s) or "teacher_head" (the guide's cross-entropy alone).
         bank: stored negatives drawn per image; 0 for none.
         symmetric: add CRD's other half: the student's embedding as anchor against the teacher's of other images.
-        teacher_map: "none", or a "fixed" (random) or "trained" linear map of the teacher's features to `map_dim`; alignment does
-            not train it, or it would map everything to 0.
+        teacher_map: "none", or a "fixed" (random) or "trained" linear map of the teacher's features to `map_dim`.
         map_dim: width of that space.
         ce: weight of a cross-entropy term on the student's own head; 0 leaves the head to be fitted afterwards.
     """
@@ -69,7 +70,8 @@ class GACD(Objective):
         self,
         tau: float = 0.2,
         align: float = 50.0,
-        weight: Literal["teacher_probability", "teacher_correct", "none"] = "teacher_probability",
+        guide: float = 2.0,
+        weight: Kind = "teacher_probability",
         beta: float = 1.0,
         weight_on: Literal["clean", "attacked"] = "clean",
         view: Literal["student_adv", "teacher_adv", "clean"] = "student_adv",
@@ -84,20 +86,23 @@ class GACD(Objective):
         for name, value in {"tau": tau, "map_dim": map_dim}.items():
             if not value > 0:
                 raise ValueError(f"{name} must be greater than 0, got {value!r}")
-        for name, value in {"align": align, "beta": beta, "bank": bank, "ce": ce}.items():
+        for name, value in {"align": align, "guide": guide, "beta": beta, "bank": bank, "ce": ce}.items():
             if not value >= 0:
                 raise ValueError(f"{name} must not be negative, got {value!r}")
-        self.tau, self.align = tau, align
+        self.tau, self.align, self.guide = tau, align, guide
         self.weight, self.beta, self.weight_on = weight, beta, weight_on
+        self.rightness = Rightness(weight, beta, weight_on)
         self.view, self.inner_loss = view, inner_loss
         self.bank, self.symmetric = bank, symmetric
         self.teacher_map, self.map_dim, self.ce = teacher_map, map_dim, ce
-        self._remarked = False
         self._seen: list[tuple[Labels, Embeddings, Embeddings]] = []
         if self.uses_teacher_head and teacher_map != "none":
             raise ValueError(
-                "inner_loss='teacher_head' needs the teacher's own space; use teacher_map='none' or another inner_loss"
+                "the teacher's head needs the teacher's own space; with a teacher_map use guide=0 and another inner_loss "
+                "than 'teacher_head'"
             )
+        if align and teacher_map == "trained":
+            raise ValueError("alignment needs a space that stays where it is; with teacher_map='trained' use align=0")
 
     @property
     def trains_head(self) -> bool:
@@ -105,12 +110,12 @@ class GACD(Objective):
 
     @property
     def uses_teacher_head(self) -> bool:
-        """Whether the inner attack goes through the teacher's head on the student's features."""
-        return self.view == "student_adv" and self.inner_loss == "teacher_head"
+        """Whether the teacher's head is put on the student's features, in training or in the attack."""
+        return self.guide > 0 or (self.view == "student_adv" and self.inner_loss == "teacher_head")
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self._seen.clear()  # of an earlier run with this object
-        self._remarked = False
+        self.rightness.remarked = False
         if spaces.teacher_dim is None:
             raise ValueError("gacd distils from a teacher; give one with teacher=...")
         labelled = spaces.labels is not None
@@ -118,11 +123,11 @@ class GACD(Objective):
         if judged and labelled and spaces.teacher_classes != spaces.classes:
             raise ValueError(
                 f"the teacher knows {spaces.teacher_classes} classes and the data has {spaces.classes}; "
-                "choose another teacher, or weight='none' with inner_loss='objective' (features need no common classes)"
+                "choose another teacher, or weight='none' and guide=0 (features need no common classes)"
             )
-        if not labelled and (self.uses_teacher_head or self.view == "teacher_adv" or self.weight == "teacher_correct"):
+        if not labelled and (self.view == "teacher_adv" or self.weight == "teacher_correct"):
             raise ValueError(
-                "the data set has no labels; use inner_loss='objective' and weight='teacher_probability' or 'none'"
+                "the data set has no labels; use another view than 'teacher_adv' and another weight than 'teacher_correct'"
             )
         dim = spaces.teacher_dim if self.teacher_map == "none" else self.map_dim
         self.teacher_side = (
@@ -154,7 +159,12 @@ class GACD(Objective):
 
     def alignment(self, targets: Embeddings, embeddings: Embeddings) -> PerExample:
         """align |u - v|^2 / r^2, (n,)."""
-        return self.align * (embeddings - targets.detach()).square().sum(dim=1) / self.radius**2
+        return self.align * (embeddings - targets).square().sum(dim=1) / self.radius**2
+
+    def through_head(self, embeddings: Embeddings, views: Views) -> PerExample:
+        """CE(h_T(r s), y), (n,); without labels y is the teacher's best class."""
+        labels = views.teacher_clean.logits.argmax(dim=1) if views.batch.labels is None else views.labels
+        return losses.cross_entropy(views.teacher.classify(self.radius * F.normalize(embeddings, dim=1)), labels)
 
     def inner(self, views: Views) -> Loss | None:
         if self.view == "clean":
@@ -167,10 +177,7 @@ class GACD(Objective):
             targets = self.targets(views.teacher_clean.features)
         anchors = F.normalize(targets, dim=1)
         if self.inner_loss == "teacher_head":
-            head, labels = views.teacher.classify, views.labels
-            return lambda images: losses.cross_entropy(
-                head(self.radius * F.normalize(self.embed(student.features(images)), dim=1)), labels
-            )
+            return lambda images: self.through_head(self.embed(student.features(images)), views)
         if self.inner_loss == "cosine":
             return lambda images: 1 - (anchors * F.normalize(self.embed(student.features(images)), dim=1)).sum(dim=1)
 
@@ -179,21 +186,10 @@ class GACD(Objective):
             with torch.autocast(features.device.type, enabled=False):
                 embeddings = self.embed(features)
                 scores = anchors / self.tau @ F.normalize(embeddings, dim=1).T
-                return self.critic(scores, keep=False)[0] + self.alignment(targets, embeddings)
+                loss = self.critic(scores, keep=False)[0] + self.alignment(targets, embeddings)
+                return loss + self.guide * self.through_head(embeddings, views) if self.guide else loss
 
         return objective
-
-    def weights(self, views: Views) -> PerExample:
-        """w: how right the teacher is on each image, (n,), in [0, 1]."""
-        teacher = views.teacher_clean if self.weight_on == "clean" else views.teacher_attacked
-        if self.weight == "none":
-            return torch.ones(len(views.clean), device=views.clean.device)
-        if self.weight == "teacher_correct":
-            return (teacher.logits.argmax(dim=1) == views.labels).float()
-        probability = teacher.logits.softmax(dim=1)
-        if views.batch.labels is None:
-            return probability.amax(dim=1) ** self.beta
-        return probability.gather(1, views.labels[:, None]).squeeze(1) ** self.beta
 
     def forward(self, views: Views) -> Losses:
         # The critic is float32 even under autocast: exp(t.s / tau) has no room for three digits.
@@ -207,9 +203,10 @@ class GACD(Objective):
             loss = loss + self.alignment(targets, moved)
             if self.symmetric:
                 loss = loss + self.symmetric_critic(scores.T, self._stored("teacher_bank", embeddings, views))[0]
-            weights = self.weights(views)
-            self._remark(weights)
+            weights = self.rightness(views)
             terms = {"gacd": (weights * loss).sum() / weights.sum().clamp_min(1e-12)}
+            if self.guide:
+                terms["guide"] = self.guide * self.through_head(moved, views).mean()
             if self.ce:
                 terms["ce"] = self.ce * losses.cross_entropy(views.student_attacked.logits, views.labels).mean()
         if self.bank and self.training:
@@ -221,15 +218,6 @@ class GACD(Objective):
             "mutual_information": math.log(negatives(scores, stored)) + log_belief.mean(),
         }
         return Losses(terms, notes)
-
-    def _remark(self, weights: PerExample) -> None:
-        """Say once when the weights are all 1: then there is nothing left to reweight."""
-        if self.weight != "none" and not self._remarked and weights.mean() > 0.99:
-            self._remarked = True
-            log.warning(
-                "the teacher is right on this data with mean weight %.3f: the reweighting is a no-op here",
-                float(weights.mean()),
-            )
 
     def _stored(self, name: str, anchors: Embeddings, views: Views) -> Tensor | None:
         """t.s / tau of each anchor with `bank` negatives drawn from a memory bank."""
