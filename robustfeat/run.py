@@ -208,5 +208,6 @@ class Run:
         torch.set_rng_state(tensors["random"][str(rank())])
         if torch.cuda.is_available() and "random_cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random_cuda"][str(rank())])
-        self.step, self.seconds, self.stepping = state["step"], state["seconds"], state["stepping"]
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.stepping = state.get("stepping", self.seconds)  # not in checkpoints of older versions
         self.best, self.best_weights = state["best"], tensors.get("best", {})
