@@ -8,8 +8,10 @@ its own. Whatever came stays in the cache, right or wrong. `get_hf_file_metadata
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from huggingface_hub import get_hf_file_metadata, get_session, hf_hub_url
 from huggingface_hub.errors import HTTPError
@@ -20,6 +22,7 @@ from robustfeat.online import hub_endpoint, patience
 from robustfeat.parallel import rank
 from robustfeat.progress import Progress
 
+T = TypeVar("T")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SMALL = 1 << 24  # bytes that a file of unknown size may have
 ETAG = re.compile(r"[\w-]{1,128}")  # it becomes a file's name
@@ -56,7 +59,9 @@ def headers(file: HubFile) -> Headers:
     OfflineError where it does not answer, or not as the Hub would.
     """
     try:
-        found = get_hf_file_metadata(file.url, timeout=patience(), endpoint=hub_endpoint())
+        found = _on_a_fresh_connection(
+            lambda: get_hf_file_metadata(file.url, timeout=patience(), endpoint=hub_endpoint())
+        )
     except (HTTPError, ConnectionError) as error:
         raise explained(error, file) from error
     commit, etag = found.commit_hash or "", found.etag or ""
@@ -71,27 +76,43 @@ def download(file: HubFile, target: Path, size: int | None) -> None:
     A slow download may take its time; one that is silent for `patience()` seconds ends.
     """
     limit = SMALL if size is None else size
-    ask = {**build_hf_headers(), "Accept-Encoding": "identity"}
-    got = 0
     try:
-        with (
-            open(target, "wb") as out,
-            Progress(file.name, (size or 0) / 1e6, "MB", quiet=size is None or rank() > 0) as progress,
-            # The client drops the token when it is sent on to another host.
-            get_session().stream("GET", file.url, headers=ask, timeout=patience(), follow_redirects=True) as answer,
-        ):
-            hf_raise_for_status(answer)
-            for piece in answer.iter_bytes(1 << 20):
-                got += len(piece)
-                if got > limit:  # there may be no end to it
-                    break
-                out.write(piece)
-                progress.at(got / 1e6)
+        got = _on_a_fresh_connection(lambda: _stream(file, target, size, limit))
     except (HTTPError, ConnectionError) as error:
         raise explained(error, file) from error
     if got > limit or (size is not None and got != size):
         many = f"more than {limit}" if got > limit else f"{got} instead of {size}"
         raise IntegrityError(f"{file.url} gives {many} bytes; nothing was kept, try again")
+
+
+def _stream(file: HubFile, target: Path, size: int | None, limit: int) -> int:
+    """How many bytes were read: one piece more than `limit` at most, for there may be no end to them."""
+    ask = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    got = 0
+    with (
+        open(target, "wb") as out,
+        Progress(file.name, (size or 0) / 1e6, "MB", quiet=size is None or rank() > 0) as progress,
+        # The client drops the token when it is sent on to another host.
+        get_session().stream("GET", file.url, headers=ask, timeout=patience(), follow_redirects=True) as answer,
+    ):
+        hf_raise_for_status(answer)
+        for piece in answer.iter_bytes(1 << 20):
+            got += len(piece)
+            if got > limit:
+                break
+            out.write(piece)
+            progress.at(got / 1e6)
+    return got
+
+
+def _on_a_fresh_connection(ask: Callable[[], T]) -> T:
+    """Ask, and once more where the server has hung up without a word: on a connection kept from before, it often just has."""
+    try:
+        return ask()
+    except HTTPError as error:
+        if "disconnected without sending" not in str(error):
+            raise
+        return ask()
 
 
 def explained(error: Exception, file: HubFile, *, url: str | None = None, hint: str | None = None) -> Exception:

@@ -338,6 +338,18 @@ def content(change: Callable[[bytes], bytes], *, promise: int | None = None) -> 
     return act
 
 
+def hang_up(times: int) -> Callable[[Handler], bool]:
+    """No word, and the connection closed, so many times."""
+    left = [times]
+
+    def act(handler: Handler) -> bool:
+        left[0] -= 1
+        handler.close_connection = left[0] >= 0
+        return left[0] < 0
+
+    return act
+
+
 def hang(handler: Handler) -> bool:
     """Never an answer."""
     handler.server.ended.wait(30)

@@ -260,6 +260,14 @@ def test_each_failure_has_its_error_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("where", [CARD_HEAD, CARD_GET, HEAD, GET, BODY])
+def test_a_connection_that_the_server_has_closed_is_opened_again_once(server: HubServer, where: str) -> None:
+    server.faults = [Fault(where, hub_server.hang_up(2))]
+    refused(OfflineError, "disconnected without sending")
+    server.faults = [Fault(where, hub_server.hang_up(1))]
+    assert hub.load(NAME).card.name == "small"
+
+
+@pytest.mark.parametrize("where", [CARD_HEAD, CARD_GET, HEAD, GET, BODY])
 def test_a_server_that_never_answers(server: HubServer, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROBUSTFEAT_TIMEOUT", "0.2")
     server.faults = [Fault(where, hub_server.hang)]
