@@ -117,7 +117,7 @@ class Loop:
                     self._save(folder)
                 if stop:
                     raise InterruptedTraining(
-                        f"interrupted at step {self.run.step}, saved; run again with --resume to go on"
+                        f"interrupted at step {self.run.step}, saved; go on with --resume (a bench: with the same command)"
                     )
             if self.measured_at != self.run.step:
                 self._measure()
