@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hub_faults
 import hub_server
 import pytest
 import torch
 import yaml
-from hub_server import TOKEN, Fault, HubServer, Repo, status
+from hub_faults import status
+from hub_server import TOKEN, Fault, HubServer, Repo
 
 from robustfeat import cli, hub
 from robustfeat import push as pushing
@@ -221,11 +223,11 @@ def test_without_network(server: HubServer, folder: Path, monkeypatch: pytest.Mo
 FAULTS = {
     "create 403": ("create", status(403), PermissionError, "403"),
     "create 500": ("create", status(500), OfflineError, "HTTP 500.*the branch is as it was"),
-    "create hangs": ("create", hub_server.hang, OfflineError, "ReadTimeout"),
+    "create hangs": ("create", hub_faults.hang, OfflineError, "ReadTimeout"),
     "upload 403": ("PUT", status(403), PermissionError, "403"),
     "commit 409": ("/commit/", status(409), ValueError, "HTTP 409"),
     "commit 503": ("/commit/", status(503), OfflineError, "HTTP 503"),
-    "commit hangs": ("/commit/", hub_server.hang, OfflineError, "ReadTimeout"),
+    "commit hangs": ("/commit/", hub_faults.hang, OfflineError, "ReadTimeout"),
 }
 
 

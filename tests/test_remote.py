@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hub_faults
 import hub_server
 import pytest
 from hub_server import TOKEN, Fault, HubServer, Repo
@@ -198,7 +199,7 @@ def test_without_a_cache_an_error_says_so(away: Callable[[], dict]) -> None:
 
 def test_false_insists_on_an_answer(server: HubServer) -> None:
     hub.load(NAME)
-    server.faults = [Fault("HEAD", hub_server.status(500))]
+    server.faults = [Fault("HEAD", hub_faults.status(500))]
     refused(OfflineError, "HTTP 500", local_files_only=False)
 
 
@@ -207,7 +208,7 @@ def test_what_the_hub_does_not_answer_comes_from_the_cache(
 ) -> None:
     hub.load(NAME)
     server.repos["org/repo"].commit(other_model(tmp_path))
-    for fault in (Fault("HEAD", hub_server.html), Fault("GET /large", hub_server.status(503))):
+    for fault in (Fault("HEAD", hub_faults.html), Fault("GET /large", hub_faults.status(503))):
         server.faults = [fault]
         assert hub.load(NAME).card.name == "small"
     assert caplog.text.count("from the cache") == 2
@@ -219,7 +220,7 @@ def test_what_the_hub_does_not_answer_comes_from_the_cache(
 
 CARD_HEAD, CARD_GET = "HEAD .*card.json", "GET .*card.json"
 HEAD, GET, BODY = "HEAD .*model.safetensors", "GET .*model.safetensors", "GET /large/"
-status, content = hub_server.status, hub_server.content
+status, content = hub_faults.status, hub_faults.content
 
 FAULTS: list[tuple[str, str, Callable[[Any], bool], type[Exception], str]] = [
     ("429", CARD_HEAD, status(429, Retry_After="60"), OfflineError, "HTTP 429, to be asked again in 60 s"),
@@ -228,10 +229,10 @@ FAULTS: list[tuple[str, str, Callable[[Any], bool], type[Exception], str]] = [
     ("500 weights", HEAD, status(500), OfflineError, "HTTP 500"),
     ("503 get", GET, status(503), OfflineError, "HTTP 503"),
     ("400", CARD_HEAD, status(400), ValueError, "HTTP 400"),
-    ("html", CARD_HEAD, hub_server.html, OfflineError, "login page"),
-    ("html weights", HEAD, hub_server.html, OfflineError, "login page"),
-    ("html get card", CARD_GET, hub_server.html, IntegrityError, "bytes"),
-    ("html get weights", BODY, hub_server.html, IntegrityError, "gives 26 instead of"),
+    ("html", CARD_HEAD, hub_faults.html, OfflineError, "login page"),
+    ("html weights", HEAD, hub_faults.html, OfflineError, "login page"),
+    ("html get card", CARD_GET, hub_faults.html, IntegrityError, "bytes"),
+    ("html get weights", BODY, hub_faults.html, IntegrityError, "gives 26 instead of"),
     ("html as a card", "card.json", content(lambda body: b"<html></html>"), IntegrityError, "card.json is damaged"),
     ("short card", CARD_GET, content(lambda body: body[:-3]), IntegrityError, "bytes; nothing was kept"),
     ("short", BODY, content(lambda body: body[:-3]), IntegrityError, "bytes; nothing was kept"),
@@ -261,16 +262,16 @@ def test_each_failure_has_its_error_and_leaves_nothing(
 
 @pytest.mark.parametrize("where", [CARD_HEAD, CARD_GET, HEAD, GET, BODY])
 def test_a_connection_that_the_server_has_closed_is_opened_again_once(server: HubServer, where: str) -> None:
-    server.faults = [Fault(where, hub_server.hang_up(2))]
+    server.faults = [Fault(where, hub_faults.hang_up(2))]
     refused(OfflineError, "disconnected without sending")
-    server.faults = [Fault(where, hub_server.hang_up(1))]
+    server.faults = [Fault(where, hub_faults.hang_up(1))]
     assert hub.load(NAME).card.name == "small"
 
 
 @pytest.mark.parametrize("where", [CARD_HEAD, CARD_GET, HEAD, GET, BODY])
 def test_a_server_that_never_answers(server: HubServer, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROBUSTFEAT_TIMEOUT", "0.2")
-    server.faults = [Fault(where, hub_server.hang)]
+    server.faults = [Fault(where, hub_faults.hang)]
     begin = time.monotonic()
     refused(OfflineError, "ReadTimeout.*allow more than 0.2 s of silence with ROBUSTFEAT_TIMEOUT")
     assert time.monotonic() - begin < 1
@@ -279,7 +280,7 @@ def test_a_server_that_never_answers(server: HubServer, where: str, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("where", "act"), [(CARD_HEAD, hub_server.hang), (BODY, hub_server.trickle(4, 0.0, last=False))]
+    ("where", "act"), [(CARD_HEAD, hub_faults.hang), (BODY, hub_faults.trickle(4, 0.0, last=False))]
 )
 def test_two_seconds_without_any_setting(server: HubServer, where: str, act: Callable[[Any], bool]) -> None:
     server.faults = [Fault(where, act)]
@@ -289,7 +290,7 @@ def test_two_seconds_without_any_setting(server: HubServer, where: str, act: Cal
 
 def test_slow_is_not_silent(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROBUSTFEAT_TIMEOUT", "0.3")
-    server.faults = [Fault(BODY, hub_server.trickle(8, 0.1))]
+    server.faults = [Fault(BODY, hub_faults.trickle(8, 0.1))]
     begin = time.monotonic()
     assert hub.load(NAME).card.name == "small"
     assert time.monotonic() - begin > 0.7  # more than twice the limit
@@ -406,7 +407,7 @@ def _fetch() -> None:
 
 
 def test_eight_processes_at_once(server: HubServer, folder: Path) -> None:
-    server.faults = [Fault(BODY, hub_server.trickle(4, 0.05))]  # so that they overlap
+    server.faults = [Fault(BODY, hub_faults.trickle(4, 0.05))]  # so that they overlap
     processes = [fork.Process(target=_fetch) for _ in range(8)]
     for process in processes:
         process.start()
@@ -420,7 +421,7 @@ def test_eight_processes_at_once(server: HubServer, folder: Path) -> None:
 
 
 def test_killed_half_way(server: HubServer) -> None:
-    server.faults = [Fault(BODY, hub_server.trickle(4, 0.05, last=False))]
+    server.faults = [Fault(BODY, hub_faults.trickle(4, 0.05, last=False))]
     process = fork.Process(target=_fetch)
     process.start()
     while not server.count("GET /large"):

@@ -163,8 +163,8 @@ class GACD(Objective):
 
     def through_head(self, embeddings: Embeddings, views: Views) -> PerExample:
         """CE(h_T(r s), y), (n,); without labels y is the teacher's best class."""
-        labels = views.teacher_clean.logits.argmax(dim=1) if views.batch.labels is None else views.labels
-        return losses.cross_entropy(views.teacher.classify(self.radius * F.normalize(embeddings, dim=1)), labels)
+        logits = views.teacher.classify(self.radius * F.normalize(embeddings, dim=1))
+        return losses.cross_entropy(logits, views.labels_or_best)
 
     def inner(self, views: Views) -> Loss | None:
         if self.view == "clean":

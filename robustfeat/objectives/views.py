@@ -53,6 +53,11 @@ class Views:
             raise ValueError("this objective needs labels and the data set has none")
         return self.batch.labels
 
+    @property
+    def labels_or_best(self) -> Labels:
+        """The labels; where the data has none, the teacher's best class of the clean image."""
+        return self.teacher_clean.logits.argmax(dim=1) if self.batch.labels is None else self.batch.labels
+
     @contextmanager
     def attacking(self) -> Iterator[None]:
         """While the inner attack runs, cached student outputs are out of reach.
