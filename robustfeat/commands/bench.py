@@ -16,8 +16,9 @@ from robustfeat.bench.table import as_dict, markdown, text
 from robustfeat.commands.base import Command, Result
 from robustfeat.files import write_text
 
-# What a dry run leaves of each recipe.
-DRY = {"minutes": None, "max_steps": 2, "batch_size": 4, "steps": 1, "eval_images": 4, "eval_steps": 1}
+# What a dry run leaves of each recipe. Batch norm over fewer images of one final pixel has infinite gradients.
+DRY = {"minutes": None, "max_steps": 2, "batch_size": 16, "clip": 1.0, "steps": 1, "eval_images": 4, "eval_steps": 1}
+SIDE = 8  # pixels of its images: a sixteenth of the arithmetic of 32, and every architecture still has one left to pool
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -32,7 +33,9 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--attack", type=str | None, default=None, help="the final attack, instead of the grid's")
     parser.add_argument("--limit", type=int | None, default=None, help="measure so many test images")
     parser.add_argument(
-        "--dry_run", action="store_true", help="every configuration for two steps on a few images, attacked in one step"
+        "--dry_run",
+        action="store_true",
+        help=f"every configuration for two steps on a few images of {SIDE}x{SIDE} pixels (those of --teacher, where given)",
     )
     parser.add_argument("--jobs", type=int, default=1, help="students at once, each in a process of its own")
     parser.add_argument("--device", type=str, default="cpu", help="where students are measured: cpu, cuda, ...")
@@ -70,17 +73,19 @@ def _changed(grid: Grid, values: dict[str, Any]) -> Grid:
         changes["second"] = None if values["second"] == "none" else values["second"]
     if values["dry_run"]:
         changes |= {"train": "train[:1000]", "held_out": "train[1000:1010]", "limit": 10, "fit": 100, "attack": "fgsm"}
-        changes["recipe"] = grid.recipe | DRY
+        teacher = changes.get("teacher", grid.teacher)
+        dry = DRY | {"image_size": SIDE} if isinstance(teacher, Method) else DRY
+        changes["recipe"] = grid.recipe | dry
+        # A method's own recipe would win over the shared one.
         methods = changes.get("methods", grid.methods)
-        changes["methods"] = {name: _dry(method) for name, method in methods.items()}
-        if isinstance(grid.teacher, Method) and "teacher" not in changes:
-            changes["teacher"] = _dry(grid.teacher)
+        changes["methods"] = {name: _with(method, dry) for name, method in methods.items()}
+        if isinstance(teacher, Method):
+            changes["teacher"] = _with(teacher, dry)
     return dataclasses.replace(grid, **changes)
 
 
-def _dry(method: Method) -> Method:
-    """A method's own recipe would win over the shared one."""
-    return dataclasses.replace(method, recipe=method.recipe | DRY)
+def _with(method: Method, recipe: dict[str, Any]) -> Method:
+    return dataclasses.replace(method, recipe=method.recipe | recipe)
 
 
 COMMAND = Command(

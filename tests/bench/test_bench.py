@@ -188,7 +188,7 @@ def test_holm_by_hand() -> None:
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    long = {"recipe": GRID["recipe"] | {"minutes": 60}}  # type: ignore[operator]
+    long = {"recipe": GRID["recipe"] | {"minutes": 60, "image_size": 28}}  # type: ignore[operator]
     own = {"objective": "gacd", "recipe": {"batch_size": 128, "epochs": 9}}
     (tmp_path / "g.yaml").write_text(json.dumps(GRID | long | {"methods": {"natural": "natural", "gacd": own}}))
     command = ["bench", str(tmp_path / "g.yaml"), "--out", str(tmp_path / "out"), "--seeds", "3", "--method", "natural"]
@@ -202,7 +202,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "gacd over natural (cnn_tiny), robust probe: " in page
     for method in ("natural", "gacd"):
         card = json.loads((tmp_path / "out" / "cnn_tiny" / method / "3" / "last" / "card.json").read_text())
-        assert (card["training"]["steps"], card["recipe"]["batch_size"], card["recipe"]["steps"]) == (2, 4, 1)
+        assert (card["training"]["steps"], card["recipe"]["batch_size"], card["recipe"]["steps"]) == (2, 16, 1)
+        assert card["recipe"]["image_size"] == 8
     with Image.open(tmp_path / "out" / "bench.png") as picture:
         picture.verify()
     assert main([*command, "--seeds", "one"]) == 2
