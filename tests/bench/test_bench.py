@@ -203,7 +203,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for method in ("natural", "gacd"):
         card = json.loads((tmp_path / "out" / "cnn_tiny" / method / "3" / "last" / "card.json").read_text())
         assert (card["training"]["steps"], card["recipe"]["batch_size"], card["recipe"]["steps"]) == (2, 16, 1)
-        assert card["recipe"]["image_size"] == 8
+        assert card["recipe"]["image_size"] == 16
     with Image.open(tmp_path / "out" / "bench.png") as picture:
         picture.verify()
     assert main([*command, "--seeds", "one"]) == 2
