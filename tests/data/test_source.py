@@ -1,10 +1,7 @@
-"""Every source gives the same kind of data set, and what is wrong with the files is said with file and row."""
+"""Every source gives the same kind of data set, and what can not be one is refused with a reason."""
 
 from __future__ import annotations
 
-import logging
-import shutil
-import time
 from pathlib import Path
 
 import datasets
@@ -16,7 +13,7 @@ from image_files import AB, everything, pixels, write_images, write_parquet
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from robustfeat.data import ImageDataset, MemoryImages, StreamedImages, dataset, fit_square
+from robustfeat.data import dataset, fit_square
 
 
 def test_digits_are_those_of_scikit_learn() -> None:
@@ -283,101 +280,3 @@ def test_images_are_scaled(tmp_path: Path, size: int) -> None:
     digits = dataset("digits", "test[:5]", image_size=size)
     assert digits.image_size == size
     assert everything(digits).shape == (5, size, size, 3)
-
-
-@pytest.fixture
-def broken(by_class: Path) -> Path:
-    """As by_class, with the first file cut off and the fourth replaced by text."""
-    cut = by_class / "cat" / "0.png"
-    cut.write_bytes(cut.read_bytes()[:60])
-    (by_class / "dog" / "0.png").write_text("<html>not found</html>")
-    return by_class
-
-
-@pytest.mark.parametrize("image_size", [None, 8])
-def test_a_broken_image_is_named_with_file_and_row(broken: Path, image_size: int | None) -> None:
-    with pytest.raises(ValueError, match=r"broken image in .*row 0 \(.*cat/0\.png\).*on_error='skip'"):
-        dataset(broken, image_size=image_size)
-
-
-@pytest.mark.parametrize("in_memory", [True, False])
-@pytest.mark.parametrize("image_size", [None, 8])
-def test_broken_images_are_skipped_and_counted(
-    broken: Path, image_size: int | None, in_memory: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING, "robustfeat"):
-        data = dataset(broken, image_size=image_size, on_error="skip", in_memory=in_memory)
-    assert "skipped 2 broken images of 5" in caplog.text
-    assert data.require_labels().tolist() == [0, 0, 1]
-    assert np.array_equal(everything(data), np.concatenate([pixels(3, seed=1)[1:], pixels(2, seed=2)[1:]]))
-
-
-def test_a_streamed_broken_image_is_named_when_it_is_read(broken: Path) -> None:
-    data = dataset(broken, image_size=8, in_memory=False)
-    assert len(data) == 5
-    data.batch(torch.tensor([1, 2, 4]))
-    with pytest.raises(ValueError, match=r"row 3 \(.*dog/0\.png\)"):
-        data.batch(torch.tensor([2, 3]))
-
-
-def test_a_missing_image_is_named(by_class: Path) -> None:
-    data = dataset(by_class, in_memory=False)
-    (by_class / "cat" / "1.png").unlink()
-    with pytest.raises(ValueError, match=r"row 1 \(.*cat/1\.png\): .*No such file"):
-        data.batch(torch.tensor([1]))
-
-
-def test_a_cell_without_image_is_named(tmp_path: Path) -> None:
-    path = write_parquet(tmp_path / "x.parquet", [pixels(1)[0], None])
-    with pytest.raises(ValueError, match=r"broken image in .*x\.parquet', row 1"):
-        dataset(path)
-    assert len(dataset(path, on_error="skip")) == 1
-
-
-def test_not_one_image_is_an_error(tmp_path: Path) -> None:
-    path = write_parquet(tmp_path / "x.parquet", [None, None])
-    for image_size in (None, 8):
-        with pytest.raises(ValueError, match="not one image"):
-            dataset(path, on_error="skip", image_size=image_size)
-
-
-@pytest.mark.parametrize("image_size", [None, 5])
-def test_streamed_equals_in_memory(by_class: Path, image_size: int | None) -> None:
-    memory = dataset(by_class, "train[1:]", image_size=image_size, in_memory=True)
-    streamed = dataset(by_class, "train[1:]", image_size=image_size, in_memory=False)
-    assert isinstance(memory, MemoryImages)
-    assert isinstance(streamed, StreamedImages)
-    for choose in (lambda d: d, lambda d: d.head(3), lambda d: d.take([3, 0, 0])):
-        one, two = choose(memory), choose(streamed)
-        assert len(one) == len(two)
-        assert np.array_equal(everything(one), everything(two))
-        assert torch.equal(one.require_labels(), two.require_labels())
-        assert (one.name, one.classes, one.image_size) == (two.name, two.classes, two.image_size)
-        for a, b in zip(one.batches(2), two.batches(2), strict=True):
-            assert torch.equal(a.images, b.images)
-            assert torch.equal(a.rows, b.rows)
-    assert memory.mean_std() == streamed.mean_std()
-
-
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_the_fingerprint_is_that_of_the_content(by_class: Path, in_memory: bool) -> None:
-    def load(split: str = "train", **options: object) -> ImageDataset:
-        return dataset(by_class, split, in_memory=in_memory, **options)  # type: ignore[arg-type]
-
-    first = load()
-    assert load().fingerprint == first.fingerprint
-    others = {load("train[:4]").fingerprint, load(image_size=4).fingerprint, first.take([1, 0, 2, 3, 4]).fingerprint}
-    image = pixels(1, seed=2)[0]
-    image[0, 0, 0] ^= 1
-    time.sleep(0.02)
-    Image.fromarray(image).save(by_class / "dog" / "0.png")
-    others.add(load().fingerprint)
-    shutil.move(by_class / "dog" / "1.png", by_class / "cat" / "3.png")
-    others.add(load().fingerprint)
-    assert len(others | {first.fingerprint}) == 6
-
-
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_the_fingerprint_knows_which_labels(tmp_path: Path, in_memory: bool) -> None:
-    path = write_parquet(tmp_path / "x.parquet", pixels(2), one=([0, 1], AB), two=([1, 1], AB))
-    assert len({dataset(path, label=name, in_memory=in_memory).fingerprint for name in ("one", "two")}) == 2
