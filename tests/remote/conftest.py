@@ -1,0 +1,32 @@
+"""A Hub of one repository, whose model is the small one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hub_server
+import pytest
+from hub_models import contents
+from hub_server import HubServer, Repo
+
+from robustfeat import hub
+from robustfeat.card import Card
+from robustfeat.testing import small_network
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    network = small_network(0)
+    path = tmp_path_factory.mktemp("models") / "small"
+    hub.save(path, network, Card("small", network.architecture, network.feature_dim))
+    return path
+
+
+@pytest.fixture
+def server(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub with org/repo, which holds the folder on branch main."""
+    with hub_server.running(monkeypatch, tmp_path) as running:
+        running.repos["org/repo"] = Repo()
+        running.repos["org/repo"].commit(contents(folder))
+        yield running
