@@ -20,23 +20,27 @@ def public(card: Card) -> Card:
     """The card without paths, which stand in the names of data sets and models; of a path the last part remains.
 
     What loads elsewhere stays: published names, hf: and timm:, and of data sets the Hub's "owner/name", unless a file or folder
-    of that name lies here. A teacher that is a path is called as its own card calls it. The reports lose their command line,
-    and their values per image.
+    of that name lies here. A teacher or start that is a path is called as its own card calls it. The reports lose their command
+    line, and their values per image.
     """
     return dataclasses.replace(
         card,
-        recipe=card.recipe and _recipe(card.recipe, card.teacher),
+        recipe=card.recipe and _recipe(card.recipe, card),
         data=_named(card.data),
         reports=tuple(_report(report, card.name) for report in card.reports),
     )
 
 
-def _recipe(recipe: Recipe, facts: dict[str, Any]) -> Recipe:
-    """facts: what the card says about the teacher."""
-    start, teacher = recipe.start and _model(recipe.start), recipe.teacher
-    if teacher is not None and not teacher.startswith((HF, hub.TIMM)) and teacher not in hub.models():
-        teacher = facts.get("name", _model(teacher))
+def _recipe(recipe: Recipe, card: Card) -> Recipe:
+    start, teacher = _source(recipe.start, card.start), _source(recipe.teacher, card.teacher)
     return dataclasses.replace(recipe, data=_data(recipe.data), start=start, teacher=teacher)
+
+
+def _source(name: str | None, facts: dict[str, Any]) -> str | None:
+    """facts: what the card says about that model."""
+    if name is None or name.startswith((HF, hub.TIMM)) or name in hub.models():
+        return name
+    return str(facts.get("name", _model(name)))
 
 
 def _report(report: Report, model: str) -> Report:

@@ -199,9 +199,7 @@ def full(
     recipe, notes = _same_length(card, card.recipe)
     objective = OBJECTIVES[card.objective](**card.options)
     extractor = hub.load(train(objective, recipe, Path(out) / "run", resume=True), device=device)
-    taught, recorded = extractor.card.teacher.get("sha256"), card.teacher.get("sha256")
-    if taught != recorded:
-        notes.append(f"the teacher {recipe.teacher} has other weights here ({taught}) than recorded ({recorded})")
+    notes += _other_sources(card, extractor.card)
     numbers: list[Number] = []
     with Progress("reproduce", len(reports), "reports") as bar:
         for i, report in enumerate(reports):
@@ -218,6 +216,15 @@ def full(
         f"widened by {spread} for another seed, processor or version (an assumption: --spread)"
     )
     return Reproduction(card.name, tuple(numbers), (*notes, *_unmeasurable(card)))
+
+
+def _other_sources(recorded: Card, trained: Card) -> Iterator[str]:
+    """A sentence for the teacher, and one for the start, where it has other weights than it had."""
+    pairs = {"teacher": (recorded.teacher, trained.teacher), "start": (recorded.start, trained.start)}
+    for role, (before, here) in pairs.items():
+        if here.get("sha256") != before.get("sha256"):
+            name, mine, theirs = here.get("name"), here.get("sha256"), before.get("sha256")
+            yield f"the {role} {name} has other weights here ({mine}) than recorded ({theirs})"
 
 
 def _same_length(card: Card, recipe: Recipe) -> tuple[Recipe, list[str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from robustfeat import hub
 from robustfeat.architecture import Architecture
+from robustfeat.card import Card
 from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.network import Network, new_network
@@ -26,13 +27,17 @@ def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, di
             )
         return None, {}
     network, card = hub.load_network(recipe.teacher)
+    return network, _facts(network, card)
+
+
+def _facts(network: Network, card: Card) -> dict[str, Any]:
     # One that comes straight from timm has no file of ours; what its weights are tells it from others just as well.
     digest = card.weights.get("sha256") or FeatureExtractor(network, card).digest()
-    return network, {"name": card.name, "sha256": digest}
+    return {"name": card.name, "sha256": digest}
 
 
-def student_of(recipe: Recipe, data: ImageDataset) -> Network:
-    """A new network, whose weights depend on the seed alone, or a saved one to start from.
+def student_of(recipe: Recipe, data: ImageDataset) -> tuple[Network, dict[str, Any]]:
+    """A new network, whose weights depend on the seed alone, or a saved one to start from, with name and sha256 of its weights.
 
     Raises ValueError where the data has one class only, and where the saved one is of another architecture.
     """
@@ -42,18 +47,20 @@ def student_of(recipe: Recipe, data: ImageDataset) -> Network:
         raise ValueError(f"the training split of {data.name!r} has one class only; there is nothing to tell apart")
     if recipe.start is None:
         mean, std = data.mean_std()
-        return new_network(Architecture(recipe.student, recipe.stem, classes, data.image_size, mean, std), recipe.seed)
-    source, _ = hub.load_network(recipe.start)
+        architecture = Architecture(recipe.student, recipe.stem, classes, data.image_size, mean, std)
+        return new_network(architecture, recipe.seed), {}
+    source, card = hub.load_network(recipe.start)
     if source.architecture.name != recipe.student or source.architecture.stem != recipe.stem:
         raise ValueError(
             f"start {recipe.start!r} is {source.architecture.name} with stem {source.architecture.stem}, "
             f"the student {recipe.student} with stem {recipe.stem}; they must be the same"
         )
+    facts = _facts(source, card)
     if source.architecture.classes == classes:
-        return source
+        return source, facts
     network = new_network(dataclasses.replace(source.architecture, classes=classes), recipe.seed)
     head = {id(parameter) for parameter in source.head.parameters()}
     own = {name for name, parameter in source.model.named_parameters() if id(parameter) in head}
     state = {name: value for name, value in source.model.state_dict().items() if name not in own}
     network.model.load_state_dict(state, strict=False)
-    return network
+    return network, facts

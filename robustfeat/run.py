@@ -47,7 +47,7 @@ class Run:
             self.train_data = with_label_noise(self.train_data, recipe.label_noise, recipe.seed)
         self.held_out = self._held_out()
         self.teacher, self.teacher_facts = teacher_of(recipe, objective)
-        self.student = student_of(recipe, self.train_data)
+        self.student, self.start_facts = student_of(recipe, self.train_data)
         assert recipe.eps is not None
         self.threat = Threat(recipe.norm, recipe.eps)
         labels = self.train_data.labels
@@ -136,6 +136,7 @@ class Run:
             recipe=self.recipe,
             data={"name": data.name, "split": self.recipe.train, "images": len(data), "fingerprint": data.fingerprint},
             teacher=self.teacher_facts,
+            start=self.start_facts,
             training=training | self._session(),
             classes=data.classes,
         )
@@ -157,6 +158,7 @@ class Run:
             "objective": {"name": self.objective.name} | self.objective.options(),
             "data": self.train_data.fingerprint,
             "teacher weights": self.teacher_facts.get("sha256"),
+            "start weights": self.start_facts.get("sha256"),
             "processes": world_size(),
         }
 

@@ -81,6 +81,7 @@ CARD = Card(
     recipe=Recipe(data="cifar10", teacher="at-x", minutes=132, seed=7, eps=Eps("8/255"), step_size=Eps(0.011)),
     data={"name": "cifar10", "images": 45000, "fingerprint": "feedbeef"},
     teacher={"name": "at-x", "sha256": "abc123"},
+    start={"name": "natural-x", "sha256": "abc124"},
     training={
         "minutes": 132.2,
         "step": 1000,
@@ -109,7 +110,7 @@ def test_roundtrip() -> None:
 def test_the_first_format_is_read() -> None:
     """As it was written before a card could hold several reports."""
     old = json.loads(CARD.to_json())
-    for name in ("reports", "limits", "fixture"):
+    for name in ("reports", "limits", "fixture", "start"):
         del old[name]
     old |= {
         "format": 1,
@@ -119,7 +120,8 @@ def test_the_first_format_is_read() -> None:
         "flags": ["probe under standard: zero gradients: 0.5 of the images"],
     }
     card = Card.from_json(json.dumps(old))
-    assert dataclasses.replace(card, reports=CARD.reports, limits=CARD.limits, fixture=CARD.fixture) == CARD
+    later = {"reports": CARD.reports, "limits": CARD.limits, "fixture": CARD.fixture, "start": CARD.start}
+    assert dataclasses.replace(card, **later) == CARD
     (report,) = card.reports
     assert report.rows == MAIN.rows[:2]
     assert report.data == {
@@ -213,7 +215,14 @@ def test_the_page_has_everything_else() -> None:
         ("Limits", "Knows small photographs only.", "n = 300 to 1,000 test images of cifar10", "seed 7", "32x32"),
         ("Training data", "cifar10", "45,000", "feedbeef", "cat, dog"),
         ("Training", "2h12m for 12,345 steps (43.2 epochs)", "Other CPU, 1 threads", "torch 2.14.1", "processes: 2"),
-        ("Training", "at-x, sha256 of its weights `abc123`", "step 1,000", "0.520 under PGD", "--max_steps 12345"),
+        (
+            "Training",
+            "at-x, sha256 of its weights `abc123`",
+            "Started from: natural-x, sha256 of its weights `abc124`",
+            "step 1,000",
+            "0.520 under PGD",
+            "--max_steps 12345",
+        ),
         ("Training", "Measured: Some CPU, 3 threads"),
         ("Check it yourself", "sha256 `d00d`", "robustfeat reproduce gacd-x --quick", "same_features"),
         ("Licence", "Apache-2.0"),

@@ -30,14 +30,15 @@ OTHER_TASKS = ("probe", "adversarial-probe:8/255", "retrieval:IVF16,Flat", "anom
 
 def card(*reports: Report, teacher: str | None = None, start: str | None = None, data: str = "digits") -> Card:
     recipe = Recipe(data=data, teacher=teacher, start=start)
-    facts = {"name": "the-teacher", "sha256": "0"} if teacher else {}
+    facts = {role: {"name": f"the-{role}", "sha256": "0"} for role in ("teacher", "start")}
     return Card(
         "m",
         Architecture("resnet18"),
         512,
         recipe=recipe,
         data={"name": data, "images": 9},
-        teacher=facts,
+        teacher=facts["teacher"] if teacher else {},
+        start=facts["start"] if start else {},
         reports=reports,
     )
 
@@ -83,25 +84,25 @@ def test_two_data_sets_in_one() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_names_of_models(name: str) -> None:
-    shown = public(card(report(task=f"head:{name}", source=name), start=name))
-    assert shown.recipe is not None
-    (found,) = shown.reports
-    assert shown.recipe.start == found.setup["source"] == MODELS[name]
+    (found,) = public(card(report(task=f"head:{name}", source=name))).reports
+    assert found.setup["source"] == MODELS[name]
     titles = {found.setup["task"][0], found.rows[0].task, found.runs[0].task}
     assert titles == {f"head:{MODELS[name]}"}
 
 
 @pytest.mark.parametrize("name", [*MODELS, "bare", None])
-def test_a_teacher_that_loads_elsewhere_keeps_its_name(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder is no such name, also where it has no slash: then the teacher's own card says what it is called."""
+@pytest.mark.parametrize("role", ["teacher", "start"])
+def test_a_source_that_loads_elsewhere_keeps_its_name(
+    role: str, name: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is no such name, also where it has no slash: then the source's own card says what it is called."""
     monkeypatch.setattr(hub, "models", lambda: ["gacd-resnet18"])
-    shown = public(card(teacher=name))
-    assert shown.recipe is not None
+    before = card(**{role: name})
+    shown = public(before).recipe
     loads = name is None or name.startswith(("hf:", "timm:")) or name == "gacd-resnet18"
-    assert shown.recipe.teacher == (name if loads else "the-teacher")
-    silent = public(dataclasses.replace(card(teacher=name), teacher={})).recipe
-    assert silent is not None
-    assert silent.teacher == MODELS.get(str(name), name)
+    assert getattr(shown, role) == (name if loads else f"the-{role}")
+    silent = public(dataclasses.replace(before, **{role: {}})).recipe
+    assert getattr(silent, role) == MODELS.get(str(name), name)
 
 
 @pytest.mark.parametrize("task", OTHER_TASKS)

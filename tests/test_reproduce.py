@@ -334,27 +334,31 @@ def test_full_of_a_student_counts_steps_and_finds_its_teacher(
     shutil.copytree(published, models / "at-tiny")
     teacher = dataclasses.replace(hub.read_card(published), name="at-tiny")
     (models / "at-tiny" / "card.json").write_text(teacher.to_json())
-    recipe = dataclasses.replace(RECIPE, teacher=str(models / "at-tiny"), max_steps=None, minutes=0.01, eval_minutes=1)
+    source = str(models / "at-tiny")
+    recipe = dataclasses.replace(RECIPE, teacher=source, start=source, max_steps=None, minutes=0.01, eval_minutes=1)
     folder = models / "gacd-tiny"
     shutil.copytree(train("gacd", recipe, tmp_path / "run", quiet=True), folder)
     evaluation = dataclasses.replace(MAIN, task=("probe",), attack=(), limit=20)
     card = publish(folder, [evaluation.run(hub.load(folder), progress=False)])
     assert card.recipe is not None
-    assert (card.recipe.teacher, card.recipe.minutes) == ("at-tiny", 0.01)
+    assert (card.recipe.teacher, card.recipe.start, card.recipe.minutes) == ("at-tiny", "at-tiny", 0.01)
     steps = card.training["steps"]
     assert steps >= 1
     monkeypatch.setattr(hub, "_published", lambda: models)
     found = reproduce.full("gacd-tiny", tmp_path / "out", spread=1)
     again = hub.read_card(tmp_path / "out" / "run" / "last")
     assert again.training["step"] == steps
-    assert again.teacher["sha256"] == card.teacher["sha256"]
+    assert again.teacher["sha256"] == again.start["sha256"] == card.start["sha256"]
     assert found.notes[0] == f"trained for {steps} steps, as many as there were in the recorded 0.01 minutes"
     assert found.agrees
-    # A teacher of the same name with other weights is noticed.
-    small = small_network(4, classes=10)
-    hub.save(models / "at-tiny", small, dataclasses.replace(teacher, weights={}))
+    # Other weights of the same name are noticed.
+    other = hub.load_network(published)[0]
+    with torch.no_grad():
+        next(other.parameters()).mul_(2)
+    hub.save(models / "at-tiny", other, dataclasses.replace(teacher, weights={}))
     notes = reproduce.full("gacd-tiny", tmp_path / "other", spread=1).notes
     assert notes[1].startswith("the teacher at-tiny has other weights here")
+    assert notes[2].startswith("the start at-tiny has other weights here")
 
 
 @pytest.mark.parametrize("name", [*robustfeat.models(), None])

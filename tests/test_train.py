@@ -211,7 +211,8 @@ def test_a_start_with_another_head_keeps_its_normalisation(teacher: str, tmp_pat
     small = dataclasses.replace(network.architecture, classes=3, mean=(0.1, 0.2, 0.3))
     hub.save(tmp_path / "start", new_network(small), Card("start", small, network.feature_dim))
     recipe = dataclasses.replace(RECIPE, student="cnn_small", start=str(tmp_path / "start"), max_steps=1)
-    trained, _ = hub.load_network(train("natural", recipe, tmp_path / "run", quiet=True))
+    trained, card = hub.load_network(train("natural", recipe, tmp_path / "run", quiet=True))
+    assert card.start == {"name": "start", "sha256": hub.read_card(tmp_path / "start").weights["sha256"]}
     assert trained.architecture.mean == (0.1, 0.2, 0.3)
     assert trained.architecture.classes == 10
 

@@ -25,7 +25,7 @@ class Card:
     head: where the classifier comes from: "trained" (with the backbone), "linear" (fitted on its frozen features) or "none".
     threat: what it was trained to withstand, for example "linf 8/255"; "none" for a naturally trained model.
     objective, options: the method and its hyper-parameters.  recipe: of the run.  data: its fingerprint and split.
-    teacher: name and sha256 of the teacher's weights.
+    teacher, start: name and sha256 of the teacher's weights, and of those that the student started from.
     training: step of the best weights and what they did on held-out images; minutes, steps, epochs and environment of the run.
     reports: what was measured, each report with its data, rows, attacks, flags and machine.
     limits: sentences of the publisher about what the model is not good for.
@@ -43,6 +43,7 @@ class Card:
     recipe: Recipe | None = None
     data: dict[str, Any] = field(default_factory=dict)
     teacher: dict[str, Any] = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     reports: tuple[Report, ...] = ()
     limits: tuple[str, ...] = ()
@@ -83,7 +84,8 @@ class Card:
                 architecture[name] = int(architecture[name])
             if not isinstance(architecture["name"], str) or architecture["stem"] not in get_args(Stem):
                 raise ValueError(f"architecture {architecture['name']!r} with stem {architecture['stem']!r}")
-            for name in ("options", "data", "teacher", "training", "fixture", "weights", "versions"):
+            values.setdefault("start", {})  # not in cards of 2026-11 and before
+            for name in ("options", "data", "teacher", "start", "training", "fixture", "weights", "versions"):
                 values[name] = dict(values[name])
             values["architecture"] = Architecture(**architecture)
             values["recipe"] = Recipe.from_dict(values["recipe"]) if values["recipe"] else None

@@ -154,8 +154,9 @@ def _training(card: Card) -> Iterator[str]:
     if card.recipe and card.objective in set(OBJECTIVES):
         command = train_command(card.objective, card.options, card.recipe, f"runs/{card.name}")
         yield from ("```bash", command, "```", "", "What is not named has its default; card.json has every value.")
-    if card.teacher:
-        yield from ("", f"Teacher: {card.teacher.get('name')}, sha256 of its weights `{card.teacher.get('sha256')}`.")
+    for role, facts in (("Teacher", card.teacher), ("Started from", card.start)):
+        if facts:
+            yield from ("", f"{role}: {facts.get('name')}, sha256 of its weights `{facts.get('sha256')}`.")
     facts = card.training
     if "minutes" in facts:
         spent = f"Time: {duration(60 * facts['minutes'])}"
