@@ -71,4 +71,4 @@ def _positions(width: int) -> Tensor:
 def _exact(extractor: FeatureExtractor) -> Features:
     """In double precision, on the CPU."""
     network = copy.deepcopy(extractor.network).cpu().double().eval()
-    return network.features(fixture_images(extractor.card.architecture.image_size).double()).double()
+    return network.features(fixture_images(extractor.card.architecture.image_size).double())

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from robustfeat.architecture import Architecture
 from robustfeat.backbones import build
+from robustfeat.losses import wide
 from robustfeat.modes import evaluating
 from robustfeat.types import Features, Images, Logits, Output
 
@@ -69,13 +70,13 @@ class Network(nn.Module):
         return features.shape[1]
 
     def features(self, images: Images) -> Features:
-        """Images (n, 3, h, w) in [0, 1] -> features (n, d), float32, differentiable."""
+        """Images (n, 3, h, w) in [0, 1] -> features (n, d), float32 (of a network in float64 float64), differentiable."""
         normalised = (images - self.mean).div_(self.std)
-        return self.model.forward_head(self.model.forward_features(normalised), pre_logits=True).float()
+        return wide(self.model.forward_head(self.model.forward_features(normalised), pre_logits=True))
 
     def classify(self, features: Features) -> Logits:
-        """Features (n, d) -> logits (n, k), float32."""
-        return self.head(features).float()
+        """Features (n, d) -> logits (n, k), float32 (float64)."""
+        return wide(self.head(features))
 
     def forward(self, images: Images) -> Output:
         features = self.features(images)

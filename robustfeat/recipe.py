@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from robustfeat.architecture import Stem
+from robustfeat.choices import check_choices
 from robustfeat.types import Eps, usual_eps
 
 
@@ -107,6 +108,7 @@ class Recipe:
     log_steps: int = 50
 
     def __post_init__(self) -> None:
+        check_choices(self)
         if self.eps is None:
             object.__setattr__(self, "eps", usual_eps(self.norm))
         # Written out once so that a config file, a flag and Python code are checked alike.

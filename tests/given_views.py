@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from plain_losses import Table, table, unit
+from plain_losses import Row, Table, table, unit
 from torch import Tensor
 
 from robustfeat.memory import MemoryBank
@@ -34,16 +34,29 @@ def double(values: Table) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-@lru_cache(maxsize=2)
-def network(seed: int) -> Network:
-    return small_network(seed).eval()
+def head_tables(width: int) -> tuple[Table, Row]:
+    """Weights and biases of the teacher's head."""
+    return table(CLASSES, width, 40), table(1, CLASSES, 41)[0]
+
+
+@lru_cache(maxsize=3)
+def network(seed: int, width: int | None = None) -> Network:
+    """width: of a head of given numbers."""
+    made = small_network(seed).double().eval()
+    if width is not None:
+        weight, bias = (torch.tensor(values, dtype=torch.float64) for values in head_tables(width))
+        made.model.fc = torch.nn.utils.skip_init(torch.nn.Linear, width, CLASSES, dtype=torch.float64)
+        made.load_state_dict({"model.fc.weight": weight, "model.fc.bias": bias}, strict=False)
+    return made
 
 
 def given(student: list[Tensor], teacher: list[Tensor], labels: list[int] | None = LABELS) -> Views:
     """student, teacher: in the order of SEEN."""
     n = len(student[0])
     y = None if labels is None else torch.tensor(labels[:n])
-    views = Views(network(0), network(1), Batch(torch.zeros(n, 3, 8, 8), y, torch.arange(n)), generator(7))
+    views = Views(
+        network(0), network(1, teacher[0].shape[1]), Batch(torch.zeros(n, 3, 8, 8), y, torch.arange(n)), generator(7)
+    )
     views.attacked = torch.ones(n, 3, 8, 8)
     views.student_clean, views.student_attacked = Output(*student[:2]), Output(*student[2:])
     views.teacher_clean, views.teacher_attacked = Output(*teacher[:2]), Output(*teacher[2:])

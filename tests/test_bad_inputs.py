@@ -29,8 +29,10 @@ from robustfeat.card import Card
 from robustfeat.data import MemoryImages, dataset
 from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
+from robustfeat.objectives import GACD, NFGSM, TRADES, Natural
 from robustfeat.publish import publish
 from robustfeat.random import generator
+from robustfeat.recipe import Recipe
 from robustfeat.report import Report
 from robustfeat.tasks import (
     KNN,
@@ -143,6 +145,21 @@ CASES: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "ladder that falls": (
         lambda _: measure(attacks={"pgd": [PGD(Threat("linf", 0.2)), PGD(THREAT)]}), ValueError, "growing eps",
     ),
+    "PGD start": (lambda _: PGD(start="zero"), ValueError, "start must be one of 'random', 'clean', got 'zero'"),
+    "PGD keep": (lambda _: PGD(keep="best"), ValueError, "keep must be one of"),
+    # objectives and recipes
+    "weight of gacd": (lambda _: GACD(weight="right"), ValueError, "weight must be one of 'teacher_probability', "),
+    "view of gacd": (lambda _: GACD(view="attacked"), ValueError, "view must be one of"),
+    "inner loss of gacd": (lambda _: GACD(inner_loss="ce"), ValueError, "inner_loss must be one of"),
+    "map of gacd": (lambda _: GACD(teacher_map="mlp"), ValueError, "teacher_map must be one of"),
+    "beta of trades": (lambda _: TRADES(beta=-1), ValueError, "beta must not be negative"),
+    "noise of nfgsm": (lambda _: NFGSM(noise=-1), ValueError, "noise must not be negative"),
+    "smoothing of at": (lambda _: NFGSM(label_smoothing=5), ValueError, "label_smoothing must be in"),
+    "smoothing of natural": (lambda _: Natural(label_smoothing=-0.1), ValueError, "label_smoothing must be in"),
+    "stem of a recipe": (lambda _: Recipe(stem="large"), ValueError, "stem must be one of 'small', 'cifar', 'timm'"),
+    "optimizer": (lambda _: Recipe(optimizer="adam"), ValueError, "optimizer must be one of 'sgd', 'adamw', got 'adam'"),
+    "schedule": (lambda _: Recipe(schedule="linear"), ValueError, "schedule must be one of"),
+    "precision": (lambda _: Recipe(precision="fp8"), ValueError, "precision must be one of"),
     # evaluation
     "no task": (lambda _: measure([]), ValueError, "no task"),
     "unknown task": (lambda _: measure(["prob"]), KeyError, "did you mean 'probe'"),

@@ -11,6 +11,7 @@ from robustfeat.attacks.base import ATTACKS, Attack, Strongest, warn_if_flat
 from robustfeat.attacks.climb import Climb
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
+from robustfeat.choices import check_choices
 from robustfeat.types import Eps, Loss, PerExample, Points
 
 
@@ -35,6 +36,7 @@ class PGD(Attack):
     keep: Literal["worst", "last"] = "worst"
 
     def __post_init__(self) -> None:
+        check_choices(self)
         for name in ("steps", "restarts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")

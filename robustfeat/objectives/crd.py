@@ -67,11 +67,11 @@ class CRD(Objective):
 
     def forward(self, views: Views) -> Losses:
         ce = losses.cross_entropy(views.student_clean.logits, views.labels).mean()
-        features = views.student_clean.features
-        # float32 even under autocast: exp(u.V / tau) has no room for three digits.
+        features, taught = views.student_clean.features, views.teacher_clean.features
+        # The critic is float32 even under autocast: exp(u.V / tau) has no room for three digits. The networks are not.
         with torch.autocast(features.device.type, enabled=False):
             student = embed(self.student_side, features)
-            teacher = embed(self.teacher_side, views.teacher_clean.features)
+            teacher = embed(self.teacher_side, taught)
             others = self.student_bank.draw(views.rows, self.drawn, views.generator)
             columns = torch.cat([views.rows[:, None], others], dim=1)  # the partner first; the same for both halves
             contrast = self._half(0, student, self.teacher_bank, columns)

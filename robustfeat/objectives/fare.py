@@ -21,7 +21,7 @@ class FARE(Objective):
     method is for. The head is fitted when training is over.
 
     The squared distance is summed over features and averaged over images, as in the authors' code; it grows with the scale of
-    the features, so `lr` must be small (they use AdamW, 1e-5, and APGD with 10 steps where we use PGD).
+    the features, so `lr` must be small (they use AdamW, 1e-5, and PGD with 10 steps).
     """
 
     needs_teacher = True

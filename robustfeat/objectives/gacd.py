@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustfeat import losses
+from robustfeat.choices import check_choices
 from robustfeat.memory import MemoryBank
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
@@ -95,6 +96,7 @@ class GACD(Objective):
         self.view, self.inner_loss = view, inner_loss
         self.bank, self.symmetric = bank, symmetric
         self.teacher_map, self.map_dim, self.ce = teacher_map, map_dim, ce
+        check_choices(self)
         self._seen: list[tuple[Labels, Embeddings, Embeddings]] = []
         if self.uses_teacher_head and teacher_map != "none":
             raise ValueError(
@@ -192,10 +194,10 @@ class GACD(Objective):
         return objective
 
     def forward(self, views: Views) -> Losses:
-        # The critic is float32 even under autocast: exp(t.s / tau) has no room for three digits.
-        features = views.student_attacked.features
+        features, taught, weights = views.student_attacked.features, views.teacher_clean.features, self.rightness(views)
+        # The critic is float32 even under autocast: exp(t.s / tau) has no room for three digits. The networks are not.
         with torch.autocast(features.device.type, enabled=False):
-            targets, moved = self.targets(views.teacher_clean.features), self.embed(features)
+            targets, moved = self.targets(taught), self.embed(features)
             anchors, embeddings = F.normalize(targets, dim=1), F.normalize(moved, dim=1)
             scores = (anchors / self.tau) @ embeddings.T
             stored = self._stored("student_bank", anchors, views)
@@ -203,7 +205,6 @@ class GACD(Objective):
             loss = loss + self.alignment(targets, moved)
             if self.symmetric:
                 loss = loss + self.symmetric_critic(scores.T, self._stored("teacher_bank", embeddings, views))[0]
-            weights = self.rightness(views)
             terms = {"gacd": (weights * loss).sum() / weights.sum().clamp_min(1e-12)}
             if self.guide:
                 terms["guide"] = self.guide * self.through_head(moved, views).mean()

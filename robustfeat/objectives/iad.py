@@ -21,7 +21,8 @@ class IAD(Objective):
     w carries no gradient; both S(x) and S(x') do, as in the authors' code. Their script for this variant (IAD-I.py) leaves w
     out of the first term, the paper and their other script have it. For the first `warmup_steps` w is 1: the student follows
     the teacher alone. The authors wait 60 of 200 epochs, which is 23,460 steps of CIFAR-10 in batches of 128; an objective is
-    told steps and not the length of a run, so that the default is not to wait.
+    told steps and not the length of a run, so that the default is not to wait. Their student is in training mode during the
+    attack.
 
     Args:
         beta: exponent of the weight.

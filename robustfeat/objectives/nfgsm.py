@@ -37,6 +37,8 @@ class NoisySignStep:
 class NFGSM(AdversarialTraining):
     """Adversarial training on single noisy steps; `steps` and `step_size` of the recipe are not used.
 
+    The authors' code differs: its student is in training mode during the step, ours in eval mode.
+
     Args:
         label_smoothing: share of each label that is spread over all classes, in training only.
         noise: half width of the uniform noise, in units of eps.
@@ -44,6 +46,8 @@ class NFGSM(AdversarialTraining):
 
     def __init__(self, label_smoothing: float = 0.0, noise: float = 2.0) -> None:
         super().__init__(label_smoothing)
+        if not noise >= 0:
+            raise ValueError(f"noise must not be negative, got {noise!r}")
         self.noise = noise
 
     def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> InnerAttack:

@@ -14,7 +14,8 @@ from robustfeat.types import Loss, Losses
 class TRADES(Objective):
     """Accuracy on clean images plus stability of the prediction around them.
 
-    Both gradients, through S(x) and S(x'), are kept, as in the authors' code.
+    Both gradients, through S(x) and S(x'), are kept, as in the authors' code. It differs in that the attack starts at x plus
+    normal noise of 0.001, where ours starts anywhere in the ball, and that older versions attack in training mode.
 
     Args:
         beta: weight of the stability term; the authors use 6.
@@ -22,6 +23,8 @@ class TRADES(Objective):
 
     def __init__(self, beta: float = 6.0) -> None:
         super().__init__()
+        if not beta >= 0:
+            raise ValueError(f"beta must not be negative, got {beta!r}")
         self.beta = beta
 
     def inner(self, views: Views) -> Loss | None:
