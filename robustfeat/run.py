@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Run:
     """Everything a run holds.
 
     step: optimiser steps done.  seconds: time trained, over all sessions; stepping: that of the steps alone.
+    asking: "teacher_seconds", where the teacher was asked about all images before the first step.
     best: measurement and weights of the best step so far, or None.
     """
 
@@ -74,9 +76,12 @@ class Run:
         self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         distiller = Distiller(self.student, self.teacher, objective, self.threat, recipe.steps, recipe.step_size)
         distiller.to(accelerator.device).to(memory_format=self.layout).train()
+        self.asking: dict[str, float] = {}
         if recipe.cache_teacher and self.teacher is not None:
+            begin = time.monotonic()
             with accelerator.autocast():
                 distiller.known = Known.of(self.teacher, self.train_data, self.layout, quiet=quiet or rank() > 0)
+            self.asking = {"teacher_seconds": round(time.monotonic() - begin, 1)}
         self.average = moving_average(self.student, recipe.ema) if recipe.ema else None
         if recipe.compile:
             self.student.compile_backbone()
@@ -143,7 +148,7 @@ class Run:
 
     def _session(self) -> dict[str, Any]:
         """How long the run has been by now, and on what."""
-        return {
+        return self.asking | {
             "steps": self.step,
             "epochs": round(self.step / self.loader.steps_per_epoch, 2),
             "images_per_s": round(self.step * self.loader.batch_size / max(self.stepping, 1e-9), 1),

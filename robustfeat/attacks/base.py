@@ -23,6 +23,7 @@ class Attack(ABC):
     """Raises a per-example loss within a threat. A value: its repr is its configuration. Give `search`."""
 
     name: ClassVar[str]
+    classifiers_only: ClassVar[bool] = False
     threat: Threat = field(default_factory=Threat)
 
     def __call__(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -31,6 +32,8 @@ class AutoAttack(Attack):
     The reference seeds torch's global generator and takes away the trace function of a debugger: both are given back. It
     accepts NaN, a network in training mode and images outside [0, 1] in silence: here these are refused.
     """
+
+    classifiers_only: ClassVar[bool] = True
 
     batch_size: int = 250
 

@@ -1,7 +1,7 @@
 """Training methods side by side: same teacher, data, budget and attacks, several seeds."""
 
 from robustfeat.bench.grid import Grid, Method
-from robustfeat.bench.run import bench
+from robustfeat.bench.run import Outcome, bench
 from robustfeat.bench.summary import Summary, summarise
 
-__all__ = ["Grid", "Method", "Summary", "bench", "summarise"]
+__all__ = ["Grid", "Method", "Outcome", "Summary", "bench", "summarise"]

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from robustfeat.attacks import Threat
+from robustfeat.attacks import ATTACKS, Threat
+from robustfeat.backbones import check_name
 from robustfeat.objectives import OBJECTIVES, Objective
 from robustfeat.recipe import Recipe
 from robustfeat.registry import unknown
@@ -73,6 +74,16 @@ class Grid:
         for name in ("limit", "fit"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        for name in ("students", "seeds"):
+            values = getattr(self, name)
+            if twice := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"{name} of the grid has {twice[0]!r} twice; each counts once")
+        for student in self.students:
+            check_name(student)
+        if ATTACKS[self.attack].classifiers_only:
+            raise ValueError(
+                f"attack {self.attack!r} is for classifiers only, and tasks are measured too; use 'standard'"
+            )
         _refuse_keys(self.recipe, "the grid")
         if "student" in self.recipe:
             raise ValueError("the recipe of the grid has student; name the students of the grid")
@@ -130,7 +141,10 @@ class Grid:
         for name in ("students", "seeds"):
             if name in parsed:
                 parsed[name] = tuple(parsed[name])
-        return cls(**parsed)
+        grid = cls(**parsed)
+        if grid.champion not in (*grid.methods, cls.champion):  # a grid may leave the usual one out
+            raise ValueError(f"champion {grid.champion!r} is none of the methods {', '.join(grid.methods)}")
+        return grid
 
     @classmethod
     def load(cls, name: str) -> Grid:

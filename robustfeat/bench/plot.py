@@ -8,6 +8,8 @@ import os
 from robustfeat.bench.summary import Summary
 from robustfeat.report.plot import figure_of, save_figure
 
+MARKERS = "os^Dv*P"  # one per student
+
 
 def plot_cost(summary: Summary, path: str | os.PathLike[str], number: str = "probe robust") -> None:
     """One point per method and student, a number against minutes of training, with spreads over seeds; the teacher is a line.
@@ -22,11 +24,14 @@ def plot_cost(summary: Summary, path: str | os.PathLike[str], number: str = "pro
             axes.axhline(mean, color="grey", linestyle="--", linewidth=1, label="teacher")
             continue
         minutes, spread = line.numbers["minutes"]
-        marker = "os^Dv*P"[students.index(line.student) % 7]
+        marker = MARKERS[students.index(line.student) % len(MARKERS)]
         colour = "C3" if line.method == summary.champion else "C0"
         bars = [0 if math.isnan(value) else value for value in (spread, sd)]
         axes.errorbar(minutes, mean, xerr=bars[0], yerr=bars[1], fmt=marker, color=colour, capsize=2, markersize=4)
         axes.annotate(line.method, (minutes, mean), textcoords="offset points", xytext=(5, 4), fontsize=7)
+    for student, marker in zip(students, MARKERS * len(students), strict=False):
+        axes.plot([], [], marker, color="grey", markersize=4, label=student)
+    axes.legend(fontsize=7)
     axes.set_xlabel("minutes of training")
     axes.set_ylabel(f"{number} ({summary.attack})")
     axes.set_ylim(bottom=0)

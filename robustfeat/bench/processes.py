@@ -16,15 +16,15 @@ import torch
 
 from robustfeat.bench.cell import Cell
 from robustfeat.bench.grid import Grid
-from robustfeat.bench.students import Place, Students
+from robustfeat.bench.students import Diverged, Place, Students
 
 _students: Students | None = None  # of a worker process
 
 
 def in_processes(
     jobs: int, grid: Grid, teacher: str, out: Path, device: str, todo: list[Place], *, quiet: bool
-) -> Iterator[Cell]:
-    """The cells of `todo`, each as soon as it is there. The processes share the CPU's threads evenly.
+) -> Iterator[Cell | Diverged]:
+    """What became of each of `todo`, as soon as it is there. The processes share the CPU's threads evenly.
 
     Raises ChildProcessError where one of them was killed.
     """
@@ -35,7 +35,7 @@ def in_processes(
         _threads(threads),
         ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=arguments) as pool,
     ):
-        waiting, running = deque(todo), set[Future[Cell]]()
+        waiting, running = deque(todo), set[Future[Cell | Diverged]]()
         try:
             while waiting or running:
                 # No more than are at work: what the pool has accepted it finishes, also after an error or Ctrl-C.
@@ -78,6 +78,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _make(place: Place) -> Cell:
+def _make(place: Place) -> Cell | Diverged:
     assert _students is not None
-    return _students(place)
+    return _students.attempt(place)

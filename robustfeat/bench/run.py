@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from robustfeat import hub
 from robustfeat.bench.cell import Cell
 from robustfeat.bench.grid import Grid, Method
 from robustfeat.bench.processes import in_processes
-from robustfeat.bench.students import Place, Students, places
+from robustfeat.bench.students import Diverged, Place, Students, places
 from robustfeat.data import dataset
 from robustfeat.progress import Progress
 from robustfeat.train import train
 
 
+class Outcome(NamedTuple):
+    """What there is of a grid: the teacher's cell and those of finished students, in the grid's order, and who diverged."""
+
+    cells: tuple[Cell, ...]
+    diverged: tuple[Diverged, ...]
+
+
 def bench(
-    grid: Grid, out: str | os.PathLike[str], *, device: str = "cpu", jobs: int = 1, progress: bool = True
-) -> list[Cell]:
-    """The cells of a grid, the teacher first; one folder per student below `out`.
+    grid: Grid,
+    out: str | os.PathLike[str],
+    *,
+    device: str = "cpu",
+    jobs: int = 1,
+    progress: bool = True,
+    each: Callable[[Outcome], object] | None = None,
+) -> Outcome:
+    """Make all students of a grid; one folder per student below `out`.
 
     device: where students are measured; they are trained where Accelerate puts them.
     jobs: students that are made at once, each in a process with its share of the CPU's threads. Small networks gain little from
         threads, so that on two cores two jobs take about half as long as one. Numbers may differ in the last digits from those of
         another number of threads.
+    each: called whenever a student is finished, with what there is by then.
 
-    What is finished is not made again, and what was interrupted goes on where it was.
+    What is finished is not made again, and what was interrupted goes on where it was. A student whose training diverges is passed
+    over.
 
     Raises ValueError where `out` holds students that were made otherwise, ChildProcessError where a job was killed; what `train`
     and `evaluate` raise.
@@ -45,15 +62,22 @@ def bench(
         first = students.of_teacher()
         bar.advance(1)
         made = (
-            map(students, todo)
+            map(students.attempt, todo)
             if jobs == 1
             else in_processes(jobs, grid, teacher, folder, device, todo, quiet=not progress)
         )
-        cells = {}
-        for cell in made:
-            cells[Place(cell.seed, cell.student, cell.method)] = cell
+        outcome, cells, diverged = Outcome((first,), ()), dict[Place, Cell](), list[Diverged]()
+        for found in made:
+            if isinstance(found, Diverged):
+                diverged.append(found)
+                bar.say(f"passed over: {found}")
+            else:
+                cells[Place(found.seed, found.student, found.method)] = found
+            outcome = Outcome((first, *(cells[place] for place in todo if place in cells)), tuple(diverged))
+            if each is not None:
+                each(outcome)
             bar.advance(1)
-    return [first, *(cells[place] for place in todo)]
+    return outcome
 
 
 def _refuse_another_teacher(grid: Grid, finished: Path) -> None:

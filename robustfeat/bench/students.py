@@ -10,6 +10,7 @@ from robustfeat import hub
 from robustfeat.bench.cell import Cell
 from robustfeat.bench.grid import Grid
 from robustfeat.bench.measure import Measure
+from robustfeat.errors import DivergedError
 from robustfeat.train import train
 
 
@@ -22,6 +23,16 @@ class Place(NamedTuple):
 
     def folder(self, out: Path) -> Path:
         return out / self.student / self.method / str(self.seed)
+
+
+class Diverged(NamedTuple):
+    """A student that could not be trained, and why."""
+
+    place: Place
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place.method} ({self.place.student}, seed {self.place.seed}): {self.message}"
 
 
 def places(grid: Grid) -> list[Place]:
@@ -54,6 +65,13 @@ class Students:
             Cell("teacher", self.extractor.card.architecture.name, 0, numbers, warnings, self.facts).save(path)
         return Cell.load(path, self.facts)
 
+    def attempt(self, place: Place) -> Cell | Diverged:
+        """The same, where its training may diverge: no reason to leave the others alone."""
+        try:
+            return self(place)
+        except DivergedError as error:
+            return Diverged(place, str(error))
+
     def __call__(self, place: Place) -> Cell:
         """Train and measure one student. Raises ValueError where its folder holds one that was made otherwise."""
         method = self.grid.methods[place.method]
@@ -70,7 +88,8 @@ class Students:
             trained = train(objective, recipe, folder, resume=True, quiet=self.quiet)
             training = hub.read_card(folder / "last").training
             numbers, warnings = self.measure(hub.load(trained, device=self.device), folder)
-            numbers["minutes"] = training["minutes"]
+            steps = training["steps"] * recipe.batch_size / training["images_per_s"]
+            numbers["minutes"] = (steps + training.get("teacher_seconds", 0)) / 60
             numbers["images/s"] = training["images_per_s"]
             Cell(place.method, recipe.student, recipe.seed, numbers, warnings, made_by).save(path)
         return Cell.load(path, made_by)

@@ -12,6 +12,7 @@ import numpy as np
 
 from robustfeat.bench.cell import Cell
 from robustfeat.bench.measure import FINAL
+from robustfeat.bench.run import Outcome
 from robustfeat.bench.students import Place
 from robustfeat.report import Report
 
@@ -36,7 +37,7 @@ class Advantage:
     p: of "no difference between these trained models", from random signs of the per-image differences (means over seeds),
         two-sided. It knows nothing of other seeds.
     spread: standard deviation of the difference over seeds; NaN for one.
-    holm: after Holm's correction for the number of methods it is compared with.
+    holm: after Holm's correction for all comparisons of the bench.
     """
 
     student: str
@@ -56,26 +57,27 @@ class Summary:
     lines: tuple[Line, ...]
     advantages: tuple[Advantage, ...]
     warnings: tuple[str, ...]
+    diverged: tuple[str, ...] = ()
 
 
-def summarise(cells: Sequence[Cell], out: str | os.PathLike[str], champion: str) -> Summary:
+def summarise(outcome: Outcome, out: str | os.PathLike[str], champion: str) -> Summary:
     """Means over seeds, in the order of the cells; advantages where the champion is among the methods.
 
     out: the folder of the bench, which holds the values per image.
     """
+    cells = outcome.cells
     lines: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         lines.setdefault((cell.method, cell.student), []).append(cell)
     found = tuple(_line(method, student, same) for (method, student), same in lines.items())
-    advantages = []
-    for student in dict.fromkeys(student for method, student in lines if method == champion):
-        others = [method for method, its in lines if its == student and method not in (champion, "teacher")]
-        advantages += _advantages(
-            Path(out), student, champion, others, {m: lines[m, student] for m in [champion, *others]}
-        )
+    gaps = [
+        (student, method, _gaps(Path(out), lines[champion, student], same))
+        for (method, student), same in lines.items()
+        if method not in (champion, "teacher") and (champion, student) in lines
+    ]
     attack = str(cells[0].made_by.get("attack", ""))
     warnings = tuple(f"{c.method} {c.student} {c.seed}, {w}" for c in cells for w in c.warnings)
-    return Summary(champion, attack, found, tuple(advantages), warnings)
+    return Summary(champion, attack, found, _advantages(gaps), warnings, tuple(map(str, outcome.diverged)))
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:
@@ -90,24 +92,25 @@ def _line(method: str, student: str, cells: Sequence[Cell]) -> Line:
     return Line(method, student, len(rows), {"mean robust": _spread(robust)} | numbers)
 
 
-def _advantages(
-    out: Path, student: str, champion: str, others: Sequence[str], cells: dict[str, list[Cell]]
-) -> list[Advantage]:
-    hits = {method: _hits(out, student, method, [cell.seed for cell in same]) for method, same in cells.items()}
-    raw = []
-    for other in others:
-        seeds = min(len(hits[champion]), len(hits[other]))
-        gaps = hits[champion][:seeds] - hits[other][:seeds]
-        spread = stdev(gaps.mean(axis=1)) if seeds > 1 else float("nan")
-        raw.append((other, float(gaps.mean()), spread, sign_test(gaps.mean(axis=0))))
-    corrected = holm([p for *_, p in raw])
-    return [Advantage(student, *found, q) for found, q in zip(raw, corrected, strict=True)]
+def _gaps(out: Path, champions: Sequence[Cell], others: Sequence[Cell]) -> np.ndarray:
+    """Which images the champion's robust probe gets right less which the other's does, (common seeds, images)."""
+    mine, theirs = ({cell.seed: _hits(out, cell) for cell in cells} for cells in (champions, others))
+    return np.array([mine[seed] - theirs[seed] for seed in mine if seed in theirs])
 
 
-def _hits(out: Path, student: str, method: str, seeds: Sequence[int]) -> np.ndarray:
-    """Which images the robust probe of each seed gets right, (seeds, images)."""
-    reports = [Report.load(Place(seed, student, method).folder(out) / "tasks.json") for seed in seeds]
-    return np.stack([report.cases[f"probe/{FINAL}/accuracy"].numpy() for report in reports]).astype(float)
+def _hits(out: Path, cell: Cell) -> np.ndarray:
+    report = Report.load(Place(cell.seed, cell.student, cell.method).folder(out) / "tasks.json")
+    return report.cases[f"probe/{FINAL}/accuracy"].numpy().astype(float)
+
+
+def _advantages(gaps: Sequence[tuple[str, str, np.ndarray]]) -> tuple[Advantage, ...]:
+    """gaps: student, method and (seeds, images); without a common seed nothing is compared."""
+    compared = [one for one in gaps if len(one[2])]
+    p = [sign_test(gap.mean(axis=0)) for *_, gap in compared]
+    return tuple(
+        Advantage(student, method, *_spread(gap.mean(axis=1).tolist()), raw, corrected)
+        for (student, method, gap), raw, corrected in zip(compared, p, holm(p), strict=True)
+    )
 
 
 def sign_test(gaps: np.ndarray, seed: int = 0) -> float:

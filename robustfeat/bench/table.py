@@ -67,4 +67,5 @@ def _notes(summary: Summary) -> list[str]:
             + ("" if math.isnan(a.spread) else f" ± {a.spread:.3f} over seeds")
             + f", p {a.p:.2g} for these trained models, {a.holm:.2g} after Holm's correction"
         )
+    notes += [f"! no numbers of {student}" for student in summary.diverged]
     return notes + [f"! {warning}" for warning in summary.warnings]

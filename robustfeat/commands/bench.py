@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat.bench import Grid, Method, bench, summarise
+from robustfeat.bench import Grid, Method, Outcome, bench, summarise
 from robustfeat.bench.grid import presets
 from robustfeat.bench.plot import plot_cost
 from robustfeat.bench.table import as_dict, markdown, text
@@ -47,11 +47,16 @@ def _add(parser: ArgumentParser) -> None:
 def _run(values: dict[str, Any]) -> Result:
     grid = _changed(Grid.load(values["grid"]), values)
     out = Path(values["out"])
-    summary = summarise(bench(grid, out, device=values["device"], jobs=values["jobs"]), out, grid.champion)
-    write_text(out / "bench.json", json.dumps(as_dict(summary) | {"grid": grid.as_dict()}, indent=2) + "\n")
-    write_text(out / "bench.md", markdown(summary, f"Bench {Path(values['grid']).stem}") + "\n![cost](bench.png)\n")
-    plot_cost(summary, out / "bench.png")
-    return Result(text(summary), as_dict(summary))
+
+    def write(outcome: Outcome) -> None:
+        summary = summarise(outcome, out, grid.champion)
+        write_text(out / "bench.json", json.dumps(as_dict(summary) | {"grid": grid.as_dict()}, indent=2) + "\n")
+        write_text(out / "bench.md", markdown(summary, f"Bench {Path(values['grid']).stem}") + "\n![cost](bench.png)\n")
+        plot_cost(summary, out / "bench.png")
+
+    outcome = bench(grid, out, device=values["device"], jobs=values["jobs"], each=write)
+    summary = summarise(outcome, out, grid.champion)
+    return Result(text(summary), as_dict(summary), code=1 if outcome.diverged else 0)
 
 
 def _changed(grid: Grid, values: dict[str, Any]) -> Grid:

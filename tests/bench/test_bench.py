@@ -53,7 +53,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_student_has_every_number(done: Path) -> None:
-    cells = bench(Grid.from_dict(GRID), done, progress=False)
+    cells = bench(Grid.from_dict(GRID), done, progress=False).cells
     names = [(cell.method, cell.seed) for cell in cells]
     assert names == [("teacher", 0), *((name, seed) for seed in (0, 1) for name in ("natural", "at", "gacd"))]
     expected = {
@@ -96,7 +96,7 @@ def test_what_is_finished_is_not_made_again(done: Path, monkeypatch: pytest.Monk
 
 def test_two_processes_find_what_one_finds(done: Path, tmp_path: Path) -> None:
     grid = Grid.from_dict(GRID | {"methods": {"natural": "natural"}})
-    one, two = bench(grid, done, progress=False), bench(grid, tmp_path, jobs=2, progress=False)
+    one, two = (bench(grid, out, jobs=jobs, progress=False).cells for out, jobs in ((done, 1), (tmp_path, 2)))
     assert [(cell.method, cell.seed) for cell in two] == [(cell.method, cell.seed) for cell in one]
     for here, there in zip(one, two, strict=True):
         assert _but_speed(here.numbers) == pytest.approx(_but_speed(there.numbers), abs=1e-5)
@@ -154,8 +154,8 @@ def test_a_damaged_cell_is_named(done: Path) -> None:
 
 
 def test_the_summary_by_hand(done: Path) -> None:
-    cells = bench(Grid.from_dict(GRID), done, progress=False)
-    summary = summarise(cells, done, "gacd")
+    outcome = bench(Grid.from_dict(GRID), done, progress=False)
+    cells, summary = outcome.cells, summarise(outcome, done, "gacd")
     for line in summary.lines:
         same = [cell for cell in cells if (cell.method, cell.student) == (line.method, line.student)]
         for name, (mean, spread) in line.numbers.items():
