@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -155,9 +156,18 @@ class Grid:
                 raise unknown("grid", name, presets())
             path = Path(str(files("robustfeat.bench") / "presets" / f"{name}.yaml"))
         try:
-            return cls.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+            return cls.from_dict(yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader))
         except yaml.YAMLError as error:
             raise ValueError(f"{str(path)!r} is no grid file: {' '.join(str(error).split())}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as the number it is: YAML 1.1 wants 1.0e-3."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def presets() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from robustfeat.bench import Grid, bench, summarise
+from robustfeat.bench import Grid, Outcome, bench, summarise
 from robustfeat.bench.students import Place
 from robustfeat.bench.summary import holm, sign_test
 from robustfeat.cli import main
@@ -131,6 +132,37 @@ def test_after_an_error_no_further_student_is_begun(
 def _fail(place: Place) -> None:
     Path(os.environ["ROBUSTFEAT_TEST_FOLDER"], f"{place.method}-{place.seed}").touch()
     raise ValueError("of a student")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_student_that_diverges_is_passed_over(jobs: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a rate of 1e30 the second step of at is not finite; the table has the other, and says so."""
+    methods = {"fast": {"objective": "at", "recipe": {"lr": 1e30}}, "natural": "natural"}
+    (tmp_path / "g.yaml").write_text(json.dumps(GRID | {"methods": methods, "seeds": [0], "champion": "natural"}))
+    command = ["bench", str(tmp_path / "g.yaml"), "--out", str(tmp_path / "out"), "--jobs", str(jobs), "--json"]
+    assert main(command) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [line["method"] for line in found["lines"]] == ["teacher", "natural"]
+    (message,) = found["diverged"]
+    assert re.match(r"fast \(cnn_tiny, seed 0\): .*step \d", message)
+    assert f"- ! no numbers of {message}" in (tmp_path / "out" / "bench.md").read_text()
+
+
+def test_each_finished_student_is_shown(done: Path) -> None:
+    seen: list[Outcome] = []
+    last = bench(Grid.from_dict(GRID), done, progress=False, each=seen.append)
+    assert [len(outcome.cells) for outcome in seen] == [2, 3, 4, 5, 6, 7]
+    assert seen[-1] == last
+    table = summarise(seen[3], done, "gacd")  # the champion has one seed by then, natural two
+    assert [(line.method, line.seeds) for line in table.lines] == [
+        ("teacher", 1),
+        ("natural", 2),
+        ("at", 1),
+        ("gacd", 1),
+    ]
+    robust = {(cell.method, cell.seed): cell.numbers["probe robust"] for cell in last.cells}
+    over = {a.over: a.difference for a in table.advantages}
+    assert over["natural"] == pytest.approx(robust["gacd", 0] - robust["natural", 0]), "seed 0 with seed 0"
 
 
 def test_a_longer_recipe_does_not_train_the_teacher_on(done: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_file(tmp_path: Path) -> None:
         recipe: {eps: 4/255, epochs: 3, lr: 0.2}
         methods:
           natural: natural
-          plain: {objective: gacd, options: {weight: none, tau: 0.1}, recipe: {lr: 0.05}}
+          plain: {objective: gacd, options: {weight: none, tau: 1e-1}, recipe: {lr: 5E-2}}
         """
     )
     grid = Grid.load(str(tmp_path / "g.yaml"))
@@ -87,6 +87,12 @@ def test_the_page_on_grids() -> None:
         ({"recipe": {"seed": 1}}, "the recipe of the grid has seed"),
         ({"recipe": {"student": "cnn_tiny"}}, "name the students of the grid"),
         ({"methods": {"a": {"objective": "at", "recipe": {"train": "train"}}}}, "the recipe of method 'a' has train"),
+        ({"students": ["cnn_tinny"]}, "unknown architecture 'cnn_tinny'; did you mean 'cnn_tiny'"),
+        ({"students": ["cnn_tiny", "cnn_tiny"]}, "students of the grid has 'cnn_tiny' twice"),
+        ({"seeds": [0, 1, 0]}, "seeds of the grid has 0 twice"),
+        ({"attack": "pgdd"}, "did you mean 'pgd'"),
+        ({"attack": "autoattack"}, "attack 'autoattack' is for classifiers only"),
+        ({"champion": "gcad"}, "champion 'gcad' is none of the methods natural, gacd"),
         ({"limit": 0}, "limit must be at least 1, got 0"),
         ({"metods": []}, "not ['metods']"),
         ({"teacher": None}, "a method is an objective's name"),
