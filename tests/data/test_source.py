@@ -10,10 +10,9 @@ import pytest
 import torch
 from datasets import ClassLabel, Value
 from image_files import AB, everything, pixels, write_images, write_parquet
-from PIL import Image
 from sklearn.datasets import load_digits
 
-from robustfeat.data import dataset, fit_square
+from robustfeat.data import dataset
 
 
 def test_digits_are_those_of_scikit_learn() -> None:
@@ -28,49 +27,6 @@ def test_digits_are_those_of_scikit_learn() -> None:
     digits = load_digits()
     grey = np.rint(digits.images * 255 / 16).astype(np.uint8)
     assert found == sorted(zip([image.tobytes() for image in grey], digits.target.tolist(), strict=True))
-
-
-@pytest.mark.parametrize(
-    ("split", "rows"),
-    [
-        ("train", range(1297)),
-        ("train[:90%]", range(1167)),
-        ("train[90%:]", range(1167, 1297)),
-        ("test[100:200]", range(100, 200)),
-        ("test[:]", range(500)),
-        ("test[490:9999]", range(490, 500)),
-        (" test[5:] ", range(5, 500)),
-    ],
-)
-def test_splits_are_parts(split: str, rows: range) -> None:
-    whole = dataset("digits", split.strip().split("[")[0])
-    part = dataset("digits", split)
-    assert np.array_equal(everything(part), everything(whole.take(rows)))
-    assert torch.equal(part.require_labels(), whole.require_labels()[list(rows)])
-
-
-def test_tenths_cut_a_split_without_rest() -> None:
-    low, high = dataset("digits", "train[:90%]"), dataset("digits", "train[90%:]")
-    assert np.array_equal(np.concatenate([everything(low), everything(high)]), everything(dataset("digits")))
-
-
-@pytest.mark.parametrize("split", ["train[50:50]", "train[90%:10%]", "train[5000:]", "train[:0]"])
-def test_an_empty_part_is_refused(split: str) -> None:
-    with pytest.raises(ValueError, match="is empty"):
-        dataset("digits", split)
-
-
-@pytest.mark.parametrize(
-    "split", ["", "train[", "train[:-5]", "train[a:b]", "train[5]", "train[:1.5%]", "[:5]", "tr ain"]
-)
-def test_a_split_that_is_not_understood_gets_examples(split: str) -> None:
-    with pytest.raises(ValueError, match="write for example 'test'"):
-        dataset("digits", split)
-
-
-def test_a_split_that_is_not_there_gets_the_nearest() -> None:
-    with pytest.raises(KeyError, match="unknown split 'tset'; did you mean 'test'"):
-        dataset("digits", "tset")
 
 
 @pytest.mark.parametrize(("name", "near"), [("digit", "digits"), ("cifar-10", "cifar10"), ("cifar1000", "cifar100")])
@@ -95,28 +51,6 @@ def test_classes_are_folders(by_class: Path) -> None:
     assert data.classes == ("cat", "dog")
     assert data.require_labels().tolist() == [0, 0, 0, 1, 1]
     assert np.array_equal(everything(data), np.concatenate([pixels(3, seed=1), pixels(2, seed=2)]))
-
-
-def test_classes_have_the_same_number_in_every_split(tmp_path: Path) -> None:
-    for split, classes in {"train": "abc", "test": "c", "validation": "bc"}.items():
-        for name in classes:
-            write_images(tmp_path / split / name, pixels(2))
-    found = {split: dataset(tmp_path, split) for split in ("train", "test", "validation")}
-    assert {data.classes for data in found.values()} == {("a", "b", "c")}
-    assert found["train"].require_labels().tolist() == [0, 0, 1, 1, 2, 2]
-    assert found["test"].require_labels().tolist() == [2, 2]
-    assert found["validation"].require_labels().tolist() == [1, 1, 2, 2]
-
-
-def test_a_split_folder_that_is_not_there_or_empty(tmp_path: Path) -> None:
-    for name in "ab":
-        write_images(tmp_path / "train" / name, pixels(2))
-    with pytest.raises(KeyError, match=r"unknown split 'test'.* Known: train"):
-        dataset(tmp_path, "test")
-    (tmp_path / "test").mkdir()
-    assert len(dataset(tmp_path)) == 4
-    with pytest.raises(ValueError, match="the split is empty"):
-        dataset(tmp_path, "test")
 
 
 def test_names_that_look_like_patterns(tmp_path: Path) -> None:
@@ -148,37 +82,6 @@ def test_parquet_as_cifar_has_it(tmp_path: Path) -> None:
     for split in ("t", "tes", "validation"):
         with pytest.raises(KeyError, match=r"unknown split .* Known: test, train"):
             dataset(tmp_path, split)
-
-
-def test_files_without_splits_are_all_train(tmp_path: Path, by_class: Path) -> None:
-    """The same rows as train and as test would measure what is learnt by heart."""
-    path = write_parquet(tmp_path / "all.parquet", pixels(4), label=([0, 1, 0, 1], AB))
-    assert len(dataset(path, "train[:3]")) == 3
-    assert np.array_equal(everything(dataset(path)), pixels(4))
-    for source in (path, by_class):
-        with pytest.raises(KeyError, match=r"has no splits, so it is all 'train' and has no 'test'.*'train\[80%:\]'"):
-            dataset(source, "test")
-
-
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_parts_of_data_that_comes_class_by_class_have_all_classes(tmp_path: Path, in_memory: bool) -> None:
-    labels = [0] * 30 + [1] * 10 + [2] * 20
-    path = write_parquet(tmp_path / "all.parquet", pixels(60), label=(labels, ClassLabel(num_classes=3)))
-    parts = [dataset(path, split, in_memory=in_memory) for split in ("train[:80%]", "train[80%:]")]
-    assert [part.require_labels().bincount().tolist() for part in parts] == [[24, 8, 16], [6, 2, 4]]
-    assert parts[0].head(24).require_labels().bincount().tolist() == [12, 4, 8]
-    together = sorted(image.tobytes() for part in parts for image in everything(part))
-    assert together == sorted(image.tobytes() for image in pixels(60)), "a row is missing or in both parts"
-    again = dataset(path, "train[80%:]")
-    assert np.array_equal(everything(again), everything(parts[1]))
-    assert again.require_labels().tolist() == sorted(again.require_labels().tolist()), "not in data order"
-    assert np.array_equal(everything(dataset(path)), pixels(60))
-
-
-def test_mixed_labels_are_cut_in_data_order(tmp_path: Path) -> None:
-    path = write_parquet(tmp_path / "all.parquet", pixels(6), label=([0, 0, 1, 1, 0, 1], AB))
-    assert np.array_equal(everything(dataset(path, "train[:4]")), pixels(6)[:4])
-    assert np.array_equal(everything(dataset(path).head(2)), pixels(6)[:2])
 
 
 def test_the_data_folder_comes_before_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,42 +144,3 @@ def test_a_truncated_table_is_named(tmp_path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ValueError, match=r"x\.parquet' can not be read"):
         dataset(path)
-
-
-@pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA"])
-def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
-    images = [Image.fromarray(image).convert(mode) for image in pixels(2)]
-    data = dataset(write_parquet(tmp_path / "x.parquet", images))
-    found = everything(data)
-    assert found.shape == (2, 8, 8, 3)
-    assert np.array_equal(found, np.stack([np.asarray(image.convert("RGB")) for image in images]))
-    if mode in ("L", "LA", "1"):
-        assert (found == found[..., :1]).all()
-
-
-def test_sizes_that_differ_need_image_size(tmp_path: Path) -> None:
-    path = write_parquet(tmp_path / "x.parquet", [pixels(1)[0], pixels(1, height=9, width=9)[0]])
-    with pytest.raises(ValueError, match=r"image 1 of .* is \(9, 9\), others 8x8; choose image_size"):
-        dataset(path)
-    assert dataset(path, image_size=8).image_size == 8
-
-
-def test_images_that_are_not_square_need_image_size(tmp_path: Path) -> None:
-    wide = pixels(2, height=8, width=14)
-    path = write_parquet(tmp_path / "x.parquet", wide)
-    with pytest.raises(ValueError, match=r"not square \(14x8\); choose image_size"):
-        dataset(path)
-    assert np.array_equal(everything(dataset(path, image_size=8)), wide[:, :, 3:11])  # the middle, not scaled
-
-
-@pytest.mark.parametrize("size", [4, 8, 12])
-def test_images_are_scaled(tmp_path: Path, size: int) -> None:
-    images = pixels(3)
-    data = dataset(write_parquet(tmp_path / "x.parquet", images), image_size=size)
-    assert data.image_size == size
-    assert np.array_equal(
-        everything(data), np.stack([np.asarray(fit_square(Image.fromarray(i), size)) for i in images])
-    )
-    digits = dataset("digits", "test[:5]", image_size=size)
-    assert digits.image_size == size
-    assert everything(digits).shape == (5, size, size, 3)

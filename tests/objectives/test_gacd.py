@@ -1,4 +1,4 @@
-"""The GACD loss against a plain-loop oracle, its gradients part by part, and the traps of the method."""
+"""GACD's gradients part by part, its constant, weights, state and notes: the traps of the method."""
 
 from __future__ import annotations
 
@@ -7,110 +7,14 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
+from gacd_batch import N, make
+from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.attacks import Threat
-from robustfeat.distiller import Distiller
-from robustfeat.objectives import GACD, Spaces, Views
+from robustfeat.objectives import GACD, Views
 from robustfeat.objectives.critic import Critic
 from robustfeat.random import generator
-from robustfeat.testing import small_network
-from robustfeat.types import Batch, Losses
-
-N, CLASSES = 8, 4
-
-
-def make(objective: GACD, *, labels: bool = True, width: int | None = None) -> tuple[GACD, Views]:
-    """An objective that is set up, and the views of one batch without an attack."""
-    student, teacher = small_network(0, "cnn_small" if width is None else "cnn_tiny"), small_network(1, "cnn_small")
-    if width is not None:
-        with torch.random.fork_rng(devices=[]):
-            student.model.body[-3] = nn.Conv2d(64, width, 3, padding=1, stride=2, bias=False)
-            student.model.body[-2] = nn.BatchNorm2d(width)
-            student.model.fc, student.feature_dim = nn.Linear(width, CLASSES), width
-    y = torch.arange(N) % CLASSES if labels else None
-    spaces = Spaces(student.feature_dim, CLASSES, N, teacher.feature_dim, CLASSES, y)
-    objective.setup(spaces, generator(5))
-    images = torch.rand(N, 3, 8, 8, generator=generator(6))
-    return objective, Views(student.eval(), teacher.eval(), Batch(images, y, torch.arange(N)), generator(7))
-
-
-def softplus(x: float) -> float:
-    return math.log1p(math.exp(x)) if x < 30 else x
-
-
-def oracle(objective: GACD, views: Views, stored: Tensor | None = None) -> float:
-    """The formula of the docstring, one number at a time, in Python floats."""
-    v, u = views.teacher_clean.features.double(), views.student_attacked.features.double().detach()
-    t, s = F.normalize(v, dim=1), F.normalize(u, dim=1)
-    r = sum(math.sqrt(sum(float(x) ** 2 for x in row)) for row in v) / N
-    scores = [[float(t[i] @ s[j]) / objective.tau for j in range(N)] for i in range(N)]
-    count = N - 1 + (0 if stored is None else stored.shape[1])
-    if stored is None:
-        c = sum(math.exp(v) for row in scores for v in row) / N**2
-    else:
-        c = float((stored.double() / objective.tau).exp().mean())
-    offset = math.log(c * count)
-    total = weights = 0.0
-    for i in range(N):
-        probability = views.teacher_clean.logits[i].double().softmax(0)
-        assert views.batch.labels is not None
-        right = float(probability[views.batch.labels[i]])
-        correct = float(int(probability.argmax()) == int(views.batch.labels[i]))
-        w = {"none": 1.0, "teacher_probability": right**objective.beta, "teacher_correct": correct}[objective.weight]
-        loss = softplus(-(scores[i][i] - offset))
-        loss += sum(softplus(scores[i][j] - offset) for j in range(N) if j != i)
-        if stored is not None:
-            loss += sum(softplus(float(v) / objective.tau - offset) for v in stored[i])
-        loss += objective.align * sum((float(a) - float(b)) ** 2 for a, b in zip(u[i], v[i], strict=True)) / r**2
-        total, weights = total + w * loss, weights + w
-    return total / weights
-
-
-def guide(objective: GACD, views: Views) -> float:
-    """Cross-entropy of the teacher's head on the student's features at the teacher's mean length, in Python floats."""
-    v, u = views.teacher_clean.features.double(), views.student_attacked.features.double().detach()
-    r = sum(math.sqrt(sum(float(x) ** 2 for x in row)) for row in v) / N
-    weight, bias = views.teacher.head.weight.detach().double(), views.teacher.head.bias.detach().double()
-    total = 0.0
-    for i in range(N):
-        length = math.sqrt(sum(float(x) ** 2 for x in u[i]))
-        logits = [sum(float(a) * float(b) * r / length for a, b in zip(row, u[i], strict=True)) for row in weight]
-        logits = [x + float(b) for x, b in zip(logits, bias, strict=True)]
-        total += math.log(sum(math.exp(x) for x in logits)) - logits[int(views.labels[i])]
-    return objective.guide * total / N
-
-
-@pytest.mark.parametrize("weight", ["none", "teacher_probability"])
-@pytest.mark.parametrize("tau", [0.07, 0.5])
-@pytest.mark.parametrize(("beta", "align"), [(1.0, 0.0), (1.0, 50.0), (2.0, 3.0)])
-def test_in_batch_loss_equals_the_oracle(weight: str, tau: float, beta: float, align: float) -> None:
-    objective, views = make(GACD(tau=tau, weight=weight, beta=beta, align=align, view="clean"))
-    terms = objective(views).terms
-    assert terms["gacd"].item() == pytest.approx(oracle(objective, views), rel=1e-5)
-    assert terms["guide"].item() == pytest.approx(guide(objective, views), rel=1e-5)
-
-
-def test_bank_loss_equals_the_oracle() -> None:
-    objective, views = make(GACD(view="clean", bank=16))
-    objective.eval()
-    columns = objective.student_bank.draw(views.rows, 16, generator(7))
-    anchors = F.normalize(views.teacher_clean.features, dim=1)
-    stored = torch.stack([objective.student_bank.vectors[columns[i]] @ anchors[i] for i in range(N)])
-    assert objective(views).terms["gacd"].item() == pytest.approx(oracle(objective, views, stored), rel=1e-5)
-
-
-def test_symmetric_adds_the_transposed_half() -> None:
-    one, views = make(GACD(view="clean", weight="none"))
-    two, views_two = make(GACD(view="clean", weight="none", symmetric=True))
-    t, s = (F.normalize(x.detach(), dim=1) for x in (views.teacher_clean.features, views.student_clean.features))
-    scores = (s @ t.T) / one.tau
-    offset = float(scores.exp().mean().log()) + math.log(N - 1)
-    a = scores - offset
-    other = F.softplus(-a.diagonal()) + F.softplus(a).sum(1) - F.softplus(a.diagonal())
-    expected = float(one(views).terms["gacd"]) + float(other.mean())
-    assert float(two(views_two).terms["gacd"]) == pytest.approx(expected, rel=1e-5)
+from robustfeat.types import Losses
 
 
 def gradient(objective: GACD, loss: Tensor, views: Views) -> float:
@@ -212,55 +116,6 @@ def test_a_sample_without_weight_has_no_influence() -> None:
     loss, _ = objective.critic(scores)
     kept = [i for i in range(N) if i not in wrong.tolist()]
     assert float(objective(views).terms["gacd"]) == pytest.approx(float(loss[kept].mean()), rel=1e-5)
-
-
-@pytest.mark.parametrize("inner_loss", ["cosine", "teacher_head", "objective"])
-@pytest.mark.parametrize("width", [None, 32])
-def test_the_inner_attack_raises_what_it_says(inner_loss: str, width: int | None) -> None:
-    objective, views = make(GACD(inner_loss=inner_loss), width=width)
-    loss = objective.inner(views)
-    assert loss is not None
-    attacked = objective.attack(Threat("linf"), 5, None)(loss, views.clean, generator=generator(0))
-    assert loss(attacked).mean() > loss(views.clean).mean()
-    assert (attacked - views.clean).abs().max() <= 8 / 255 + 1e-6
-
-
-def test_views_of_the_student() -> None:
-    clean, views = make(GACD(view="clean"))
-    assert clean.inner(views) is None
-    teacher, views = make(GACD(view="teacher_adv"))
-    loss = teacher.inner(views)
-    assert loss is not None
-    torch.testing.assert_close(
-        loss(views.clean), F.cross_entropy(views.teacher(views.clean).logits, views.labels, reduction="none")
-    )
-
-
-def test_using_a_cached_output_in_the_attack_is_an_error() -> None:
-    """Trap 5."""
-
-    class Careless(GACD):
-        def inner(self, views: Views):  # type: ignore[no-untyped-def]
-            return lambda images: (images * views.student_clean.features.mean()).flatten(1).sum(1)
-
-    objective, views = make(Careless())
-    distiller = Distiller(views.student, views.teacher, objective, Threat("linf"), steps=1)
-    with pytest.raises(RuntimeError, match=r"views\.student\(images\)"):
-        distiller(views.batch, (0, 0, 0))
-
-
-def test_modes_survive_the_attack_and_statistics_do_not_move_in_it() -> None:
-    """Trap 6: the attack runs in eval mode; batch norm sees each training image once."""
-    objective, views = make(GACD())
-    distiller = Distiller(views.student, views.teacher, objective, Threat("linf"), steps=3).train()
-    norm = views.student.model.body[1]
-    before = int(norm.num_batches_tracked)
-    frozen = views.student.model.body[4].eval()
-    distiller(views.batch, (0, 0, 0))
-    assert int(norm.num_batches_tracked) == before + 1
-    assert views.student.training
-    assert not frozen.training
-    assert not views.teacher.training
 
 
 def test_state_is_complete() -> None:

@@ -1,0 +1,56 @@
+"""The teacher of a run: known by its weights, asked once where its answers stay the same, and named in the card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from run_state import assert_same
+from short_runs import Killed, distil, stop_after
+
+from robustfeat import hub
+from robustfeat.objectives import Views
+
+
+def test_a_teacher_is_known_by_its_weights(teacher: str, tmp_path: Path) -> None:
+    """Also one without a file of ours, and wherever it lies."""
+    distil("timm:cnn_small", tmp_path / "timm", max_steps=1)
+    with pytest.raises(ValueError, match="teacher weights was"):
+        distil("timm:cnn_tiny", tmp_path / "timm", max_steps=1, resume=True)
+    distil(teacher, tmp_path / "moved", max_steps=1)
+    shutil.copytree(teacher, tmp_path / "elsewhere")
+    distil(str(tmp_path / "elsewhere"), tmp_path / "moved", max_steps=2, resume=True)
+
+
+def test_a_known_teacher_teaches_the_same(teacher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = {"crop": 0, "flip": False, "cutout": 0, "max_steps": 2, "ema": 0.0}
+    distil(teacher, tmp_path / "asked", **plain)
+    distil(teacher, tmp_path / "known", cache_teacher=True, **plain)
+    asked, known = (hub.load_network(tmp_path / name / "last")[0].state_dict() for name in ("asked", "known"))
+    for name, value in asked.items():
+        torch.testing.assert_close(known[name], value, rtol=1e-4, atol=1e-6)
+    # Killed, it goes on in the same bits; and the teacher is never asked during a step.
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1, Killed)
+        with pytest.raises(Killed):
+            distil(teacher, tmp_path / "killed", cache_teacher=True, **plain)
+    with monkeypatch.context() as patch:
+        patch.setattr(Views, "_run_teacher", None)
+        distil(teacher, tmp_path / "killed", resume=True, cache_teacher=True, **plain)
+    assert_same(tmp_path / "known", tmp_path / "killed")
+    with pytest.raises(ValueError, match="cache_teacher needs images that are the same in every epoch, and crop 1"):
+        distil(teacher, tmp_path / "cropped", cache_teacher=True)
+
+
+def test_students_without_a_head_get_a_linear_one(teacher: str, uninterrupted: Path) -> None:
+    card = hub.read_card(uninterrupted / "best")
+    assert card.head == "linear"
+    assert card.options["bank"] == 16
+    assert card.teacher["sha256"] == hub.read_card(Path(teacher)).weights["sha256"]
+    assert card.training["held_out_clean"] > 0.2
+    line = json.loads((uninterrupted / "log.jsonl").read_text().splitlines()[0])
+    assert {"gacd", "lr", "images_per_s", "eta_s", "weight", "mutual_information", "weight_histogram"} <= line.keys()
+    assert sum(line["weight_histogram"]) == 32
