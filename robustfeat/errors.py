@@ -20,6 +20,10 @@ class DivergedError(ArithmeticError):
     """A loss became NaN or infinite; the message names the step and the term."""
 
 
+class CollapsedError(ValueError):
+    """All features are equal: a network that has collapsed, or images that are all the same."""
+
+
 class InterruptedTraining(KeyboardInterrupt):
     """Training was interrupted, and saved itself first."""
 

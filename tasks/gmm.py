@@ -9,6 +9,7 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from robustfeat.errors import CollapsedError
 from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
 from robustfeat.tasks.base import check_features
 from robustfeat.types import Features, PerExample
@@ -49,7 +50,7 @@ class GMM(AnomalyDetector):
         x = features.detach().double().cpu()
         scale = x.var(dim=0).mean().sqrt()
         if scale == 0:
-            raise ValueError("all normal features are equal; there is no spread to measure distances by")
+            raise CollapsedError("all normal features are equal; there is no spread to measure distances by")
         mixture = GaussianMixture(self.components, reg_covar=self.shrinkage, random_state=self.seed)
         mixture.fit((x / scale).numpy())
         whitening = torch.from_numpy(mixture.precisions_cholesky_)

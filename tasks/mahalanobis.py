@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from robustfeat.errors import CollapsedError
 from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
 from robustfeat.tasks.base import check_features
 from robustfeat.types import Features, PerExample
@@ -60,7 +61,7 @@ def whitening(centred: Tensor, freedom: int, shrinkage: float) -> Tensor:
     covariance = centred.T @ centred / freedom
     variance = covariance.diagonal().mean()
     if variance == 0:
-        raise ValueError("all normal features are equal; there is no spread to measure distances by")
+        raise CollapsedError("all normal features are equal; there is no spread to measure distances by")
     identity = torch.eye(len(covariance), dtype=torch.float64, device=centred.device)
     factor = torch.linalg.cholesky(covariance + shrinkage * variance * identity)
     return torch.linalg.solve_triangular(factor, identity, upper=False).contiguous()

@@ -8,6 +8,7 @@ import torch
 from sklearn.svm import OneClassSVM as Fitted
 from torch import Tensor
 
+from robustfeat.errors import CollapsedError
 from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
 from robustfeat.tasks.base import check_features
 from robustfeat.types import Features, PerExample
@@ -46,7 +47,7 @@ class OneClassSVM(AnomalyDetector):
         x = features.detach().double().cpu()
         variance = x.var(dim=0).mean()
         if variance == 0:
-            raise ValueError("all normal features are equal; there is no spread to measure distances by")
+            raise CollapsedError("all normal features are equal; there is no spread to measure distances by")
         gamma = 1 / (x.shape[1] * variance)
         fitted = Fitted(nu=self.nu, gamma=float(gamma), tol=1e-6).fit(x.numpy())
         centre = x.mean(dim=0)  # distances are computed from products, which are exact near 0

@@ -10,7 +10,7 @@ from robustfeat import hub
 from robustfeat.bench.cell import Cell
 from robustfeat.bench.grid import Grid
 from robustfeat.bench.measure import Measure
-from robustfeat.errors import DivergedError
+from robustfeat.errors import CollapsedError, DivergedError
 from robustfeat.train import train
 
 
@@ -66,14 +66,18 @@ class Students:
         return Cell.load(path, self.facts)
 
     def attempt(self, place: Place) -> Cell | Diverged:
-        """The same, where its training may diverge: no reason to leave the others alone."""
+        """The same, where its training may diverge or its features collapse: no reason to leave the others alone."""
         try:
             return self(place)
-        except DivergedError as error:
+        except (DivergedError, CollapsedError) as error:
             return Diverged(place, str(error))
 
     def __call__(self, place: Place) -> Cell:
-        """Train and measure one student. Raises ValueError where its folder holds one that was made otherwise."""
+        """Train and measure one student.
+
+        Raises ValueError where its folder holds one that was made otherwise; DivergedError and CollapsedError where no student
+        came of it.
+        """
         method = self.grid.methods[place.method]
         recipe = self.grid.recipe_of(method, place.student, place.seed, self.teacher)
         folder, objective = place.folder(self.out), method.make()

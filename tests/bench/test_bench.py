@@ -8,14 +8,17 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from robustfeat.bench import Grid, Outcome, bench, summarise
+from robustfeat import hub
+from robustfeat.bench import Grid, Outcome, bench, students, summarise
 from robustfeat.bench.students import Place
 from robustfeat.bench.summary import holm, sign_test
 from robustfeat.cli import main
@@ -146,6 +149,25 @@ def test_a_student_that_diverges_is_passed_over(jobs: int, tmp_path: Path, capsy
     (message,) = found["diverged"]
     assert re.match(r"fast \(cnn_tiny, seed 0\): .*step \d", message)
     assert f"- ! no numbers of {message}" in (tmp_path / "out" / "bench.md").read_text()
+
+
+def test_a_student_whose_features_collapse_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = students.train
+
+    def without_weights(*arguments: Any, **options: Any) -> Path:
+        best = trained(*arguments, **options)
+        network, card = hub.load_network(best)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+        hub.save(best, network, replace(card, weights={}))
+        return best
+
+    monkeypatch.setattr(students, "train", without_weights)
+    grid = Grid.from_dict(GRID | {"methods": ["natural"], "seeds": [0], "champion": "natural"})
+    outcome = bench(grid, tmp_path, progress=False)
+    assert [cell.method for cell in outcome.cells] == ["teacher"]
+    assert str(outcome.diverged[0]).startswith("natural (cnn_tiny, seed 0): all normal features are equal")
 
 
 def test_each_finished_student_is_shown(done: Path) -> None:
