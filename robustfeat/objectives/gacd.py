@@ -38,8 +38,8 @@ class GACD(Objective):
 
     Negatives are the live student embeddings of the other images of the batch (within a process) and, with `bank`, stored
     ones of other classes. c is the mean of exp(t.s / tau), r that of |v|, over the first batch. h_T is the teacher's own head,
-    frozen. g_T is the identity unless `teacher_map` says otherwise; g_S is the identity where the widths then agree, else one
-    trained linear layer.
+    frozen. g_T is the identity unless `teacher_map` says otherwise; g_S is the identity where the widths then agree, else
+    r W f / |W f| with trained W: as it stays at the teacher's mean length, no learning rate makes it grow without end.
 
     Alignment and guide are ours; without them (align = guide = 0) it is plain GACD. The critic is content once a pair is told
     from the others, long before the student's features lie where the teacher's do; alignment pulls on until they do, in
@@ -156,8 +156,9 @@ class GACD(Objective):
         return targets
 
     def embed(self, student_features: Features) -> Embeddings:
-        """u, (n, e)."""
-        return losses.wide(self.student_side(student_features))
+        """u, (n, e); once `targets` has decided r."""
+        mapped = losses.wide(self.student_side(student_features))
+        return mapped if isinstance(self.student_side, nn.Identity) else self.radius * F.normalize(mapped, dim=1)
 
     def alignment(self, targets: Embeddings, embeddings: Embeddings) -> PerExample:
         """align |u - v|^2 / r^2, (n,)."""

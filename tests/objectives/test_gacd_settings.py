@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robustfeat.objectives import GACD, Spaces
+from robustfeat.objectives import GACD, Spaces, Views
 from robustfeat.random import generator
+from robustfeat.testing import small_network
+from robustfeat.types import Batch, Output
 
 N = 8
 
@@ -55,3 +57,29 @@ def test_impossible_options(options: dict[str, float]) -> None:
         GACD(teacher_map="fixed")
     with pytest.raises(ValueError, match="align=0"):
         GACD(teacher_map="trained", guide=0)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_a_map_between_widths_trains_at_the_usual_rate_whatever_the_scale(scale: float) -> None:
+    """The default recipe's SGD on the map alone, which alignment made grow without end once."""
+    random = generator(0)
+    features, targets = (torch.rand(N, width, generator=random) for width in (40, 24))
+    teacher = small_network(1, classes=4)
+    teacher.model.fc = torch.nn.utils.skip_init(torch.nn.Linear, 24, 4)
+    torch.nn.init.normal_(teacher.model.fc.weight, generator=random)
+    torch.nn.init.zeros_(teacher.model.fc.bias)
+    objective, labels = GACD(view="clean"), torch.arange(N) % 4
+    objective.setup(Spaces(40, 4, N, 24, 4, labels), random)
+    views = Views(small_network(0), teacher, Batch(torch.zeros(N, 3, 8, 8), labels, torch.arange(N)), random)
+    views.teacher_clean = Output(targets, (targets @ teacher.head.weight.T).detach())
+    views.student_clean = Output(scale * features, torch.zeros(N, 4))
+    trained = torch.optim.SGD(objective.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    found = []
+    for _ in range(200):
+        loss = torch.stack(list(objective(views).terms.values())).sum()
+        assert loss.isfinite()
+        trained.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        trained.step()
+        found.append(loss.item())
+    assert found[-1] < 0.7 * found[0]

@@ -118,6 +118,8 @@ def trades(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
 def gacd(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
     u, v = mapped(o, "student_side", s[2]), t[0]
     r = mean([dot(row, row) ** 0.5 for row in v])
+    if hasattr(o.student_side, "weight"):
+        u = [[r * x for x in unit(row)] for row in u]
     scores = [[dot(unit(a), unit(b)) / o.tau for b in u] for a in v]
     offset = math.log(mean([mean([math.exp(x) for x in row]) for row in scores]) * (N - 1))
     w = [softmax(row)[label] ** o.beta for row, label in zip(t[1], LABELS, strict=True)]
@@ -171,7 +173,7 @@ GOLDEN = {
     "iad": 1.439300627,
     "rslad": 1.517037387,
     "adaad": 2.262142664,
-    "gacd": 190.070347940,
+    "gacd": 98.399683609,
 }
 OTHER_OPTIONS = [
     ("kd", {"temperature": 1.5, "ce": 0.3}),
