@@ -14,6 +14,7 @@ ROWS = (
         "errors",
         "types",
         "architecture",
+        "choices",
         "pixels",
         "modes",
         "random",

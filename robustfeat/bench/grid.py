@@ -156,7 +156,7 @@ class Grid:
                 raise unknown("grid", name, presets())
             path = Path(str(files("robustfeat.bench") / "presets" / f"{name}.yaml"))
         try:
-            return cls.from_dict(yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader))
+            return cls.from_dict(_Loader(path.read_text(encoding="utf-8")).get_single_data())
         except yaml.YAMLError as error:
             raise ValueError(f"{str(path)!r} is no grid file: {' '.join(str(error).split())}") from error
 
