@@ -23,6 +23,9 @@ class DivergedError(ArithmeticError):
 class CollapsedError(ValueError):
     """All features are equal: a network that has collapsed, or images that are all the same."""
 
+    def __init__(self) -> None:
+        super().__init__("all normal features are equal; there is no spread to measure distances by")
+
 
 class InterruptedTraining(KeyboardInterrupt):
     """Training was interrupted, and saved itself first."""

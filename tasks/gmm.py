@@ -50,7 +50,7 @@ class GMM(AnomalyDetector):
         x = features.detach().double().cpu()
         scale = x.var(dim=0).mean().sqrt()
         if scale == 0:
-            raise CollapsedError("all normal features are equal; there is no spread to measure distances by")
+            raise CollapsedError
         mixture = GaussianMixture(self.components, reg_covar=self.shrinkage, random_state=self.seed)
         mixture.fit((x / scale).numpy())
         whitening = torch.from_numpy(mixture.precisions_cholesky_)

@@ -61,7 +61,7 @@ def whitening(centred: Tensor, freedom: int, shrinkage: float) -> Tensor:
     covariance = centred.T @ centred / freedom
     variance = covariance.diagonal().mean()
     if variance == 0:
-        raise CollapsedError("all normal features are equal; there is no spread to measure distances by")
+        raise CollapsedError
     identity = torch.eye(len(covariance), dtype=torch.float64, device=centred.device)
     factor = torch.linalg.cholesky(covariance + shrinkage * variance * identity)
     return torch.linalg.solve_triangular(factor, identity, upper=False).contiguous()

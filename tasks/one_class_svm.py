@@ -47,7 +47,7 @@ class OneClassSVM(AnomalyDetector):
         x = features.detach().double().cpu()
         variance = x.var(dim=0).mean()
         if variance == 0:
-            raise CollapsedError("all normal features are equal; there is no spread to measure distances by")
+            raise CollapsedError
         gamma = 1 / (x.shape[1] * variance)
         fitted = Fitted(nu=self.nu, gamma=float(gamma), tol=1e-6).fit(x.numpy())
         centre = x.mean(dim=0)  # distances are computed from products, which are exact near 0

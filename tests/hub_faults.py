@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from hub_server import Handler
+from hub_handler import Handler
 
 
 def status(code: int, **headers: str) -> Callable[[Handler], bool]:

@@ -13,6 +13,7 @@ import hub_server
 import pytest
 import timm
 import torch
+from hub_handler import TOKEN
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -134,7 +135,7 @@ def test_without_this_package(tmp_path: Path) -> None:
 def test_from_the_hub(tmp_path: Path, name: str, stem: Stem, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = saved(tmp_path / "model", name, stem, 32)
     with hub_server.running(monkeypatch, tmp_path):
-        monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
         pushed = push(folder, "org/repo")
         for name in ("hf-hub:org/repo", f"hf-hub:org/repo@{pushed.commit}"):
             model = timm.create_model(name, pretrained=True)

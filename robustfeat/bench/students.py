@@ -65,13 +65,6 @@ class Students:
             Cell("teacher", self.extractor.card.architecture.name, 0, numbers, warnings, self.facts).save(path)
         return Cell.load(path, self.facts)
 
-    def attempt(self, place: Place) -> Cell | Diverged:
-        """The same, where its training may diverge or its features collapse: no reason to leave the others alone."""
-        try:
-            return self(place)
-        except (DivergedError, CollapsedError) as error:
-            return Diverged(place, str(error))
-
     def __call__(self, place: Place) -> Cell:
         """Train and measure one student.
 
@@ -97,3 +90,10 @@ class Students:
             numbers["images/s"] = training["images_per_s"]
             Cell(place.method, recipe.student, recipe.seed, numbers, warnings, made_by).save(path)
         return Cell.load(path, made_by)
+
+    def attempt(self, place: Place) -> Cell | Diverged:
+        """The same, where training may diverge or features collapse, which is no reason to leave the others alone."""
+        try:
+            return self(place)
+        except (DivergedError, CollapsedError) as error:
+            return Diverged(place, str(error))

@@ -70,10 +70,15 @@ def summarise(outcome: Outcome, out: str | os.PathLike[str], champion: str) -> S
     for cell in cells:
         lines.setdefault((cell.method, cell.student), []).append(cell)
     found = tuple(_line(method, student, same) for (method, student), same in lines.items())
-    gaps = [
-        (student, method, _gaps(Path(out), lines[champion, student], same))
+    hits = {
+        (method, student): {cell.seed: _hits(Path(out), cell) for cell in same}
         for (method, student), same in lines.items()
-        if method not in (champion, "teacher") and (champion, student) in lines
+        if method != "teacher" and (champion, student) in lines
+    }
+    gaps = [
+        (student, method, _gaps(hits[champion, student], its))
+        for (method, student), its in hits.items()
+        if method != champion
     ]
     attack = str(cells[0].made_by.get("attack", ""))
     warnings = tuple(f"{c.method} {c.student} {c.seed}, {w}" for c in cells for w in c.warnings)
@@ -92,13 +97,13 @@ def _line(method: str, student: str, cells: Sequence[Cell]) -> Line:
     return Line(method, student, len(rows), {"mean robust": _spread(robust)} | numbers)
 
 
-def _gaps(out: Path, champions: Sequence[Cell], others: Sequence[Cell]) -> np.ndarray:
-    """Which images the champion's robust probe gets right less which the other's does, (common seeds, images)."""
-    mine, theirs = ({cell.seed: _hits(out, cell) for cell in cells} for cells in (champions, others))
+def _gaps(mine: dict[int, np.ndarray], theirs: dict[int, np.ndarray]) -> np.ndarray:
+    """Hits by seed, the champion's less another's: (common seeds, images)."""
     return np.array([mine[seed] - theirs[seed] for seed in mine if seed in theirs])
 
 
 def _hits(out: Path, cell: Cell) -> np.ndarray:
+    """Which images the robust probe gets right, (images,)."""
     report = Report.load(Place(cell.seed, cell.student, cell.method).folder(out) / "tasks.json")
     return report.cases[f"probe/{FINAL}/accuracy"].numpy().astype(float)
 

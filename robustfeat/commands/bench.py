@@ -49,13 +49,14 @@ def _run(values: dict[str, Any]) -> Result:
     out = Path(values["out"])
 
     def write(outcome: Outcome) -> None:
+        """The table so far; the picture, which takes longer, is drawn when all is done."""
         summary = summarise(outcome, out, grid.champion)
         write_text(out / "bench.json", json.dumps(as_dict(summary) | {"grid": grid.as_dict()}, indent=2) + "\n")
         write_text(out / "bench.md", markdown(summary, f"Bench {Path(values['grid']).stem}") + "\n![cost](bench.png)\n")
-        plot_cost(summary, out / "bench.png")
 
     outcome = bench(grid, out, device=values["device"], jobs=values["jobs"], each=write)
     summary = summarise(outcome, out, grid.champion)
+    plot_cost(summary, out / "bench.png")
     return Result(text(summary), as_dict(summary), code=1 if outcome.diverged else 0)
 
 

@@ -6,18 +6,15 @@ from pathlib import Path
 
 import pytest
 from quick_evaluation import EVALUATION
+from small_model import small_model
 
 from robustfeat import hub
-from robustfeat.card import Card
 from robustfeat.report import Report
-from robustfeat.testing import small_network
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    network = small_network(0)
-    hub.save(tmp_path / "model", network, Card("small", network.architecture, network.feature_dim), half=True)
-    return tmp_path / "model"
+    return small_model(tmp_path / "model", half=True)
 
 
 @pytest.fixture

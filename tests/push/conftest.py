@@ -7,18 +7,14 @@ from pathlib import Path
 
 import hub_server
 import pytest
-from hub_server import TOKEN, HubServer
-
-from robustfeat import hub
-from robustfeat.card import Card
-from robustfeat.testing import small_network
+from hub_handler import TOKEN
+from hub_server import HubServer
+from small_model import small_model
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    network = small_network(0)
-    hub.save(tmp_path / "small", network, Card("small", network.architecture, network.feature_dim), half=True)
-    return tmp_path / "small"
+    return small_model(tmp_path / "small", half=True)
 
 
 @pytest.fixture

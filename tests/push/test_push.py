@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from hub_server import HubServer, Repo
+from hub_repo import Repo
+from hub_server import HubServer
 
 from robustfeat import cli, hub
 from robustfeat.card import Card

@@ -8,19 +8,14 @@ from pathlib import Path
 import hub_server
 import pytest
 from hub_models import contents
-from hub_server import HubServer, Repo
-
-from robustfeat import hub
-from robustfeat.card import Card
-from robustfeat.testing import small_network
+from hub_repo import Repo
+from hub_server import HubServer
+from small_model import small_model
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    network = small_network(0)
-    path = tmp_path_factory.mktemp("models") / "small"
-    hub.save(path, network, Card("small", network.architecture, network.feature_dim))
-    return path
+    return small_model(tmp_path_factory.mktemp("models") / "small")
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from typing import Any
 
 import hub_faults
 import pytest
+from hub_handler import TOKEN
 from hub_models import NAME, cache, flip, other_model, refused
-from hub_server import TOKEN, Fault, HubServer, Repo
+from hub_repo import Repo
+from hub_server import Fault, HubServer
 
 from robustfeat import hub
 from robustfeat.errors import IntegrityError, OfflineError
