@@ -70,7 +70,7 @@ class GACD(Objective):
     def __init__(
         self,
         tau: float = 0.2,
-        align: float = 50.0,
+        align: float = 20.0,
         guide: float = 2.0,
         weight: Kind = "teacher_probability",
         beta: float = 1.0,

@@ -173,7 +173,7 @@ GOLDEN = {
     "iad": 1.439300627,
     "rslad": 1.517037387,
     "adaad": 2.262142664,
-    "gacd": 98.399683609,
+    "gacd": 48.375677975,
 }
 OTHER_OPTIONS = [
     ("kd", {"temperature": 1.5, "ce": 0.3}),
