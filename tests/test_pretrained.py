@@ -1,0 +1,51 @@
+"""The published weights: what `robustfeat.load(NAME)` gives is what was measured when the model was published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+import robustfeat
+from robustfeat.card import Card
+from robustfeat.reproduce import same_features
+
+ROOT = Path(__file__).resolve().parent.parent / "pretrained"
+CARDS = [Card.from_json(path.read_text()) for path in sorted(ROOT.glob("*/card.json"))]
+SIZE = 80_000_000  # bytes of all weights together: they are part of every installation
+each = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+
+
+@each
+def test_the_features_are_those_of_publication(card: Card) -> None:
+    extractor = robustfeat.load(card.name)
+    assert same_features(extractor)
+    assert not extractor.training
+
+
+@each
+def test_every_number_is_of_images_that_training_has_not_seen(card: Card) -> None:
+    assert card.reports, "published without a number"
+    assert card.limits, "published without a limit"
+    for report in card.reports:
+        assert report.setup["test"] == "test"
+
+
+@each
+def test_weights_are_in_half_precision(card: Card) -> None:
+    with safe_open(ROOT / card.name / "model.safetensors", framework="pt") as file:
+        names = list(file.keys())
+        assert {file.get_slice(name).get_dtype() for name in names} <= {"F16", "I64"}
+
+
+def test_all_together_are_small() -> None:
+    assert sum(file.stat().st_size for file in ROOT.rglob("*.safetensors")) < SIZE
+
+
+def test_what_a_student_learned_from_is_published_too() -> None:
+    """Else `reproduce --full` could not train it again."""
+    published = {card.name: card.weights["sha256"] for card in CARDS}
+    for card in CARDS:
+        for other in (card.teacher, card.start):
+            assert not other or published[other["name"]] == other["sha256"]
