@@ -10,9 +10,10 @@ from safetensors import safe_open
 import robustfeat
 from robustfeat.card import Card
 from robustfeat.reproduce import same_features
+from robustfeat.results import published
 
 ROOT = Path(__file__).resolve().parent.parent / "pretrained"
-CARDS = [Card.from_json(path.read_text()) for path in sorted(ROOT.glob("*/card.json"))]
+CARDS = published(ROOT)
 SIZE = 80_000_000  # bytes of all weights together: they are part of every installation
 each = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 
@@ -45,7 +46,7 @@ def test_all_together_are_small() -> None:
 
 def test_what_a_student_learned_from_is_published_too() -> None:
     """Else `reproduce --full` could not train it again."""
-    published = {card.name: card.weights["sha256"] for card in CARDS}
+    weights = {card.name: card.weights["sha256"] for card in CARDS}
     for card in CARDS:
         for other in (card.teacher, card.start):
-            assert not other or published[other["name"]] == other["sha256"]
+            assert not other or weights[other["name"]] == other["sha256"]
