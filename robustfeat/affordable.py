@@ -16,6 +16,14 @@ from robustfeat.progress import duration
 from robustfeat.report import Report
 
 
+class Wanted(NamedTuple):
+    """A task of a report.  learns: whether it is fitted on features of the training images."""
+
+    report: Report
+    task: str
+    learns: bool
+
+
 class Part(NamedTuple):
     """One task of a report, clean and under the first of its attacks.  left_out: the others, each with the time it would take."""
 
@@ -23,29 +31,61 @@ class Part(NamedTuple):
     task: str
     attacks: tuple[str, ...]
     left_out: tuple[str, ...]
+    clean: bool = True
+    """Whether there is time for the task at all."""
 
 
-def affordable(reports: Sequence[Report], limit: int, seconds: float, speed: float) -> list[Part]:
-    """Every task of every report: clean, and with as many of its attacks as there is time for.
+def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: float) -> list[Part]:
+    """Every task: whether there is time to fit it, and for how many of its attacks.
 
-    limit: test images.  seconds: for all attacks together.  speed: images through the model, forward, per second.
+    limit: test images.  seconds: for all together, features and fits included.  speed: images through the model, forward, per
+    second.
 
-    Every task gets its first attack before any gets its second. A task's attacks are left out from the end on only: their random
-    numbers depend on their place in the order.
+    First the tasks with their first attack, cheapest first; then, clean, those that did not fit with it; then second attacks, and
+    so on. Features of a training set are paid once. The cheapest task is measured clean in any case. A task's attacks are left
+    out from the end on only: their random numbers depend on their place in the order.
     """
-    wanted = [(report, task) for report in reports for task in dict.fromkeys(row.task for row in report.rows)]
-    costs = [[(name, _passes(report, task, name, limit) / speed) for name in names(report)] for report, task in wanted]
-    taken = [0] * len(wanted)
-    for level in range(max(map(len, costs), default=0)):
-        for i, cost in enumerate(costs):
-            if taken[i] == level < len(cost) and cost[level][1] <= seconds:
-                seconds -= cost[level][1]
-                taken[i] += 1
-    parts = []
-    for (report, task), cost, count in zip(wanted, costs, taken, strict=True):
-        left_out = tuple(f"{task} under {name}, about {duration(spent)}" for name, spent in cost[count:])
-        parts.append(Part(report, task, tuple(name for name, _ in cost[:count]), left_out))
-    return parts
+    attacks = [
+        [(name, _passes(report, task, name, limit) / speed) for name in names(report)] for report, task, _ in wanted
+    ]
+    fits = [_fit(report, task) / speed for report, task, _ in wanted]
+    data = [one.report.data["train"] if one.learns else None for one in wanted]
+    paid: set[str] = set()  # fingerprints of the training sets whose features there are
+    taken: dict[int, int] = {}  # how many attacks, of the tasks that are measured
+
+    def cost(i: int, count: int) -> float:
+        """Of going on until `count` attacks are done."""
+        more = sum(seconds for _, seconds in attacks[i][taken.get(i, 0) : count])
+        if i in taken:
+            return more
+        train = data[i]
+        return more + fits[i] + (train["images"] / speed if train and train["fingerprint"] not in paid else 0.0)
+
+    def take(i: int, count: int) -> None:
+        taken[i] = min(count, len(attacks[i]))
+        if train := data[i]:
+            paid.add(train["fingerprint"])
+
+    deepest = max(map(len, attacks), default=0)
+    for count in (1, 0, *range(2, deepest + 1)):
+        left = {i for i in range(len(wanted)) if taken.get(i) in ({None} if count < 2 else {count - 1})}
+        while left:
+            i = min(left, key=lambda i: (cost(i, count), i))
+            left.remove(i)
+            if cost(i, count) <= seconds:
+                seconds -= cost(i, count)
+                take(i, count)
+    if wanted and not taken:
+        take(min(range(len(wanted)), key=lambda i: cost(i, 0)), 0)
+    return [_part(one, attacks[i], taken.get(i), cost(i, 0)) for i, one in enumerate(wanted)]
+
+
+def _part(one: Wanted, attacks: list[tuple[str, float]], count: int | None, clean: float) -> Part:
+    """count: of attacks; None where the task is not measured.  clean: seconds without any."""
+    left_out = [f"{one.task}, about {duration(clean)}"] if count is None else []
+    left_out += [f"{one.task} under {name}, about {duration(seconds)}" for name, seconds in attacks[count or 0 :]]
+    done = tuple(name for name, _ in attacks[: count or 0])
+    return Part(one.report, one.task, done, tuple(left_out), clean=count is not None)
 
 
 def names(report: Report) -> list[str]:
@@ -58,6 +98,13 @@ def _passes(report: Report, task: str, attack: str, limit: int) -> float:
     runs = [run for run in report.runs if run.task == task and run.attack.partition("@")[0] == attack]
     images = int(report.data["test"]["images"])
     return sum(run.forwards + 2 * run.backwards for run in runs) * min(limit, images) / images
+
+
+def _fit(report: Report, task: str) -> float:
+    """What fitting the task and measuring it clean took, in images that went through the model in that time."""
+    took = sum(run.seconds for run in report.runs)
+    rate = sum(run.forwards + 2 * run.backwards for run in report.runs) / took if took else 0.0
+    return rate * max((row.seconds for row in report.rows if row.task == task and row.attack == "none"), default=0.0)
 
 
 def speed(extractor: FeatureExtractor) -> float:

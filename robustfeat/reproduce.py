@@ -14,7 +14,7 @@ from urllib.parse import quote
 import torch
 
 from robustfeat import hub
-from robustfeat.affordable import Part, affordable, kept_speed, speed
+from robustfeat.affordable import Part, Wanted, affordable, kept_speed, speed
 from robustfeat.agreement import expected
 from robustfeat.card import Card
 from robustfeat.errors import IntegrityError
@@ -33,14 +33,14 @@ from robustfeat.types import Row
 
 __all__ = ["MINUTES", "SPREAD", "Number", "Reproduction", "full", "quick", "same_features"]
 
-MINUTES = 5.0  # for the attacks of `quick`
+MINUTES = 10.0  # for `quick`
 SPREAD = 0.02  # what another seed, processor or version may change in a number, on top of its interval: an assumption
 
 
 def quick(
     name: str,
     *,
-    limit: int = 200,
+    limit: int = 100,
     minutes: float = MINUTES,
     out: str | os.PathLike[str] | None = None,
     device: torch.device | str = "cpu",
@@ -49,8 +49,8 @@ def quick(
 
     What should come out is computed for a part of the very images that were published (`robustfeat.agreement`).
 
-    minutes: time for the attacks, by the speed of this machine; attacks that do not fit are left out and named. Features of the
-        training images, on which tasks are fitted, come on top.
+    minutes: for features of training images, fits and attacks, by the speed of this machine; tasks and attacks that do not fit
+        are left out and named, the cheapest task is measured in any case.
     out: a folder for features, finished batches and the speed: killed, the same call goes on there. With more minutes the tasks
         that get more attacks begin anew.
 
@@ -64,15 +64,16 @@ def quick(
     reports = _measurable(card)
     same = same_features(extractor) if card.fixture else None
     pace = speed(extractor) if out is None else kept_speed(extractor, Path(out))
-    parts = affordable(reports, limit, 60 * minutes, pace)
+    samples = [_Sample(report, extractor, limit) for report in reports]
+    wanted = [Wanted(one.report, title, task.learns) for one in samples for title, task in one.tasks.items()]
+    parts = affordable(wanted, limit, 60 * minutes, pace)
     notes = [f"left out: {part.report.measured_on}, {what}" for part in parts for what in part.left_out]
     notes += ["with --minutes more of that is measured"] if notes else []
     notes += _unmeasurable(card)
     pairs: list[tuple[Report, Row, Row, bool | None]] = []
-    with _folder(out) as (folder, kept), Progress("reproduce", len(parts), "tasks") as bar:
-        for number, report in enumerate(reports):
-            sample = _Sample(report, extractor, limit)
-            for part in (part for part in parts if part.report is report):
+    with _folder(out) as (folder, kept), Progress("reproduce", sum(part.clean for part in parts), "tasks") as bar:
+        for number, (report, sample) in enumerate(zip(reports, samples, strict=True)):
+            for part in (part for part in parts if part.report is report and part.clean):
                 bar.say(f"{report.measured_on}: {part.task}, clean{''.join(f', {name}' for name in part.attacks)}")
                 records = folder / "records" / quote("+".join([f"{number}-{part.task}", *part.attacks]), safe=" @:,+")
                 found = sample.measure(part, records if kept else None, folder / "features")
@@ -111,6 +112,7 @@ class _Sample:
     """The first test images of a report, with its tasks and attacks."""
 
     def __init__(self, report: Report, extractor: FeatureExtractor, limit: int) -> None:
+        self.report = report
         evaluation = Evaluation.of(report.setup)
         self.arguments = evaluation.arguments(extractor)
         _check_images(report, self.arguments)

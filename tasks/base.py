@@ -41,6 +41,8 @@ class Task(nn.Module, ABC):
     name: ClassVar[str]
     novel_classes: ClassVar[bool] = False
     """Whether test labels may have classes that the training labels have not."""
+    learns: ClassVar[bool] = True
+    """Whether it learns from training images; one that does not is fitted on the test images, whose features are there."""
 
     @property
     def title(self) -> str:

@@ -145,10 +145,9 @@ class _Evaluation:
 
     def tasks(self) -> Iterator[tuple[list[Row], list[Ran]]]:
         """Rows and runs of each task, clean first."""
-        learnt, clean = self.fitting.features(self.extractor)
         for title, task in self.by_title.items():
             begin = time.monotonic()
-            cases = self.fitting.fit(self.extractor, task, learnt, clean)
+            cases = self.fitting.fit(self.extractor, task)
             seconds = time.monotonic() - begin
             found = self._measure(title, task, cases, "none", cases.clean, seconds)
             runs: list[Ran] = []

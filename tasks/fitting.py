@@ -23,19 +23,21 @@ class Fitting:
         self, train: ImageDataset, test: ImageDataset, cache: str | os.PathLike[str] | None, *, progress: bool
     ) -> None:
         self.train, self.test, self.cache, self.progress = train, test, cache, progress
+        self._features: dict[tuple[int, str], Features] = {}
         self._elsewhere: dict[tuple[int, Task], tuple[Task, Cases]] = {}
 
-    def features(self, extractor: FeatureExtractor) -> tuple[Features, Features]:
-        """Of the training set, where the extractor is; of the test set, on the CPU."""
-        learnt, clean = (
-            torch.from_numpy(cached_features(extractor, data, self.cache, progress=self.progress))
-            for data in (self.train, self.test)
-        )
-        return learnt.to(extractor.device), clean
+    def features(self, extractor: FeatureExtractor, data: ImageDataset) -> Features:
+        """On the CPU; extracted once."""
+        key = id(extractor), data.fingerprint
+        if key not in self._features:
+            self._features[key] = torch.from_numpy(cached_features(extractor, data, self.cache, progress=self.progress))
+        return self._features[key]
 
-    def fit(self, extractor: FeatureExtractor, task: Task, learnt: Features, clean: Features) -> Cases:
+    def fit(self, extractor: FeatureExtractor, task: Task) -> Cases:
         """Fit the task in place; what it is asked."""
-        task.to(learnt.device).fit_on(extractor, self.train, learnt)
+        data = self.train if task.learns else self.test
+        task.to(extractor.device).fit_on(extractor, data, self.features(extractor, data).to(extractor.device))
+        clean = self.features(extractor, self.test)
         rows, targets = task.cases(self.test.require_labels(), clean)
         return Cases(rows, targets, clean[rows])
 
@@ -49,8 +51,8 @@ class Fitting:
             if (id(source), task) not in self._elsewhere:
                 source.to(extractor.device)
                 other = copy.deepcopy(task)
-                learnt, clean = self.features(source)
-                self.fit(source, other, learnt, clean)
+                self.fit(source, other)
+                clean = self.features(source, self.test)
                 # What is asked is what was asked here: a task may choose cases by the features it sees.
                 self._elsewhere[id(source), task] = other, Cases(cases.rows, cases.targets, clean[cases.rows])
             return self.pipeline(source, *self._elsewhere[id(source), task], metric)

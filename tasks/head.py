@@ -25,6 +25,8 @@ class Head(LinearHead):
         source: a name or folder that `robustfeat.load` understands; None takes the head of the extractor itself.
     """
 
+    learns = False
+
     def __init__(self, source: str | None = None) -> None:
         super().__init__()
         self.source = source

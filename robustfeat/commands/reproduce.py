@@ -16,13 +16,13 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="measure a sample of the published numbers again")
     parser.add_argument("--full", action="store_true", help="train from the recorded recipe, and measure all numbers")
     parser.add_argument(
-        "--limit", type=int | None, default=None, help="test images (default: 200, with --full as many as published)"
+        "--limit", type=int | None, default=None, help="test images (default: 100, with --full as many as published)"
     )
     parser.add_argument(
         "--minutes",
         type=float,
         default=MINUTES,
-        help="with --quick: time for the attacks; those that do not fit are left out",
+        help="with --quick: tasks and attacks that do not fit in are left out, and named",
     )
     parser.add_argument(
         "--spread", type=float, default=SPREAD, help="with --full: what another training run may change in a number"
@@ -42,7 +42,7 @@ def _run(values: dict[str, Any]) -> Result:
             raise ValueError("--full trains a model and needs a folder for it; give one with --out")
         found = full(values["model"], values["out"], limit=values["limit"], spread=values["spread"], **common)
     else:
-        limit = 200 if values["limit"] is None else values["limit"]
+        limit = 100 if values["limit"] is None else values["limit"]
         found = quick(values["model"], limit=limit, minutes=values["minutes"], out=values["out"], **common)
     return Result(str(found), found.as_dict(), code=0 if found.agrees else 1)
 

@@ -108,3 +108,24 @@ def test_a_head_that_does_not_fit(extractor: FeatureExtractor) -> None:
         (name,) = wrong
         with pytest.raises(ValueError, match=f"{name} must be greater than 0"):
             AdversarialProbe(**wrong)
+
+
+def test_images_are_looked_at_once_and_training_images_only_where_something_is_learnt(
+    extractor: FeatureExtractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, test = two_cues(20, 1), two_cues(10, 2)
+    seen: list[str] = []
+    transform = FeatureExtractor.transform
+    names = {train.fingerprint: "train", test.fingerprint: "test"}
+
+    def counted(self: FeatureExtractor, images: MemoryImages, **options: object) -> object:
+        seen.append(names[images.fingerprint])
+        return transform(self, images, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FeatureExtractor, "transform", counted)
+    report = evaluate(extractor, ["head"], train, test, progress=False)
+    assert seen == ["test"]
+    seen.clear()
+    both = evaluate(extractor, ["head", "retrieval", "knn-probe"], train, test, progress=False)
+    assert sorted(seen) == ["test", "train"]
+    assert both.value("head", "accuracy", "none") == report.value("head", "accuracy", "none")
