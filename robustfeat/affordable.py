@@ -25,13 +25,13 @@ class Wanted(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One task of a report, clean and under the first of its attacks.  left_out: the others, each with the time it would take."""
+    """One task of a report, clean and under the first of its attacks.  left_out: the rest, each with the time it would take."""
 
     report: Report
     task: str
     attacks: tuple[str, ...]
     left_out: tuple[str, ...]
-    clean: bool = True
+    measured: bool
     """Whether there is time for the task at all."""
 
 
@@ -55,7 +55,7 @@ def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: floa
 
     def cost(i: int, count: int) -> float:
         """Of going on until `count` attacks are done."""
-        more = sum(seconds for _, seconds in attacks[i][taken.get(i, 0) : count])
+        more = sum(spent for _, spent in attacks[i][taken.get(i, 0) : count])
         if i in taken:
             return more
         train = data[i]
@@ -85,7 +85,7 @@ def _part(one: Wanted, attacks: list[tuple[str, float]], count: int | None, clea
     left_out = [f"{one.task}, about {duration(clean)}"] if count is None else []
     left_out += [f"{one.task} under {name}, about {duration(seconds)}" for name, seconds in attacks[count or 0 :]]
     done = tuple(name for name, _ in attacks[: count or 0])
-    return Part(one.report, one.task, done, tuple(left_out), clean=count is not None)
+    return Part(one.report, one.task, done, tuple(left_out), measured=count is not None)
 
 
 def names(report: Report) -> list[str]:

@@ -71,9 +71,10 @@ def quick(
     notes += ["with --minutes more of that is measured"] if notes else []
     notes += _unmeasurable(card)
     pairs: list[tuple[Report, Row, Row, bool | None]] = []
-    with _folder(out) as (folder, kept), Progress("reproduce", sum(part.clean for part in parts), "tasks") as bar:
-        for number, (report, sample) in enumerate(zip(reports, samples, strict=True)):
-            for part in (part for part in parts if part.report is report and part.clean):
+    with _folder(out) as (folder, kept), Progress("reproduce", sum(part.measured for part in parts), "tasks") as bar:
+        for number, sample in enumerate(samples):
+            report = sample.report
+            for part in (part for part in parts if part.report is report and part.measured):
                 bar.say(f"{report.measured_on}: {part.task}, clean{''.join(f', {name}' for name in part.attacks)}")
                 records = folder / "records" / quote("+".join([f"{number}-{part.task}", *part.attacks]), safe=" @:,+")
                 found = sample.measure(part, records if kept else None, folder / "features")

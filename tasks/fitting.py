@@ -33,9 +33,13 @@ class Fitting:
             self._features[key] = torch.from_numpy(cached_features(extractor, data, self.cache, progress=self.progress))
         return self._features[key]
 
+    def needed(self, task: Task) -> tuple[ImageDataset, ...]:
+        """Whose features it takes, first those to fit on."""
+        return (self.train, self.test) if task.learns else (self.test,)
+
     def fit(self, extractor: FeatureExtractor, task: Task) -> Cases:
         """Fit the task in place; what it is asked."""
-        data = self.train if task.learns else self.test
+        data, *_ = self.needed(task)
         task.to(extractor.device).fit_on(extractor, data, self.features(extractor, data).to(extractor.device))
         clean = self.features(extractor, self.test)
         rows, targets = task.cases(self.test.require_labels(), clean)

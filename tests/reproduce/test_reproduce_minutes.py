@@ -54,7 +54,7 @@ def test_every_task_gets_its_first_attack_before_any_its_second() -> None:
     def taken(seconds: float, limit: int = 100) -> dict[str, tuple[str, ...]]:
         report = _report(COSTS)
         parts = affordable([Wanted(report, task, False) for task in "ab"], limit, seconds, speed=100)
-        assert all(part.clean for part in parts), "they cost nothing"
+        assert all(part.measured for part in parts), "they cost nothing"
         return {part.task: part.attacks for part in parts}
 
     assert taken(0) == {"a": (), "b": ()}
@@ -75,7 +75,7 @@ def test_what_tasks_learn_from_costs_time_too_and_once() -> None:
     wanted = [Wanted(report, "a", True), Wanted(report, "b", True), Wanted(other, "c", True)]
 
     def taken(seconds: float, speed: float = 100) -> dict[str, tuple[str, ...]]:
-        return {part.task: part.attacks for part in affordable(wanted, 100, seconds, speed) if part.clean}
+        return {part.task: part.attacks for part in affordable(wanted, 100, seconds, speed) if part.measured}
 
     assert taken(0) == {"c": ()}, "the cheapest, in any case"
     assert taken(4) == {"c": ("x",)}

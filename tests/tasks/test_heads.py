@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,11 +116,14 @@ def test_images_are_looked_at_once_and_training_images_only_where_something_is_l
 ) -> None:
     train, test = two_cues(20, 1), two_cues(10, 2)
     seen: list[str] = []
+    clock: list[float] = []  # time passes while features are extracted only
+    monkeypatch.setattr(sys.modules["robustfeat.tasks.evaluate"].time, "monotonic", lambda: sum(clock))
     transform = FeatureExtractor.transform
     names = {train.fingerprint: "train", test.fingerprint: "test"}
 
     def counted(self: FeatureExtractor, images: MemoryImages, **options: object) -> object:
         seen.append(names[images.fingerprint])
+        clock.append(100.0)
         return transform(self, images, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(FeatureExtractor, "transform", counted)
@@ -128,4 +132,5 @@ def test_images_are_looked_at_once_and_training_images_only_where_something_is_l
     seen.clear()
     both = evaluate(extractor, ["head", "retrieval", "knn-probe"], train, test, progress=False)
     assert sorted(seen) == ["test", "train"]
+    assert [row.seconds for row in both.rows] == [0.0] * len(both.rows), "extraction is no part of a fit"
     assert both.value("head", "accuracy", "none") == report.value("head", "accuracy", "none")
