@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+from robustfeat.logistic import Linear
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
 from robustfeat.objectives.pair import to_teacher
+from robustfeat.objectives.teacher_head import TeacherHead
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -28,6 +30,9 @@ class FitNet(Objective):
     @property
     def trains_head(self) -> bool:
         return False
+
+    def teacher_head(self, head: Linear) -> TeacherHead | None:
+        return TeacherHead(head, self.student_side)
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self.student_side = to_teacher(spaces, self.name, generator)
