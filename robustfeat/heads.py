@@ -16,13 +16,13 @@ from robustfeat.heldout import Accuracy
 from robustfeat.logistic import Linear
 from robustfeat.modes import evaluating
 from robustfeat.network import Network
-from robustfeat.objectives import TeacherHead, linear_of
 from robustfeat.random import generator
 from robustfeat.types import Features
 
 HEAD = 4  # what this stream of random numbers is for
 IMAGES = 5000
 BATCH = 256
+RIDGE = 0.01
 STEPS = 3  # of the attack on training images, for the head that learns from attacked ones
 
 Kind = Literal["trained", "teacher", "linear", "adversarial"]
@@ -37,14 +37,16 @@ def fit_head(network: Network, data: ImageDataset, *, seed: int = 0) -> None:
 class Heads:
     """The linear heads that a trained network may get, and the choice among them.
 
-    "teacher" is the teacher's frozen head, seen through the map that training put between the features where there is one;
-    "linear" is fitted on clean images ("SLF"), "adversarial" on attacked ones ("ALF"); "trained" is the network's own.
+    "teacher" is the teacher's frozen head; where the features lie elsewhere than the teacher's, it sees them through the linear
+    map that brings those of clean images closest to the teacher's. "linear" is fitted on clean images ("SLF"), "adversarial" on
+    attacked ones ("ALF"); "trained" is the network's own.
 
     Attributes:
         wanted: the kind that is asked for, or "best".
         trained: whether training has made a head already; then "best" is to keep it.
         robust: whether robust accuracy decides, before clean accuracy; otherwise clean accuracy does.
-        teacher: the teacher's head as one on these features; None where they have no common space.
+        teacher: with a head for the same classes; None where there is none.
+        in_teachers_space: whether its head fits these features as it is.
         data: the labelled images that heads are fitted on; the first 5,000 of them are.
         held_out: the images that decide.
         threat: what the network was trained to withstand.
@@ -59,7 +61,8 @@ class Heads:
     wanted: Kind | Literal["best"]
     trained: bool
     robust: bool
-    teacher: TeacherHead | None
+    teacher: Network | None
+    in_teachers_space: bool
     data: ImageDataset
     held_out: ImageDataset
     threat: Threat
@@ -71,21 +74,20 @@ class Heads:
     def __post_init__(self) -> None:
         if self.wanted == "teacher" and self.teacher is None:
             raise ValueError(
-                "head='teacher' needs an objective that draws features to the teacher's, and a teacher with a head for the "
-                "classes of the data; choose head='best' or 'linear'"
+                "head='teacher' needs a teacher with a head for the classes of the data; choose head='best' or 'linear'"
             )
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The heads that are compared, the one that costs least first.
 
-        The adversarial one costs minutes. It is worth them where no head of the teacher's fits as it is.
+        The adversarial one costs minutes. It is worth trying where the teacher's does not fit as it is.
         """
         if self.wanted != "best":
             return (self.wanted,)
         if self.trained:
             return ("trained",)
-        exact = self.teacher is not None and self.teacher.exact
+        exact = self.teacher is not None and self.in_teachers_space
         fitted: tuple[Kind, ...] = ("linear", "adversarial") if self.robust and not exact else ("linear",)
         return fitted if self.teacher is None else ("teacher", *fitted)
 
@@ -126,7 +128,12 @@ class Heads:
 
     def _taught(self, network: Network) -> Linear:
         assert self.teacher is not None
-        return self.teacher.on(lambda: _features(network, self.data.head(IMAGES)))
+        head = linear_of(self.teacher)
+        if self.in_teachers_space:
+            return head
+        data = self.data.head(IMAGES)
+        to_teacher = closest(_features(network, data), _features(self.teacher, data))
+        return Linear(head.weight @ to_teacher.weight, head.bias + head.weight @ to_teacher.bias)
 
     def _clean(self, network: Network) -> Linear:
         data = self.data.head(IMAGES)
@@ -168,3 +175,24 @@ def _put(network: Network, linear: Linear) -> None:
     network.head.weight.copy_(linear.weight)
     if network.head.bias is not None:
         network.head.bias.copy_(linear.bias)
+
+
+def linear_of(network: Network) -> Linear:
+    """A copy of a network's head; a bias that it lacks is 0."""
+    weight, bias = network.head.weight.detach(), network.head.bias
+    return Linear(weight.clone(), weight.new_zeros(len(weight)) if bias is None else bias.detach().clone())
+
+
+def closest(features: Features, targets: Features) -> Linear:
+    """The linear map W f + b that brings features (n, d) closest to targets (n, e), in the mean square (ridge regression).
+
+    The penalty on W is 0.01 of the mean variance of a feature: without one, directions that hardly vary among these images
+    would be stretched, and an attacker could use them.
+    """
+    x, y = features.double(), targets.double()
+    centre, aim = x.mean(dim=0), y.mean(dim=0)
+    x, y = x - centre, y - aim
+    covariance = x.T @ x / len(x)
+    penalty = RIDGE * covariance.diagonal().mean().clamp_min(1e-30)
+    weight = torch.linalg.solve(covariance + penalty * torch.eye(len(covariance)).to(x), x.T @ y / len(x)).T
+    return Linear(weight.to(features.dtype), (aim - weight @ centre).to(features.dtype))

@@ -11,7 +11,7 @@ from robustfeat.card import Card
 from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.network import Network, new_network
-from robustfeat.objectives import Objective, TeacherHead, linear_of
+from robustfeat.objectives import Objective
 from robustfeat.recipe import Recipe
 
 
@@ -30,18 +30,13 @@ def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, Ca
     return network, card, _facts(network, card)
 
 
-def teacher_head(
-    teacher: Network | None, card: Card | None, objective: Objective, data: ImageDataset
-) -> TeacherHead | None:
-    """The teacher's head on the student's features, where the objective draws these to the teacher's and the classes are those
-    of the data; else None."""
-    if teacher is None or card is None or card.head == "none":
+def with_head_for(data: ImageDataset, network: Network | None, card: Card | None) -> Network | None:
+    """The network, if its head tells apart the classes of the data, in their order; else None."""
+    if network is None or card is None or card.head == "none":
         return None
     if card.classes and data.classes:
-        same = card.classes == data.classes
-    else:  # one side has no names
-        same = teacher.architecture.classes == number_of_classes(data)
-    return objective.teacher_head(linear_of(teacher)) if same else None
+        return network if card.classes == data.classes else None
+    return network if network.architecture.classes == number_of_classes(data) else None  # one side has no names
 
 
 def number_of_classes(data: ImageDataset) -> int:

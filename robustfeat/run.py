@@ -26,7 +26,7 @@ from robustfeat.objectives import Objective, Spaces
 from robustfeat.parallel import follow_first, gather, rank, world_size
 from robustfeat.random import generator
 from robustfeat.recipe import Recipe
-from robustfeat.roles import student_of, teacher_head, teacher_of
+from robustfeat.roles import student_of, teacher_of, with_head_for
 
 SETUP = 6  # what this stream of random numbers is for
 # A resumed run may change what does not touch the weights. The teacher is known by its weights, wherever it lies.
@@ -111,7 +111,8 @@ class Run:
             recipe.head,
             objective.trains_head,
             objective.robust,
-            teacher_head(self.teacher, self.teacher_card, objective, self.train_data),
+            with_head_for(self.train_data, self.teacher, self.teacher_card),
+            objective.in_teachers_space,
             self.train_data,
             self.held_out,
             self.threat,

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 from cues import THREAT, cues, two_cues
-from torch import Tensor, nn
+from sklearn.linear_model import Ridge
+from torch import Tensor
 
 from robustfeat.extractor import FeatureExtractor
-from robustfeat.heads import Heads
+from robustfeat.heads import Heads, closest
 from robustfeat.heldout import Accuracy
-from robustfeat.logistic import Linear
-from robustfeat.objectives import GACD, Spaces, TeacherHead
 from robustfeat.random import generator
+from robustfeat.testing import small_network
 
 
 def heads(**changed: Any) -> Heads:
@@ -24,6 +24,7 @@ def heads(**changed: Any) -> Heads:
         "trained": False,
         "robust": True,
         "teacher": None,
+        "in_teachers_space": False,
         "data": two_cues(2000, 0),
         "held_out": two_cues(100, 1),
         "threat": THREAT,
@@ -47,17 +48,16 @@ def test_held_out_images_choose_the_head(linear_extractor: Callable[[Tensor], Fe
 
 
 def test_which_heads_are_compared() -> None:
-    sides = nn.Identity(), nn.utils.skip_init(nn.Linear, 2, 2)
-    exact, mapped = (TeacherHead(Linear(torch.eye(2), torch.zeros(2)), side) for side in sides)
     assert heads().kinds == ("linear", "adversarial")
     assert heads(robust=False).kinds == ("linear",)
-    assert heads(teacher=exact).kinds == ("teacher", "linear")
-    assert heads(teacher=mapped).kinds == ("teacher", "linear", "adversarial")
+    teacher = small_network(0)
+    assert heads(teacher=teacher, in_teachers_space=True).kinds == ("teacher", "linear")
+    assert heads(teacher=teacher).kinds == ("teacher", "linear", "adversarial")
     assert heads(trained=True).kinds == ("trained",)
     assert heads(trained=True, wanted="linear").kinds == ("linear",)
     assert heads(wanted="adversarial").meanwhile == "linear", "no minutes are spent at each measurement"
     assert heads(trained=True, wanted="adversarial").meanwhile == "trained"
-    with pytest.raises(ValueError, match="head='teacher' needs an objective that draws features to the teacher's"):
+    with pytest.raises(ValueError, match="head='teacher' needs a teacher with a head for the classes of the data"):
         heads(wanted="teacher")
 
 
@@ -68,42 +68,36 @@ def test_robust_accuracy_comes_first_where_the_network_is_robust(
     measured = iter([Accuracy(clean=0.9, robust=0.2), Accuracy(clean=0.95, robust=0.1)])  # teacher, linear
     monkeypatch.setattr(Heads, "measure", lambda self, network: next(measured))
     network = linear_extractor(cues()).network
-    theirs = Linear(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([5.0, 6.0]))
-    found = heads(robust=robust, teacher=TeacherHead(theirs, nn.Identity())).choose(network)
+    teacher = linear_extractor(cues()).network
+    teacher.head.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    found = heads(robust=robust, teacher=teacher, in_teachers_space=True).choose(network)
     assert next(iter(found)) == first
-    assert torch.equal(network.head.weight, theirs.weight) == (first == "teacher")
+    assert torch.equal(network.head.weight, teacher.head.weight) == (first == "teacher")
 
 
-def test_a_teachers_head_through_a_map_says_what_the_teacher_says_of_mapped_features() -> None:
+def test_the_teachers_head_through_the_closest_map(linear_extractor: Callable[[Tensor], FeatureExtractor]) -> None:
+    """A student whose features are the teacher's, mixed and moved to another width, says what the teacher says."""
     random = generator(0)
-    features = torch.randn(20, 6, generator=random)
-    head = Linear(torch.randn(3, 4, generator=random), torch.randn(3, generator=random))
-    assert TeacherHead(head, nn.Identity()).on(lambda: pytest.fail("not needed")) is head
-    for bias in (True, False):
-        side = nn.utils.skip_init(nn.Linear, 6, 4, bias=bias)
-        for parameter in side.parameters():
-            nn.init.normal_(parameter, generator=random)
-        folded = TeacherHead(head, side).on(lambda: pytest.fail("not needed"))
-        torch.testing.assert_close(folded(features), head(side(features)).detach())
+    directions = torch.randn(192, 4, generator=random)
+    mix = torch.randn(4, 6, generator=random)
+    teacher, student = (linear_extractor(d).network for d in (directions, directions @ mix))
+    teacher.head.weight.copy_(torch.randn(2, 4, generator=random))
+    teacher.head.bias.copy_(torch.tensor([0.3, -0.3]))
+    data = two_cues(500, 3)
+    heads(teacher=teacher, data=data).put(student, "teacher")
+    images = data.batch(torch.arange(50)).images
+    theirs, mine = (network.classify(network.features(images)) for network in (teacher, student))
+    assert (theirs - mine).square().mean() < 0.01 * theirs.var()
 
 
-def test_the_guide_of_gacd_is_the_head_that_its_student_may_keep() -> None:
-    """Mapped features are brought to length r one by one in training; where they are equally long, the head says the same."""
+def test_the_closest_map_is_ridge_regression() -> None:
     random = generator(1)
-    objective = GACD()
-    objective.setup(Spaces(6, 3, 20, 4, 3, torch.arange(20) % 3), random)
-    objective.radius.fill_(7.0)
-    head = Linear(torch.randn(3, 4, generator=random), torch.randn(3, generator=random))
-    features = torch.randn(20, 6, generator=random)
-    mapped = objective.student_side(features)
-    features = 5 * (features / mapped.norm(dim=1, keepdim=True)).detach()
-    found = objective.teacher_head(head)
-    assert found is not None
-    assert not found.exact
-    torch.testing.assert_close(found.on(lambda: features)(features), head(objective.embed(features)).detach())
-    same = GACD()
-    same.setup(Spaces(4, 3, 20, 4, 3, torch.arange(20) % 3), random)
-    assert same.teacher_head(head) == TeacherHead(head, same.student_side)
-    apart = GACD(teacher_map="fixed", guide=0)
-    apart.setup(Spaces(4, 3, 20, 4, 3, torch.arange(20) % 3), random)
-    assert apart.teacher_head(head) is None
+    features, targets = (
+        torch.randn(60, 5, generator=random) * torch.arange(1, 6) + 2,
+        torch.randn(60, 3, generator=random),
+    )
+    found = closest(features, targets)
+    variance = features.double().var(dim=0, correction=0).mean().item()
+    reference = Ridge(alpha=0.01 * variance * 60).fit(features.double().numpy(), targets.double().numpy())
+    assert found.weight.numpy() == pytest.approx(reference.coef_, abs=1e-6)
+    assert found.bias.numpy() == pytest.approx(reference.intercept_, abs=1e-6)

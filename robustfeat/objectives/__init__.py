@@ -1,7 +1,6 @@
 """Objectives: what the inner attack raises and what training lowers, one file per method."""
 
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
-from robustfeat.objectives.teacher_head import TeacherHead, linear_of
 from robustfeat.objectives.views import Views
 from robustfeat.registry import import_siblings as _import_siblings
 
@@ -42,7 +41,5 @@ __all__ = [
     "Natural",
     "Objective",
     "Spaces",
-    "TeacherHead",
     "Views",
-    "linear_of",
 ]

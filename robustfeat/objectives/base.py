@@ -11,8 +11,6 @@ import torch
 from torch import nn
 
 from robustfeat.attacks import PGD, Threat
-from robustfeat.logistic import Linear
-from robustfeat.objectives.teacher_head import TeacherHead
 from robustfeat.objectives.views import Views
 from robustfeat.registry import Registry
 from robustfeat.types import Eps, Images, Labels, Loss, Losses
@@ -66,10 +64,11 @@ class Objective(nn.Module, ABC):
         """Whether the student's own classifier is trained; otherwise a linear head is fitted when training is over."""
         return True
 
-    def teacher_head(self, head: Linear) -> TeacherHead | None:
-        """The teacher's `head` on the student's features, once training has drawn these to the teacher's; None where it does
-        not. The student may keep it instead of a head that is fitted when training is over."""
-        return None
+    @property
+    def in_teachers_space(self) -> bool:
+        """Whether training draws each feature of the student to the teacher's of the same number, so that the teacher's head
+        fits the student as it is. Known after `setup`."""
+        return False
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         """Make heads and memory for these widths; called once, before training."""

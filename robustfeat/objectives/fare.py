@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
-from robustfeat.logistic import Linear
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
 from robustfeat.objectives.pair import teacher_width
-from robustfeat.objectives.teacher_head import TeacherHead
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -33,8 +30,9 @@ class FARE(Objective):
     def trains_head(self) -> bool:
         return False
 
-    def teacher_head(self, head: Linear) -> TeacherHead | None:
-        return TeacherHead(head, nn.Identity())
+    @property
+    def in_teachers_space(self) -> bool:
+        return True
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         if (width := teacher_width(spaces, self.name)) != spaces.student_dim:

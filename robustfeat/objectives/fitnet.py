@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from robustfeat.logistic import Linear
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
 from robustfeat.objectives.pair import to_teacher
-from robustfeat.objectives.teacher_head import TeacherHead
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -31,8 +30,9 @@ class FitNet(Objective):
     def trains_head(self) -> bool:
         return False
 
-    def teacher_head(self, head: Linear) -> TeacherHead | None:
-        return TeacherHead(head, self.student_side)
+    @property
+    def in_teachers_space(self) -> bool:
+        return isinstance(self.student_side, nn.Identity)
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self.student_side = to_teacher(spaces, self.name, generator)

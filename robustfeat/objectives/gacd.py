@@ -15,13 +15,11 @@ from torch.nn import functional as F
 
 from robustfeat import losses
 from robustfeat.choices import check_choices
-from robustfeat.logistic import Linear
 from robustfeat.memory import MemoryBank
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.pair import affine
 from robustfeat.objectives.rightness import Kind, Rightness
-from robustfeat.objectives.teacher_head import TeacherHead
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
 from robustfeat.types import Embeddings, Features, Images, Labels, Loss, Losses, PerExample
@@ -117,10 +115,9 @@ class GACD(Objective):
         """Whether the teacher's head is put on the student's features, in training or in the attack."""
         return self.guide > 0 or (self.view == "student_adv" and self.inner_loss == "teacher_head")
 
-    def teacher_head(self, head: Linear) -> TeacherHead | None:
-        if self.teacher_map != "none":
-            return None
-        return TeacherHead(head, self.student_side, None if isinstance(self.student_side, nn.Identity) else self.radius)
+    @property
+    def in_teachers_space(self) -> bool:
+        return isinstance(self.student_side, nn.Identity)
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self._seen.clear()  # of an earlier run with this object

@@ -82,17 +82,24 @@ def test_a_head_that_is_asked_for(head: str, teacher: str, uninterrupted: Path, 
     assert not torch.equal(asked.head.weight, best.head.weight)
 
 
-def test_there_is_no_head_of_the_teacher_for_other_features(teacher: str, tmp_path: Path) -> None:
-    recipe = dataclasses.replace(RECIPE, teacher=teacher, head="teacher")
-    with pytest.raises(ValueError, match="head='teacher' needs an objective that draws features to the teacher's"):
-        train("kd", recipe, tmp_path, quiet=True)
+def test_a_teacher_of_other_classes_has_no_head_to_give(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, teacher="timm:cnn_small", head="teacher")
+    with pytest.raises(ValueError, match="head='teacher' needs a teacher with a head for the classes of the data"):
+        train("fitnet", recipe, tmp_path, quiet=True)
+
+
+def test_a_student_of_another_width_has_three_heads_to_choose_from(teacher: str, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(RECIPE, teacher=teacher, student="resnet_tiny", max_steps=2)
+    card = hub.read_card(train("gacd", recipe, tmp_path, quiet=True))
+    assert set(card.training["heads"]) == {"teacher", "linear", "adversarial"}
+    assert card.head == next(iter(card.training["heads"]))
 
 
 def test_what_card_and_log_say(teacher: str, uninterrupted: Path) -> None:
     card = hub.read_card(uninterrupted / "best")
     assert card.options["bank"] == 16
     assert card.teacher["sha256"] == hub.read_card(Path(teacher)).weights["sha256"]
-    assert card.training["held_out_clean"] > 0.2
+    assert card.training["heads"]["linear"]["clean"] > 0.2
     line = json.loads((uninterrupted / "log.jsonl").read_text().splitlines()[0])
     assert {"gacd", "lr", "images_per_s", "eta_s", "weight", "mutual_information", "weight_histogram"} <= line.keys()
     assert sum(line["weight_histogram"]) == 32
