@@ -61,7 +61,7 @@ class Objective(nn.Module, ABC):
 
     @property
     def trains_head(self) -> bool:
-        """Whether the student's own classifier is trained; otherwise a linear head is fitted when training is over."""
+        """Whether the student's own classifier is trained; otherwise a linear head is chosen when training is over (`robustfeat.heads`)."""
         return True
 
     @property

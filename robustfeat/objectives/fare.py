@@ -18,7 +18,7 @@ class FARE(Objective):
 
     The teacher is the *original, non-robust* model and the student starts as its copy: give the same folder or name as
     `teacher` and as `start` of the recipe. Another width is refused, since a map between the spaces would give up what the
-    method is for. The head is fitted when training is over.
+    method is for. The head is chosen when training is over.
 
     The squared distance is summed over features and averaged over images, as in the authors' code; it grows with the scale of
     the features, so `lr` must be small (they use AdamW, 1e-5, and PGD with 10 steps).

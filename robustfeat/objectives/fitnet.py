@@ -14,7 +14,7 @@ from robustfeat.types import Loss, Losses
 
 @OBJECTIVES.register("fitnet")
 class FitNet(Objective):
-    """Mean squared distance of features on clean images; needs no labels, and the head is fitted when training is over.
+    """Mean squared distance of features on clean images; needs no labels, and the head is chosen when training is over.
 
         L = mean over images and features of (g(f_S(x)) - f_T(x))^2
 

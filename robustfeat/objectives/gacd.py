@@ -60,7 +60,7 @@ class GACD(Objective):
         symmetric: add CRD's other half: the student's embedding as anchor against the teacher's of other images.
         teacher_map: "none", or a "fixed" (random) or "trained" linear map of the teacher's features to `map_dim`.
         map_dim: width of that space.
-        ce: weight of a cross-entropy term on the student's own head; 0 leaves the head to be fitted afterwards.
+        ce: weight of a cross-entropy term on the student's own head; 0 leaves the head to be chosen afterwards.
     """
 
     needs_teacher = True
