@@ -10,13 +10,13 @@ from typing import Any
 from robustfeat import hub
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import dataset
+from robustfeat.eps import Eps
 from robustfeat.files import write_text
 from robustfeat.objectives import GACD, AdversarialTraining, Natural, Objective
 from robustfeat.recipe import Recipe
 from robustfeat.report import markdown, plot_robustness, table
 from robustfeat.tasks import evaluate
 from robustfeat.train import train
-from robustfeat.types import Eps
 
 HEADLINE = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc"}
 EPS = Eps(0.15)  # of 8x8 digits with 17 grey levels; PGD-40 leaves a natural network nothing

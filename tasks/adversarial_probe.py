@@ -11,14 +11,15 @@ from torch.nn import functional as F
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import ImageDataset
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
 from robustfeat.progress import Progress
 from robustfeat.random import generator
-from robustfeat.tasks.base import TASKS
+from robustfeat.tasks import TASKS
 from robustfeat.tasks.linear import LinearHead
 from robustfeat.tasks.probe import LinearProbe
-from robustfeat.types import Eps, Features
+from robustfeat.types import Features
 
 ALF = 12  # what this stream of random numbers is for
 

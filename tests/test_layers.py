@@ -12,7 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = (
     (
         "errors",
+        "lazy",
+        "needed",
         "types",
+        "eps",
         "architecture",
         "choices",
         "pixels",
@@ -31,7 +34,7 @@ ROWS = (
     ("objectives", "average", "heads", "heldout", "known"),
     ("card",),
     ("extractor", "folder"),
-    ("remote",),
+    ("remote", "shipped"),
     ("hub", "fixture", "distiller", "checkpoint", "journal", "extract", "patches"),
     ("public",),
     ("roles", "publish", "push", "export", "analysis", "cache", "transformer", "affordable"),

@@ -7,7 +7,6 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.demo import demo
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -16,6 +15,8 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.demo import demo
+
     shown, data = demo(values["out"], seed=values["seed"])
     return Result(shown, data)
 

@@ -14,11 +14,11 @@ from robustfeat import hub
 from robustfeat.attacks import PGD, Threat
 from robustfeat.card import Card
 from robustfeat.data import MemoryImages
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.tasks import AdversarialProbe, Head, LinearProbe, evaluate, named
 from robustfeat.testing import small_network
-from robustfeat.types import Eps
 
 THREAT = Threat("linf", Eps("16/255"))
 
