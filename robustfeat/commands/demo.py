@@ -12,12 +12,15 @@ from robustfeat.commands.base import Command, Result
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=str, default="demo", help="folder for the models and the report")
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it")
+    parser.add_argument("--max_steps", type=int | None, default=None, help="of each training, to see that it runs")
+    parser.add_argument("--limit", type=int | None, default=None, help="measure so many of the test images")
 
 
 def _run(values: dict[str, Any]) -> Result:
     from robustfeat.demo import demo
 
-    shown, data = demo(values["out"], seed=values["seed"])
+    options = {name: values[name] for name in ("seed", "max_steps", "limit")}
+    shown, data = demo(values["out"], **options)
     return Result(shown, data)
 
 

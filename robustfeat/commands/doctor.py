@@ -16,7 +16,7 @@ def _run(values: dict[str, Any]) -> Result:
 
 COMMAND = Command(
     "doctor",
-    "Print versions, devices and folders, and run a five-second self-test.",
+    "Print versions, devices and folders, and run a self-test of a few seconds.",
     "robustfeat doctor",
     lambda parser: None,
     _run,

@@ -36,7 +36,7 @@ class Table:
     fingerprint: str
 
     @property
-    def features(self) -> dict[str, dict[str, Any]]:
+    def features(self) -> dict[str, Any]:
         """What Hugging Face `datasets` has written about each column; empty for a table by others."""
         described = json.loads((self.rows.schema.metadata or {}).get(b"huggingface", b"{}"))
         return described.get("info", {}).get("features", {})
@@ -88,10 +88,14 @@ def _column(table: Table, wanted: str | None, kind: str, role: str) -> str | Non
         if wanted not in table.rows.column_names:
             raise unknown(f"{role} column", wanted, table.rows.column_names)
         return wanted
-    found = [name for name, feature in table.features.items() if feature.get("_type") == kind]
+    found = [name for name, feature in table.features.items() if _kind(feature) == kind]
     if len(found) > 1:
         raise ValueError(f"the data has several {role} columns, {found}; name one with {role}=...")
     return found[0] if found else None
+
+
+def _kind(feature: Any) -> Any:
+    return feature.get("_type") if isinstance(feature, dict) else None  # a list is a column of lists
 
 
 def _may_be_images(kind: pa.DataType) -> bool:
