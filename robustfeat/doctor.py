@@ -27,6 +27,7 @@ def doctor() -> dict[str, str]:
     facts["published models"] = ", ".join(models()) or "none"
     facts["hub cache"] = constants.HF_HUB_CACHE
     facts["datasets cache"] = _datasets()
+    facts["table cache"] = constants.HF_ASSETS_CACHE
     facts["ROBUSTFEAT_DATA"] = os.environ.get("ROBUSTFEAT_DATA", "not set")
     facts["faiss"] = _faiss()
     begin = time.monotonic()

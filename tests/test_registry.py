@@ -60,7 +60,7 @@ def test_a_name_is_taken_once(fruits: Registry[object]) -> None:
 
 @pytest.fixture
 def berries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[object]:
-    """A package with a registry, of whose files one can not be imported."""
+    """A package with a registry, one of whose files cannot be imported."""
     folder = tmp_path / "berries"
     folder.mkdir()
     (folder / "__init__.py").write_text(

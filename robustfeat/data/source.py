@@ -43,7 +43,8 @@ def dataset(
 
     name: "digits" (embedded in scikit-learn), "fashion-mnist" (Debian's IDX files or the Hub), "cifar10", "cifar100",
         "stl10" (a folder of that name under $ROBUSTFEAT_DATA, else the Hub), any Hub id ("owner/name" or
-        "owner/name:config"), a folder of images by class, a parquet file or a folder of them.
+        "owner/name:config"), a folder of images by class, a parquet file or a folder of them (above 1 GiB
+        written once as a table into huggingface_hub's HF_ASSETS_CACHE, to be read from there row by row).
     split: "train", "test", or a part such as "train[:90%]" or "train[100:200]". Files without splits are all "train".
         Parts follow the data's order; where that goes class by class, each part gets its share of every class.
     image_size: scale and centre-crop to so many pixels per side; needed where sizes differ.
