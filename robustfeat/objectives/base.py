@@ -62,6 +62,12 @@ class Objective(nn.Module, ABC):
         """Whether the student's own classifier is trained; otherwise a linear head is fitted when training is over."""
         return True
 
+    @property
+    def in_teachers_space(self) -> bool:
+        """Whether training draws each feature of the student to the teacher's of the same number, so that the teacher's head
+        fits the student as it is. Known after `setup`."""
+        return False
+
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         """Make heads and memory for these widths; called once, before training."""
 

@@ -31,6 +31,10 @@ class FARE(Objective):
     def trains_head(self) -> bool:
         return False
 
+    @property
+    def in_teachers_space(self) -> bool:
+        return True
+
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         if (width := teacher_width(spaces, self.name)) != spaces.student_dim:
             raise ValueError(

@@ -116,6 +116,10 @@ class GACD(Objective):
         """Whether the teacher's head is put on the student's features, in training or in the attack."""
         return self.guide > 0 or (self.view == "student_adv" and self.inner_loss == "teacher_head")
 
+    @property
+    def in_teachers_space(self) -> bool:
+        return isinstance(self.student_side, nn.Identity)
+
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self._seen.clear()  # of an earlier run with this object
         self.rightness.remarked = False
