@@ -75,7 +75,12 @@ def parse(words: Sequence[str]) -> tuple[Command, dict[str, Any]]:
     known = find_commands()
     about = "Image features that stay meaningful under attack."
     name, rest = _choose(
-        "command", words, {n: each.help for n, each in known.items()}, "robustfeat", about, "robustfeat COMMAND --help"
+        "command",
+        words,
+        {n: each.help for n, each in known.items()},
+        "robustfeat",
+        about,
+        "robustfeat COMMAND --help says more",
     )
     command = known[name]
     if command.variants is None:
@@ -103,7 +108,7 @@ def _choose(
 ) -> tuple[str, list[str]]:
     """The first word, one of the entries (name -> help), and the other words."""
     if not words:
-        raise ValueError(f"{program}: the {kind} is missing; {program} --help lists them")
+        raise ValueError(f"the {kind} is missing; {program} --help lists them")
     if words[0] in ("-h", "--help"):
         menu = argparse.ArgumentParser(prog=program, description=about, epilog=epilog)
         if kind == "command":
