@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from robustfeat.architecture import Stem
 from robustfeat.choices import check_choices
-from robustfeat.types import Eps, usual_eps
+from robustfeat.eps import Eps, usual_eps
 
 
 @dataclass(frozen=True)

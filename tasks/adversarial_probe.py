@@ -9,12 +9,13 @@ from torch import Tensor
 from robustfeat.adversarial_linear import fit_attacked
 from robustfeat.attacks import Threat
 from robustfeat.data import ImageDataset
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
-from robustfeat.tasks.base import TASKS
+from robustfeat.tasks import TASKS
 from robustfeat.tasks.linear import LinearHead
 from robustfeat.tasks.probe import LinearProbe
-from robustfeat.types import Eps, Features
+from robustfeat.types import Features
 
 
 @TASKS.register("adversarial-probe")

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from robustfeat.attacks import Threat
 from robustfeat.data import MemoryImages
+from robustfeat.eps import Eps
 from robustfeat.random import generator
-from robustfeat.types import Eps
 
 THREAT = Threat("linf", Eps("16/255"))
 

@@ -12,7 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = (
     (
         "errors",
+        "lazy",
+        "needed",
         "types",
+        "eps",
         "architecture",
         "choices",
         "pixels",
@@ -32,7 +35,7 @@ ROWS = (
     ("objectives", "average", "heldout", "known"),
     ("card",),
     ("extractor", "folder"),
-    ("remote",),
+    ("remote", "shipped"),
     ("heads", "hub", "fixture", "distiller", "checkpoint", "journal", "extract", "patches"),
     ("public",),
     ("roles", "publish", "push", "export", "analysis", "cache", "transformer", "affordable"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,11 @@ import yaml
 
 from robustfeat.attacks import ATTACKS, Threat
 from robustfeat.backbones import check_name
+from robustfeat.bench.preset import preset, presets
+from robustfeat.eps import Eps
 from robustfeat.objectives import OBJECTIVES, Objective
 from robustfeat.recipe import Recipe
 from robustfeat.registry import unknown
-from robustfeat.types import Eps
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Grid:
         if not path.is_file():
             if name not in presets():
                 raise unknown("grid", name, presets())
-            path = Path(str(files("robustfeat.bench") / "presets" / f"{name}.yaml"))
+            path = preset(name)
         try:
             return cls.from_dict(_Loader(path.read_text(encoding="utf-8")).get_single_data())
         except yaml.YAMLError as error:
@@ -168,12 +168,6 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
-
-
-def presets() -> list[str]:
-    """Names of the grids that come with the library."""
-    folder = Path(str(files("robustfeat.bench"))) / "presets"
-    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def _method(value: Any) -> Method:

@@ -7,7 +7,6 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.export import export
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -17,6 +16,8 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.export import export
+
     card = export(values["model"], values["folder"], half=values["half"])
     facts = {"name": card.name, "folder": values["folder"], **card.weights}
     return Result(

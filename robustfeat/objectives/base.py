@@ -11,11 +11,9 @@ import torch
 from torch import nn
 
 from robustfeat.attacks import PGD, Threat
+from robustfeat.eps import Eps
 from robustfeat.objectives.views import Views
-from robustfeat.registry import Registry
-from robustfeat.types import Eps, Images, Labels, Loss, Losses
-
-OBJECTIVES: Registry[Objective] = Registry("objective")
+from robustfeat.types import Images, Labels, Loss, Losses
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from robustfeat import losses
 from robustfeat.choices import check_choices
 from robustfeat.memory import MemoryBank
-from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.pair import affine
 from robustfeat.objectives.rightness import Kind, Rightness

@@ -11,9 +11,9 @@ import pytest
 from command_line import parsed
 
 from robustfeat.card import train_command
+from robustfeat.eps import Eps
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.recipe import Recipe
-from robustfeat.types import Eps
 
 EVERYTHING = Recipe(
     data="/data/two words", train="train[:98%]", held_out="train[98%:]", image_size=64, image="img", label="fine label",

@@ -15,10 +15,10 @@ from short_runs import RECIPE, Killed, distil, stop_after
 from robustfeat import hub
 from robustfeat.attacks import Threat
 from robustfeat.data import dataset
+from robustfeat.eps import Eps
 from robustfeat.heldout import measure
 from robustfeat.objectives import Views
 from robustfeat.train import train
-from robustfeat.types import Eps
 
 
 def test_a_teacher_is_known_by_its_weights(teacher: str, tmp_path: Path) -> None:
