@@ -23,8 +23,7 @@ from robustfeat.tasks import evaluate  # noqa: E402
 from robustfeat.train import train  # noqa: E402
 from robustfeat.transformer import FeatureTransformer  # noqa: E402
 from robustfeat.types import Eps  # noqa: E402
-
-__version__ = "0.1.0"
+from robustfeat.version import __version__ as __version__  # noqa: E402
 
 __all__ = [
     "FGSM",

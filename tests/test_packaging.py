@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import robustfeat
+from robustfeat import hub
+from robustfeat.weights import weight_files
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,7 +50,7 @@ def test_tasks_and_weights_are_inside_the_package(built: Path) -> None:
 
 def test_every_published_model_is_inside_the_package(built: Path) -> None:
     for name in robustfeat.models():
-        for file in ("card.json", "README.md", "model.safetensors"):
+        for file in ("card.json", "README.md", *weight_files(hub.read_card(hub.find(name)).weights)):
             assert (built / "robustfeat" / "pretrained" / name / file).is_file(), f"{name}/{file}"
 
 
