@@ -8,6 +8,11 @@ from torch.optim.swa_utils import AveragedModel
 from robustfeat.network import Network
 
 
+def restart(average: AveragedModel) -> None:
+    """The next update copies the network, as the first one does: the average, and its warm-up, begin there."""
+    average.n_averaged.zero_()
+
+
 def moving_average(network: Network, decay: float) -> AveragedModel:
     """An AveragedModel with warm-up: over the first updates t the decay is at most (1 + t) / (10 + t)."""
 

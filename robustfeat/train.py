@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from robustfeat import checkpoint, heldout, hub
+from robustfeat.average import restart
 from robustfeat.errors import DivergedError, InterruptedTraining
 from robustfeat.files import sync
 from robustfeat.interrupts import Interrupts
@@ -169,6 +170,8 @@ class Loop:
         run.optimizer.zero_grad(set_to_none=True)
         run.objective.after_step()
         if run.average is not None:
+            if progress < recipe.ema_start:
+                restart(run.average)
             run.average.update_parameters(run.student)
         run.step += 1
         if run.step % recipe.log_steps == 0:
