@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.tracking import GeneralTracker
 
 from robustfeat import checkpoint, heldout, hub
 from robustfeat.average import restart
@@ -37,7 +38,7 @@ def train(
     out: str | os.PathLike[str],
     *,
     resume: bool = False,
-    log_with: str | None = None,
+    log_with: str | GeneralTracker | None = None,
     quiet: bool = False,
 ) -> Path:
     """Train a student and return the folder of its best weights, which `robustfeat.load` reads.
@@ -47,7 +48,7 @@ def train(
     resume: continue from the latest valid checkpoint in `out`, from the beginning where there is none. A run that counts
         in epochs or steps ends bit-identical on a CPU to one that was never interrupted. epochs, max_steps and minutes may
         be changed then, and the schedule with them.
-    log_with: an Accelerate tracker such as "tensorboard".
+    log_with: an Accelerate tracker, or the name of one such as "tensorboard".
 
     Raises ValueError for settings that do not fit together, FileExistsError where `out` holds a run and resume is False,
     DivergedError where a loss is not finite, InterruptedTraining (a KeyboardInterrupt) after saving on Ctrl-C.
@@ -86,7 +87,7 @@ class Loop:
         self.measured_at = -1
         self.network: Network | None = None
 
-    def go(self, resume: bool, log_with: str | None) -> Path:
+    def go(self, resume: bool, log_with: str | GeneralTracker | None) -> Path:
         """From the first or the resumed step to the end."""
         folder = self.out / "checkpoints"
         if resume:

@@ -23,6 +23,7 @@ ROWS = (
         "parallel",
         "online",
         "schedule",
+        "settings",
         "version",
     ),
     ("files", "registry", "recipe", "losses", "environment", "download"),

@@ -73,7 +73,7 @@ def test_the_checkout_has_only_what_a_project_has() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout.split()
     top = {line.split("/")[0] for line in tracked}
     given = {"robustfeat", "tasks", "pretrained", "tests", "setup.py", "README.md"}
-    usual = {"pyproject.toml", "Makefile", "LICENSE", ".gitignore", ".ci", "benchmarks", "docs", "examples"}
+    usual = {"pyproject.toml", "Makefile", "LICENSE", ".gitignore", ".ci", "benchmarks", "docs", "examples", "recipes"}
     assert top <= given | usual, top - given - usual
 
 
