@@ -15,7 +15,6 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import GeneralTracker
 
 from robustfeat import checkpoint, heldout, hub
-from robustfeat.average import restart
 from robustfeat.errors import DivergedError, InterruptedTraining
 from robustfeat.files import sync
 from robustfeat.interrupts import Interrupts
@@ -170,10 +169,7 @@ class Loop:
         run.optimizer.step()
         run.optimizer.zero_grad(set_to_none=True)
         run.objective.after_step()
-        if run.average is not None:
-            if progress < recipe.ema_start:
-                restart(run.average)
-            run.average.update_parameters(run.student)
+        run.follow(progress)
         run.step += 1
         if run.step % recipe.log_steps == 0:
             epoch = run.step / run.loader.steps_per_epoch
