@@ -33,6 +33,7 @@ setup(
         "scikit-learn>=1.5",
         "scipy>=1.11",
         "numpy>=1.26",
+        "pyarrow>=16",
         "safetensors>=0.4.5",
         "huggingface_hub>=1.2",
         "jaxtyping>=0.2.36",

@@ -1,6 +1,9 @@
 """Image features that stay meaningful under attack: distil them, load them, use them, measure them."""
 
+from __future__ import annotations
+
 from pathlib import Path as _Path
+from typing import TYPE_CHECKING
 
 _root = _Path(__file__).resolve().parent.parent
 if (_root / "setup.py").is_file() and (
@@ -8,22 +11,26 @@ if (_root / "setup.py").is_file() and (
 ).is_dir():  # a checkout: tasks/ and pretrained/ lie beside the package
     __path__.append(str(_root))
 
-from robustfeat.attacks import FGSM, PGD, Attack, Threat  # noqa: E402
-from robustfeat.card import Card  # noqa: E402
-from robustfeat.data import dataset  # noqa: E402
-from robustfeat.errors import DivergedError, IntegrityError, OfflineError  # noqa: E402
-from robustfeat.extract import extract  # noqa: E402
-from robustfeat.extractor import FeatureExtractor  # noqa: E402
-from robustfeat.finetune import fine_tune  # noqa: E402
-from robustfeat.hub import load, models, save  # noqa: E402
-from robustfeat.patches import PatchExtractor  # noqa: E402
-from robustfeat.recipe import Recipe  # noqa: E402
-from robustfeat.report import Report  # noqa: E402
-from robustfeat.tasks import evaluate  # noqa: E402
-from robustfeat.train import train  # noqa: E402
-from robustfeat.transformer import FeatureTransformer  # noqa: E402
-from robustfeat.types import Eps  # noqa: E402
+from robustfeat.lazy import attach  # noqa: E402
 from robustfeat.version import __version__ as __version__  # noqa: E402
+
+if TYPE_CHECKING:
+    from robustfeat.attacks import FGSM, PGD, Attack, Threat
+    from robustfeat.card import Card
+    from robustfeat.data import dataset
+    from robustfeat.eps import Eps
+    from robustfeat.errors import DivergedError, IntegrityError, OfflineError
+    from robustfeat.extract import extract
+    from robustfeat.extractor import FeatureExtractor
+    from robustfeat.finetune import fine_tune
+    from robustfeat.hub import load, save
+    from robustfeat.patches import PatchExtractor
+    from robustfeat.recipe import Recipe
+    from robustfeat.report import Report
+    from robustfeat.shipped import models
+    from robustfeat.tasks import evaluate
+    from robustfeat.train import train
+    from robustfeat.transformer import FeatureTransformer
 
 __all__ = [
     "FGSM",
@@ -49,3 +56,5 @@ __all__ = [
     "save",
     "train",
 ]
+
+attach(__name__)

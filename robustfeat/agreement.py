@@ -20,8 +20,8 @@ import math
 
 from scipy.stats import hypergeom, norm
 
+from robustfeat.report import Row
 from robustfeat.tasks.intervals import Z
-from robustfeat.types import Row
 
 ERROR = 0.01
 SLACK = 0.01

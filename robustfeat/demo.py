@@ -10,20 +10,24 @@ from typing import Any
 from robustfeat import hub
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import dataset
+from robustfeat.eps import Eps
 from robustfeat.files import write_text
 from robustfeat.objectives import GACD, AdversarialTraining, Natural, Objective
 from robustfeat.recipe import Recipe
 from robustfeat.report import markdown, plot_robustness, table
 from robustfeat.tasks import evaluate
 from robustfeat.train import train
-from robustfeat.types import Eps
 
 HEADLINE = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc"}
 EPS = Eps(0.15)  # of 8x8 digits with 17 grey levels; PGD-40 leaves a natural network nothing
 
 
-def demo(out: str | os.PathLike[str], seed: int = 0) -> tuple[str, dict[str, Any]]:
+def demo(
+    out: str | os.PathLike[str], seed: int = 0, *, max_steps: int | None = None, limit: int | None = None
+) -> tuple[str, dict[str, Any]]:
     """Train three small networks, measure them, write report.json, report.md and report.png into `out`.
+
+    max_steps, limit: steps of each training and test images, to see that it runs; None takes what the numbers need.
 
     Returns what to show and the same as JSON values. A second call with the same folder resumes or reuses what is there.
     """
@@ -38,6 +42,7 @@ def demo(out: str | os.PathLike[str], seed: int = 0) -> tuple[str, dict[str, Any
         flip=False,
         channels_last=False,
         eval_epochs=1000,
+        max_steps=max_steps,
         seed=seed,
     )
     teacher = str(folder / "teacher")
@@ -46,7 +51,7 @@ def demo(out: str | os.PathLike[str], seed: int = 0) -> tuple[str, dict[str, Any
         "gacd": (GACD(), dataclasses.replace(base, student="cnn_tiny", epochs=60, lr=0.2, crop=0, teacher=teacher)),
         "natural": (Natural(), dataclasses.replace(base, student="cnn_tiny", epochs=10)),
     }
-    train_data, test_data = dataset("digits", "train"), dataset("digits", "test")
+    train_data, test_data = dataset("digits", "train"), dataset("digits", "test").head(limit)
     attack = PGD(Threat("linf", EPS), steps=40)
     reports = []
     for name, (objective, recipe) in runs.items():

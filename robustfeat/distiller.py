@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from robustfeat.attacks import Threat
+from robustfeat.eps import Eps
 from robustfeat.known import Known
 from robustfeat.modes import evaluating
 from robustfeat.network import Network
 from robustfeat.objectives import Objective, Views
 from robustfeat.random import generator
-from robustfeat.types import Batch, Eps, Losses
+from robustfeat.types import Batch, Losses
 
 ATTACK = 3  # what this stream of random numbers is for
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import time
 
-import datasets
 import torch
 from huggingface_hub import constants
 
-from robustfeat import hub
 from robustfeat.architecture import Architecture
 from robustfeat.attacks import PGD, Threat
 from robustfeat.card import Card
@@ -18,6 +16,7 @@ from robustfeat.environment import environment
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.network import new_network
 from robustfeat.random import generator
+from robustfeat.shipped import models
 from robustfeat.tasks import evaluate
 
 
@@ -25,9 +24,10 @@ def doctor() -> dict[str, str]:
     """Facts by name; "self-test" says "passed" or what went wrong."""
     facts = {name: str(value) for name, value in environment().items()}
     facts["cuda devices"] = str(torch.cuda.device_count())
-    facts["published models"] = ", ".join(hub.models()) or "none"
+    facts["published models"] = ", ".join(models()) or "none"
     facts["hub cache"] = constants.HF_HUB_CACHE
-    facts["datasets cache"] = str(datasets.config.HF_DATASETS_CACHE)
+    facts["datasets cache"] = _datasets()
+    facts["table cache"] = constants.HF_ASSETS_CACHE
     facts["ROBUSTFEAT_DATA"] = os.environ.get("ROBUSTFEAT_DATA", "not set")
     facts["faiss"] = _faiss()
     begin = time.monotonic()
@@ -37,6 +37,14 @@ def doctor() -> dict[str, str]:
     except Exception as error:
         facts["self-test"] = f"FAILED: {type(error).__name__}: {error}"
     return facts
+
+
+def _datasets() -> str:
+    try:
+        from datasets import config
+    except ImportError:
+        return "not installed: pip install datasets, for image folders and data sets of the Hub"
+    return str(config.HF_DATASETS_CACHE)
 
 
 def _faiss() -> str:

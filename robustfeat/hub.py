@@ -1,11 +1,10 @@
-"""Where models come from and go to: `load`, `save`, `models`. Nothing is parsed before its size and sha256 are right."""
+"""Where models come from and go to: `load` and `save`. Nothing is parsed before its size and sha256 are right."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
 from importlib import metadata
-from importlib.resources import files
 from pathlib import Path
 
 import safetensors
@@ -23,14 +22,10 @@ from robustfeat.network import Network, new_network
 from robustfeat.online import cache_only, hub_endpoint, reachable
 from robustfeat.registry import unknown
 from robustfeat.remote import HF, fetch, repository
+from robustfeat.shipped import folder_of, models
 from robustfeat.weights import read_weights, write_weights
 
 TIMM = "timm:"
-
-
-def models() -> list[str]:
-    """Names of the published models, which `load` finds without network."""
-    return sorted(path.name for path in _published().iterdir() if (path / CARD).is_file())
 
 
 def load(
@@ -96,12 +91,12 @@ def find(name: str, *, revision: str | None = None, local_files_only: bool | Non
             return folder
     if path.is_dir():
         raise FileNotFoundError(f"folder {name!r} has no {CARD}; it is not a saved model")
-    published = models()
-    if name in published:
-        return Path(str(_published() / name))
+    names = models()
+    if name in names:
+        return folder_of(name)
     if os.sep in name or name.startswith("."):
         raise FileNotFoundError(f"no such model folder: {name!r}; a model on the Hub is hf:ORG/REPO")
-    raise unknown("model", name, published)
+    raise unknown("model", name, names)
 
 
 def save(
@@ -130,10 +125,6 @@ def save(
     write_text(target / README, card.readme())
     write_text(target / CONFIG, timm_config(network.model, network.architecture, card.classes))
     return card
-
-
-def _published() -> Path:
-    return Path(str(files("robustfeat.pretrained")))
 
 
 def _no_revision(name: str, revision: str | None) -> None:

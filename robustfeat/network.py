@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from robustfeat.architecture import Architecture
-from robustfeat.backbones import build
 from robustfeat.losses import wide
 from robustfeat.modes import evaluating
 from robustfeat.types import Features, Images, Logits, Output
@@ -36,6 +35,8 @@ class Network(nn.Module):
     std: Tensor
 
     def __init__(self, architecture: Architecture, *, pretrained_tag: str | None = None) -> None:
+        from robustfeat.backbones import build  # with timm, which an annotation can do without
+
         super().__init__()
         self.architecture = architecture
         self.model: Any = build(architecture, pretrained_tag=pretrained_tag)

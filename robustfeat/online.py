@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, Queue
 from threading import Thread
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import datasets
 from huggingface_hub import constants
 
 HUB = "https://huggingface.co"
@@ -70,10 +71,13 @@ def _opens(url: str) -> bool:
 @contextmanager
 def cache_only(when: bool = True) -> Iterator[None]:
     """Inside, Hugging Face libraries ask their caches and never the network; nothing changes if `when` is False."""
-    before = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
-    if when:
-        datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+    # `datasets` has a copy of the switch, made when it is imported; who uses it imports it before.
+    switches: list[Any] = [constants, *filter(None, [sys.modules.get("datasets.config")])]
+    before = [switch.HF_HUB_OFFLINE for switch in switches]
+    for switch in switches if when else ():
+        switch.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
-        datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
+        for switch, value in zip(switches, before, strict=True):
+            switch.HF_HUB_OFFLINE = value

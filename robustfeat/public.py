@@ -12,6 +12,7 @@ from robustfeat.data import is_hub_id
 from robustfeat.recipe import Recipe
 from robustfeat.remote import HF
 from robustfeat.report import Report
+from robustfeat.shipped import models
 
 HEAD = "head:"  # the only task whose argument is a model
 
@@ -38,7 +39,7 @@ def _recipe(recipe: Recipe, card: Card) -> Recipe:
 
 def _source(name: str | None, facts: dict[str, Any]) -> str | None:
     """facts: what the card says about that model."""
-    if name is None or name.startswith((HF, hub.TIMM)) or name in hub.models():
+    if name is None or name.startswith((HF, hub.TIMM)) or name in models():
         return name
     return str(facts.get("name", _model(name)))
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from robustfeat.architecture import Stem
 from robustfeat.choices import check_choices
-from robustfeat.types import Eps, usual_eps
+from robustfeat.eps import Eps, usual_eps
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,9 @@ class Recipe:
         stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is).
         start: a model folder or name whose weights the student starts from; None starts from scratch.
         teacher: a model folder or name; needed by the objectives that distil.
+        head: the linear head of a student whose objective trains none: "teacher" (the frozen one of the teacher), "linear"
+            (fitted on clean images), "adversarial" (on attacked ones), or "best", the one of these that keeps most on
+            held-out images, robust accuracy first.
         cache_teacher: ask the teacher about the clean images once, before the first step; needs crop, flip and cutout off.
         norm: the norm that bounds the inner attack.
         eps: the size of the inner attack in pixel units, for example 8/255; None takes 8/255 for linf, 128/255 for l2.
@@ -74,6 +77,7 @@ class Recipe:
     stem: Stem = "small"
     start: str | None = None
     teacher: str | None = None
+    head: Literal["best", "teacher", "linear", "adversarial"] = "best"
     cache_teacher: bool = False
     norm: Literal["linf", "l2"] = "linf"
     eps: Eps | None = None

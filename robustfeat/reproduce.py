@@ -23,18 +23,14 @@ from robustfeat.fixture import same_features
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.progress import Progress
 from robustfeat.recipe import Recipe
-from robustfeat.report import Report
-from robustfeat.reproduction import Number, Reproduction
+from robustfeat.report import Report, Row
+from robustfeat.reproduction import MINUTES, SPREAD, Number, Reproduction
 from robustfeat.tasks import Evaluation, evaluate
 from robustfeat.tasks.ladder import numbered
 from robustfeat.tasks.measure import only_hits_and_misses
 from robustfeat.train import train
-from robustfeat.types import Row
 
 __all__ = ["MINUTES", "SPREAD", "Number", "Reproduction", "full", "quick", "same_features"]
-
-MINUTES = 10.0  # for `quick`
-SPREAD = 0.02  # what another seed, processor or version may change in a number, on top of its interval: an assumption
 
 
 def quick(

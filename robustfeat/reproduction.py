@@ -6,8 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from robustfeat.report import aligned
-from robustfeat.types import Row
+from robustfeat.report import Row, aligned
+
+MINUTES = 10.0  # to measure a sample again
+SPREAD = 0.02  # what another seed, processor or version may change in a number, on top of its interval: an assumption
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from robustfeat import hub
 from robustfeat.card import Card
 from robustfeat.card.tables import is_rung, with_interval
 from robustfeat.files import write_text
-from robustfeat.report import Report
-from robustfeat.types import Row
+from robustfeat.report import Report, Row
+from robustfeat.shipped import models
 
 HEADLINES = {"head": "accuracy", "probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc"}
 START = "<!-- results: made from the cards by `make results`, not by hand -->"
@@ -41,9 +41,7 @@ class Cell(NamedTuple):
 def published(folder: Path | None = None) -> list[Card]:
     """The cards of the models in a folder, or of those that `robustfeat.load` knows by name: teachers, students, natural ones."""
     places = (
-        [hub.find(name) for name in hub.models()]
-        if folder is None
-        else [p.parent for p in folder.glob(f"*/{hub.CARD}")]
+        [hub.find(name) for name in models()] if folder is None else [p.parent for p in folder.glob(f"*/{hub.CARD}")]
     )
     cards = [hub.read_card(place) for place in places]
     return sorted(cards, key=lambda card: (card.threat == "none", bool(card.teacher), card.name))

@@ -15,8 +15,8 @@ from robustfeat.objectives import Objective
 from robustfeat.recipe import Recipe
 
 
-def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, dict[str, Any]]:
-    """The teacher with name and sha256 of its weights; None where the recipe names none.
+def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, Card | None, dict[str, Any]]:
+    """The teacher with its card, and name and sha256 of its weights; None where the recipe names none.
 
     Raises ValueError where the objective needs one; what `load` raises.
     """
@@ -25,9 +25,25 @@ def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, di
             raise ValueError(
                 f"objective {objective.name!r} distils from a teacher; give a model folder or name as teacher"
             )
-        return None, {}
+        return None, None, {}
     network, card = hub.load_network(recipe.teacher)
-    return network, _facts(network, card)
+    return network, card, _facts(network, card)
+
+
+def with_head_for(data: ImageDataset, network: Network | None, card: Card | None) -> Network | None:
+    """The network, if its head tells apart the classes of the data, in their order; else None."""
+    if network is None or card is None or card.head == "none":
+        return None
+    if card.classes and data.classes:
+        return network if card.classes == data.classes else None
+    return network if network.architecture.classes == number_of_classes(data) else None  # one side has no names
+
+
+def number_of_classes(data: ImageDataset) -> int:
+    """How many classes a student of this data tells apart: 1 where it has no labels."""
+    if data.classes:
+        return len(data.classes)
+    return 1 if data.labels is None else int(data.labels.max()) + 1
 
 
 def _facts(network: Network, card: Card) -> dict[str, Any]:
@@ -42,7 +58,7 @@ def student_of(recipe: Recipe, data: ImageDataset) -> tuple[Network, dict[str, A
     Raises ValueError where the data has one class only, and where the saved one is of another architecture.
     """
     labels = data.labels
-    classes = len(data.classes) or (int(labels.max()) + 1 if labels is not None else 1)
+    classes = number_of_classes(data)
     if labels is not None and len(labels.unique()) < 2:
         raise ValueError(f"the training split of {data.name!r} has one class only; there is nothing to tell apart")
     if recipe.start is None:

@@ -19,17 +19,16 @@ from robustfeat.checkpoint import Checkpoint
 from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_noise
 from robustfeat.distiller import Distiller
 from robustfeat.environment import environment
-from robustfeat.heads import fit_head
+from robustfeat.heads import Heads
 from robustfeat.known import Known
 from robustfeat.network import Network, new_network
 from robustfeat.objectives import Objective, Spaces
 from robustfeat.parallel import follow_first, gather, rank, world_size
 from robustfeat.random import generator
 from robustfeat.recipe import Recipe
-from robustfeat.roles import student_of, teacher_of
+from robustfeat.roles import student_of, teacher_of, with_head_for
 
 SETUP = 6  # what this stream of random numbers is for
-HEAD_IMAGES = 5000
 # A resumed run may change what does not touch the weights. The teacher is known by its weights, wherever it lies.
 FREE = {"teacher", "epochs", "max_steps", "minutes", "eval_minutes", "checkpoint_minutes", "keep", "log_steps"}
 
@@ -48,7 +47,7 @@ class Run:
         if recipe.label_noise:
             self.train_data = with_label_noise(self.train_data, recipe.label_noise, recipe.seed)
         self.held_out = self._held_out()
-        self.teacher, self.teacher_facts = teacher_of(recipe, objective)
+        self.teacher, self.teacher_card, self.teacher_facts = teacher_of(recipe, objective)
         self.student, self.start_facts = student_of(recipe, self.train_data)
         assert recipe.eps is not None
         self.threat = Threat(recipe.norm, recipe.eps)
@@ -82,6 +81,7 @@ class Run:
             with accelerator.autocast():
                 distiller.known = Known.of(self.teacher, self.train_data, self.layout, quiet=quiet or rank() > 0)
             self.asking = {"teacher_seconds": round(time.monotonic() - begin, 1)}
+        self.heads = self._heads(quiet=quiet)
         self.average = moving_average(self.student, recipe.ema) if recipe.ema else None
         if recipe.compile:
             self.student.compile_backbone()
@@ -102,6 +102,25 @@ class Run:
         if self.train_data.labels is None:
             return None
         return self._data(self.recipe.held_out).head(self.recipe.eval_images)
+
+    def _heads(self, *, quiet: bool) -> Heads | None:
+        if self.held_out is None:
+            return None
+        recipe, objective = self.recipe, self.objective
+        return Heads(
+            recipe.head,
+            objective.trains_head,
+            objective.robust,
+            with_head_for(self.train_data, self.teacher, self.teacher_card),
+            objective.in_teachers_space,
+            self.train_data,
+            self.held_out,
+            self.threat,
+            recipe.eval_steps,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            quiet=quiet or rank() > 0,
+        )
 
     def _optimizer(self, distiller: Distiller) -> torch.optim.Optimizer:
         """SGD or AdamW, fused (half the time on a CPU); no weight decay on biases and normalisation layers."""
@@ -125,24 +144,28 @@ class Run:
         self.average.update_parameters(self.student)
 
     def snapshot(self) -> Network:
-        """The network as it would be saved now: averaged if the run averages, its head fitted if the objective trains none."""
+        """The network as it would be saved now: averaged if the run averages, with the head of the meantime if it trains none."""
         source = self.average.module if self.average is not None else self.student
-        network = new_network(self.student.architecture)
-        network.load_state_dict(source.state_dict())
-        network.to(self.accelerator.device).to(memory_format=self.layout).eval()
+        network = self.network(source.state_dict())
         follow_first(network.buffers())  # each process has its own running statistics; the first one's are saved
-        if not self.objective.trains_head and self.train_data.labels is not None:
-            fit_head(network, self.train_data.head(HEAD_IMAGES), seed=self.recipe.seed)
+        if self.heads is not None:
+            self.heads.put(network, self.heads.meanwhile)
         return network
 
-    def card(self, name: str, training: dict[str, Any]) -> Card:
-        """The card of this run's student."""
+    def network(self, weights: dict[str, Tensor]) -> Network:
+        """A network like the student with these weights, in eval mode."""
+        network = new_network(self.student.architecture)
+        network.load_state_dict(weights)
+        return network.to(self.accelerator.device).to(memory_format=self.layout).eval()
+
+    def card(self, name: str, head: str, training: dict[str, Any]) -> Card:
+        """The card of this run's student. head: where its classifier comes from."""
         data = self.train_data
         return Card(
             name=name,
             architecture=self.student.architecture,
             feature_dim=self.student.feature_dim,
-            head="none" if data.labels is None else "trained" if self.objective.trains_head else "linear",
+            head=head,
             threat=str(self.threat) if self.objective.robust else "none",
             objective=self.objective.name,
             options=self.objective.options(),

@@ -14,12 +14,11 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.tracking import GeneralTracker
 
-from robustfeat import checkpoint, heldout, hub
+from robustfeat import checkpoint
+from robustfeat.best import Best
 from robustfeat.errors import DivergedError, InterruptedTraining
-from robustfeat.files import sync
 from robustfeat.interrupts import Interrupts
 from robustfeat.journal import Journal
-from robustfeat.network import Network
 from robustfeat.objectives import OBJECTIVES, Objective
 from robustfeat.parallel import largest_over_processes, rank
 from robustfeat.progress import Progress, duration
@@ -83,8 +82,7 @@ class Loop:
         steps = self.recipe.epochs * run.loader.steps_per_epoch
         self.total = self.recipe.max_steps or max(1, round(steps))
         self.eval_every = max(1, round(self.recipe.eval_epochs * run.loader.steps_per_epoch))
-        self.measured_at = -1
-        self.network: Network | None = None
+        self.best = Best(run, out, self.journal, self.bar)
 
     def go(self, resume: bool, log_with: str | GeneralTracker | None) -> Path:
         """From the first or the resumed step to the end."""
@@ -120,12 +118,13 @@ class Loop:
                     raise InterruptedTraining(
                         f"interrupted at step {self.run.step}, saved; go on with --resume (a bench: with the same command)"
                     )
-            if self.measured_at != self.run.step:
+            if self.best.measured_at != self.run.step:
                 self._measure()
+            self.best.choose_head()
             self._save(folder)
-            best = self._finish()
+            self.best.finish(self._minutes())
         self.accelerator.end_training()
-        return best
+        return self.out / "best"
 
     def progress(self) -> float:
         """Share of the run that is done, by the clock or by steps."""
@@ -141,8 +140,6 @@ class Loop:
             self.bar.say(f"no checkpoint in {str(folder)!r}, starting from the beginning")
             return
         self.run.restore(path)
-        if self.run.best is not None:
-            self.measured_at = self.run.best["measured_at"]
         self.bar.say(f"resumed at step {self.run.step} after {duration(self.run.seconds)} of training")
 
     def _step(self, parts: list[Batch]) -> None:
@@ -191,51 +188,16 @@ class Loop:
         return bool(largest_over_processes(float(due), device=self.accelerator.device)[0])
 
     def _measure(self) -> None:
-        """Held-out accuracy of a snapshot, which is kept if it is the best so far."""
-        run, recipe = self.run, self.recipe
-        network = run.snapshot()
-        found: dict[str, Any] = {"step": run.step, "measured_at": run.step}
-        rank_by: tuple[float, ...] = (float(run.step),)
-        if run.held_out is not None:
-            accuracy = heldout.measure(
-                network, run.held_out, run.threat, recipe.eval_steps, batch_size=recipe.batch_size, seed=recipe.seed
-            )
-            found |= {"held_out_clean": accuracy.clean, "held_out_robust": accuracy.robust, "images": len(run.held_out)}
-            rank_by = (accuracy.robust, accuracy.clean) if run.objective.robust else (accuracy.clean, accuracy.robust)
-            text = (
-                f"step {run.step}: held-out accuracy clean {accuracy.clean:.3f}, "
-                f"under PGD-{recipe.eval_steps} at {run.threat} {accuracy.robust:.3f} ({len(run.held_out)} images)"
-            )
-            self.journal.event(run.step, found, text, self.bar)
-        if run.best is None or rank_by > tuple(run.best["rank"]):
-            run.best = found | {"rank": rank_by}
-            run.best_weights = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
-            self._publish(network, "best", run.best)
-        run.best["measured_at"] = self.measured_at = run.step
-        self.network = network
+        self.best.measure(self._minutes())
         self.last_eval = time.monotonic()
 
-    def _publish(self, network: Network, name: str, found: dict[str, Any]) -> None:
-        if self.accelerator.is_main_process:
-            facts = {key: value for key, value in found.items() if key not in ("rank", "measured_at")}
-            facts["minutes"] = round((time.monotonic() - self.begin) / 60, 2)
-            hub.save(self.out / name, network, self.run.card(self.out.name, facts))
+    def _minutes(self) -> float:
+        """Time trained, over all sessions."""
+        return (time.monotonic() - self.begin) / 60
 
     def _save(self, folder: Path) -> None:
         self.run.save(folder)
         self.last_save = time.monotonic()
-
-    def _finish(self) -> Path:
-        """Write last/, and best/ again from memory, in case a kill lost it."""
-        network = self.network or self.run.snapshot()
-        self._publish(network, "last", {"step": self.run.step})
-        assert self.run.best is not None
-        network.load_state_dict(self.run.best_weights)
-        self._publish(network, "best", self.run.best)
-        if self.accelerator.is_main_process:
-            sync(self.out)
-        self.accelerator.wait_for_everyone()
-        return self.out / "best"
 
 
 def _scalars(values: dict[str, Any]) -> dict[str, Any]:

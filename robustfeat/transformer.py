@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from robustfeat.data import ImageDataset, check_images
 from robustfeat.extractor import FeatureExtractor, ImageSource
 from robustfeat.hub import load
+from robustfeat.needed import needed
+
+with needed("FeatureTransformer", "sklearn", "scikit-learn"):
+    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+    from sklearn.utils import Tags
+    from sklearn.utils.validation import check_is_fitted, validate_data
 
 
 class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import Self
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from robustfeat.attacks import PGD, Threat
+from robustfeat.adversarial_linear import fit_attacked
+from robustfeat.attacks import Threat
 from robustfeat.data import ImageDataset
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
-from robustfeat.progress import Progress
-from robustfeat.random import generator
-from robustfeat.tasks.base import TASKS
+from robustfeat.tasks import TASKS
 from robustfeat.tasks.linear import LinearHead
 from robustfeat.tasks.probe import LinearProbe
-from robustfeat.types import Eps, Features
-
-ALF = 12  # what this stream of random numbers is for
+from robustfeat.types import Features
 
 
 @TASKS.register("adversarial-probe")
@@ -67,39 +62,18 @@ class AdversarialProbe(LinearHead):
         return self._take(LinearProbe(seed=self.seed).fit(features, targets).linear(), features)
 
     def fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features) -> Self:
-        labels = data.require_labels()
-        start = self.fit(features, labels.to(features.device)).linear()
-        weight, bias = (values.clone().requires_grad_() for values in start)
-        rate = self.lr / float(features.pow(2).sum(dim=1).mean().clamp_min(1e-12))
-        optimizer = torch.optim.SGD([weight, bias], lr=rate, momentum=0.9)
-        attack = PGD(self.threat, steps=self.steps, keep="last")
-        total = self.epochs * math.ceil(len(data) / self.batch_size)
-        step = 0
-        with Progress(f"{self.name}", total, "steps") as bar:
-            for epoch in range(self.epochs):
-                order = torch.randperm(len(data), generator=generator(self.seed, ALF, epoch))
-                for rows in order.split(self.batch_size):
-                    for group in optimizer.param_groups:
-                        group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / total))
-                    images, y = data.batch(rows).images.to(extractor.device), labels[rows].to(extractor.device)
-                    head = Linear(weight.detach(), bias.detach())
-                    random = generator(self.seed, ALF, epoch, step, device=extractor.device)
-                    attacked = attack(_CrossEntropy(extractor, head, y), images, generator=random)
-                    with torch.no_grad():
-                        seen = extractor(attacked)
-                    F.cross_entropy(F.linear(seen, weight, bias), y).backward()
-                    optimizer.step()
-                    optimizer.zero_grad(set_to_none=True)
-                    step += 1
-                    bar.advance(1)
-        return self._take(Linear(weight.detach(), bias.detach()), features)
-
-
-class _CrossEntropy:
-    """images -> cross-entropy of a head on their features."""
-
-    def __init__(self, extractor: FeatureExtractor, head: Linear, labels: Tensor) -> None:
-        self.extractor, self.head, self.labels = extractor, head, labels
-
-    def __call__(self, images: Tensor) -> Tensor:
-        return F.cross_entropy(self.head(self.extractor(images)), self.labels, reduction="none")
+        start = self.fit(features, data.require_labels().to(features.device)).linear()
+        head = fit_attacked(
+            extractor,
+            data,
+            Linear(*(values.to(extractor.device) for values in start)),
+            self.threat,
+            float(features.pow(2).sum(dim=1).mean()),
+            steps=self.steps,
+            epochs=self.epochs,
+            lr=self.lr,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            label=self.name,
+        )
+        return self._take(head, features)

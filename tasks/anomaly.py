@@ -12,12 +12,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from robustfeat.registry import Registry
 from robustfeat.tasks.base import Task, check_features
 from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
 from robustfeat.types import Features, PerExample
-
-DETECTORS: Registry[AnomalyDetector] = Registry("anomaly detector")
 
 
 class AnomalyDetector(Task):

@@ -12,10 +12,7 @@ from torch import Tensor, nn
 
 from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
-from robustfeat.registry import Registry
 from robustfeat.types import Features, Logits, PerExample
-
-TASKS: Registry[Task] = Registry("task")
 
 
 class Aim(NamedTuple):

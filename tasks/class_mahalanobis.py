@@ -7,7 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks import DETECTORS
+from robustfeat.tasks.anomaly import AnomalyDetector
 from robustfeat.tasks.base import check_features, check_fit
 from robustfeat.tasks.mahalanobis import whitening
 from robustfeat.types import Features, PerExample

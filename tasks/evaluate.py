@@ -14,7 +14,7 @@ from robustfeat.data import ImageDataset
 from robustfeat.environment import environment
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.modes import evaluating
-from robustfeat.report import Ran, Report
+from robustfeat.report import Ran, Report, Row
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.fitting import Fitting, within_reach
 from robustfeat.tasks.flags import flags_of
@@ -23,7 +23,7 @@ from robustfeat.tasks.measure import measure
 from robustfeat.tasks.named import named
 from robustfeat.tasks.pipeline import Cases
 from robustfeat.tasks.records import Records
-from robustfeat.types import Features, Row
+from robustfeat.types import Features
 from robustfeat.version import __version__
 
 

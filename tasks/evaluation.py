@@ -11,16 +11,15 @@ from typing import Any, Literal
 from robustfeat import hub
 from robustfeat.attacks import ATTACKS, Attack, Threat, Transfer
 from robustfeat.data import ImageDataset, dataset, with_outliers
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.patches import PatchExtractor
 from robustfeat.report import Report
+from robustfeat.tasks import CLASSIC
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.evaluate import evaluate
 from robustfeat.tasks.ladder import ladder
 from robustfeat.tasks.named import named
-from robustfeat.types import Eps
-
-CLASSIC = ("probe", "retrieval", "anomaly")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from robustfeat.attacks import Attack
-from robustfeat.attacks.health import Flag, Patient, examine
+from robustfeat.attacks.flag import Flag
+from robustfeat.attacks.health import Patient, examine
 from robustfeat.random import generator
 from robustfeat.tasks.pipeline import Attacked, Cases, Pipeline
 from robustfeat.types import Features, PerExample

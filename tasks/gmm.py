@@ -6,13 +6,17 @@ import math
 from typing import Self
 
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from robustfeat.errors import CollapsedError
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.needed import needed
+from robustfeat.tasks import DETECTORS
+from robustfeat.tasks.anomaly import AnomalyDetector
 from robustfeat.tasks.base import check_features
 from robustfeat.types import Features, PerExample
+
+with needed("the detector 'gmm'", "sklearn", "scikit-learn"):
+    from sklearn.mixture import GaussianMixture
 
 
 @DETECTORS.register("gmm")

@@ -11,7 +11,8 @@ from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
 from robustfeat.network import Network
-from robustfeat.tasks.base import TASKS, check_fit
+from robustfeat.tasks import TASKS
+from robustfeat.tasks.base import check_fit
 from robustfeat.tasks.linear import LinearHead
 from robustfeat.types import Features
 

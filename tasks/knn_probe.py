@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from robustfeat import losses
 from robustfeat.index import FeatureIndex
-from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
+from robustfeat.tasks import TASKS
+from robustfeat.tasks.base import Aim, Task, check_features, check_fit
 from robustfeat.tasks.linear import checked, classifier_aim
 from robustfeat.types import Features, Logits, PerExample
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from robustfeat.attacks import Attack, Threat
-from robustfeat.types import Eps
+from robustfeat.eps import Eps
 
 SIZES = tuple(Eps(f"{n}/255") for n in (1, 2, 4, 8, 12, 16))
 

@@ -7,7 +7,8 @@ from typing import Self
 
 from torch import Tensor
 
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks import DETECTORS
+from robustfeat.tasks.anomaly import AnomalyDetector
 from robustfeat.tasks.probe import LinearProbe
 from robustfeat.types import Features, Logits, PerExample
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from robustfeat.errors import CollapsedError
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks import DETECTORS
+from robustfeat.tasks.anomaly import AnomalyDetector
 from robustfeat.tasks.base import check_features
 from robustfeat.types import Features, PerExample
 

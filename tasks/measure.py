@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from robustfeat.random import generator
+from robustfeat.report import Row
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.intervals import bootstrap, wilson
 from robustfeat.tasks.pipeline import Cases
-from robustfeat.types import Features, PerExample, Row
+from robustfeat.types import Features, PerExample
 
 RESAMPLE = 8  # what this stream of random numbers is for
 

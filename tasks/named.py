@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks import TASKS
+from robustfeat.tasks.base import Task
 
 
 def named(text: str) -> Task:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from robustfeat.random import generator
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector, attacked_sides, ranking_metrics
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.tasks import DETECTORS, TASKS
+from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
+from robustfeat.tasks.base import Task, check_features, check_fit
 from robustfeat.tasks.mahalanobis import Mahalanobis
 from robustfeat.types import Features, PerExample
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Self
 
 import torch
-from sklearn.svm import OneClassSVM as Fitted
 from torch import Tensor
 
 from robustfeat.errors import CollapsedError
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.needed import needed
+from robustfeat.tasks import DETECTORS
+from robustfeat.tasks.anomaly import AnomalyDetector
 from robustfeat.tasks.base import check_features
 from robustfeat.types import Features, PerExample
+
+with needed("the detector 'one-class-svm'", "sklearn", "scikit-learn"):
+    from sklearn.svm import OneClassSVM as Fitted
 
 
 @DETECTORS.register("one-class-svm")

@@ -7,8 +7,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector, attacked_sides, ranking_metrics
-from robustfeat.tasks.base import TASKS, Task, check_fit
+from robustfeat.tasks import DETECTORS, TASKS
+from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
+from robustfeat.tasks.base import Task, check_fit
 from robustfeat.tasks.mahalanobis import Mahalanobis
 from robustfeat.types import Features, PerExample
 

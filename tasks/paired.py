@@ -10,7 +10,7 @@ from torch import Tensor
 
 from robustfeat.random import generator
 from robustfeat.report import Report
-from robustfeat.tasks.base import TASKS
+from robustfeat.tasks import TASKS
 from robustfeat.tasks.measure import resampled
 from robustfeat.tasks.named import base_name
 from robustfeat.types import PerExample

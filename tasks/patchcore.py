@@ -12,7 +12,8 @@ from torch.linalg import vector_norm
 from torch.nn import functional as F
 
 from robustfeat.random import generator
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
+from robustfeat.tasks import DETECTORS
+from robustfeat.tasks.anomaly import AnomalyDetector
 from robustfeat.tasks.base import check_features
 from robustfeat.tasks.coreset import cover
 from robustfeat.types import Features, PerExample

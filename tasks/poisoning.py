@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.random import generator
-from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
+from robustfeat.tasks import TASKS
+from robustfeat.tasks.base import Aim, Task, check_features, check_fit
 from robustfeat.tasks.retrieval import Retrieval
 from robustfeat.types import Features, PerExample
 

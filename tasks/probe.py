@@ -8,7 +8,8 @@ from torch import Tensor
 
 from robustfeat import logistic
 from robustfeat.random import generator
-from robustfeat.tasks.base import TASKS, check_fit
+from robustfeat.tasks import TASKS
+from robustfeat.tasks.base import check_fit
 from robustfeat.tasks.linear import LinearHead
 from robustfeat.types import Features
 

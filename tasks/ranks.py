@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.random import generator
-from robustfeat.tasks.base import TASKS, Task, check_features, check_fit
+from robustfeat.tasks import TASKS
+from robustfeat.tasks.base import Task, check_features, check_fit
 from robustfeat.types import Features, PerExample
 
 RANKS = 13  # what this stream of random numbers is for

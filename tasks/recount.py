@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from robustfeat.attacks import Attack
 from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
-from robustfeat.report import Report
+from robustfeat.report import Report, Row
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.evaluate import evaluate
 from robustfeat.tasks.records import Records
-from robustfeat.types import Row
 
 
 def recount(

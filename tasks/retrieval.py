@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.index import FeatureIndex
-from robustfeat.tasks.base import TASKS, Aim, Task, check_features, check_fit
+from robustfeat.tasks import TASKS
+from robustfeat.tasks.base import Aim, Task, check_features, check_fit
 from robustfeat.tasks.retrieval_metrics import average_precision, map_at_r, ndcg, recall_at
 from robustfeat.types import Features, PerExample
 

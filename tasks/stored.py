@@ -13,11 +13,12 @@ from torch import nn
 
 from robustfeat import sidecar
 from robustfeat.attacks import Threat
+from robustfeat.eps import Eps
 from robustfeat.errors import IntegrityError
-from robustfeat.tasks.anomaly import DETECTORS, AnomalyDetector
-from robustfeat.tasks.base import TASKS, Task
+from robustfeat.tasks import DETECTORS, TASKS
+from robustfeat.tasks.anomaly import AnomalyDetector
+from robustfeat.tasks.base import Task
 from robustfeat.tasks.linear import LinearHead
-from robustfeat.types import Eps
 
 SIDECAR = "task.json"
 

@@ -6,11 +6,11 @@ import torch
 
 from robustfeat.attacks import PGD, Attack, Threat
 from robustfeat.data import MemoryImages
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.report import Report
 from robustfeat.tasks import evaluate
-from robustfeat.types import Eps
 
 HEADLINE = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc", "anomaly:knn": "auroc"}
 WEAK = PGD(threat=Threat("linf", Eps("8/255")), steps=3, step_size=Eps("3/255"))

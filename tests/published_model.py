@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from robustfeat import hub
+from robustfeat.eps import Eps
 from robustfeat.recipe import Recipe
 from robustfeat.tasks import Evaluation
-from robustfeat.types import Eps
 
 MAIN = Evaluation(
     data="digits", train="train[:300]", task=("probe", "retrieval"), attack=("fgsm", "pgd"), eps=Eps(0.05), steps=4, limit=120,

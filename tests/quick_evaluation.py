@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from robustfeat.eps import Eps
 from robustfeat.tasks import Evaluation
-from robustfeat.types import Eps
 
 EVALUATION = Evaluation(
     data="digits", train="train[:100]", task=("probe",), attack=("pgd",), eps=Eps(0.1), steps=10, limit=30, examined=4

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from robustfeat.architecture import Architecture
-from robustfeat.attacks.health import Flag
+from robustfeat.attacks.flag import Flag
 from robustfeat.card import Card
-from robustfeat.report import Ran, Report
-from robustfeat.types import Row
+from robustfeat.report import Ran, Report, Row
 
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images")
 

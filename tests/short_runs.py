@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from robustfeat.eps import Eps
 from robustfeat.objectives import GACD
 from robustfeat.recipe import Recipe
 from robustfeat.train import Loop, train
-from robustfeat.types import Eps
 
 RECIPE = Recipe(
     data="digits",

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from robustfeat.agreement import ERROR, expected
-from robustfeat.types import Row
+from robustfeat.report import Row
 
 
 def row(value: float, n: int, low: float = 0.0, high: float = 1.0) -> Row:

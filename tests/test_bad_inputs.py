@@ -27,6 +27,7 @@ from robustfeat.attacks import (
 )
 from robustfeat.card import Card
 from robustfeat.data import MemoryImages, dataset
+from robustfeat.eps import Eps
 from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.objectives import GACD, NFGSM, TRADES, Natural
@@ -46,7 +47,6 @@ from robustfeat.tasks import (
     recount,
 )
 from robustfeat.testing import small_network
-from robustfeat.types import Eps
 
 THREAT = Threat("linf", 0.1)
 IMAGES = torch.rand(4, 3, 8, 8, generator=generator(0))

@@ -11,13 +11,13 @@ import pytest
 from command_line import parsed
 
 from robustfeat.architecture import Architecture
-from robustfeat.attacks.health import Flag
+from robustfeat.attacks.flag import Flag
 from robustfeat.card import Card
+from robustfeat.eps import Eps
 from robustfeat.errors import IntegrityError
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.recipe import Recipe
-from robustfeat.report import Ran, Report
-from robustfeat.types import Eps, Row
+from robustfeat.report import Ran, Report, Row
 
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images had a gradient of exactly 0")
 

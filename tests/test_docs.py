@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from robustfeat.cli import build_parser, find_commands
+from robustfeat.cli import parse
 from robustfeat.objectives import OBJECTIVES, Objective, Views
 from robustfeat.random import generator
 from robustfeat.testing import check_objective, small_network
@@ -64,8 +64,7 @@ def test_links_exist() -> None:
 
 
 def test_the_commands_parse() -> None:
-    parser = build_parser(find_commands())
     lines = re.findall(r"^    robustfeat (.+)$", METHODS, flags=re.MULTILINE)
     assert lines
     for line in lines:
-        parser.parse_args(line.split())
+        parse(line.split())

@@ -11,9 +11,9 @@ from robustfeat import fine_tune, hub
 from robustfeat.attacks import PGD, Threat
 from robustfeat.card import Card
 from robustfeat.data import dataset
+from robustfeat.eps import Eps
 from robustfeat.tasks import evaluate
 from robustfeat.testing import small_network
-from robustfeat.types import Eps
 
 SMALL = {
     "train": "train[:400]",

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from robustfeat import hub
+import robustfeat.public
 from robustfeat.architecture import Architecture
 from robustfeat.card import Card
 from robustfeat.public import public
 from robustfeat.recipe import Recipe
-from robustfeat.report import Ran, Report
-from robustfeat.types import Row
+from robustfeat.report import Ran, Report, Row
 
 DATA = {
     "/home/me/cats": "cats", "~/cats": "cats", "./cats": "cats", "../photos/cats": "cats", "/home/me:x/cats": "cats",
@@ -96,7 +95,7 @@ def test_a_source_that_loads_elsewhere_keeps_its_name(
     role: str, name: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder is no such name, also where it has no slash: then the source's own card says what it is called."""
-    monkeypatch.setattr(hub, "models", lambda: ["gacd-resnet18"])
+    monkeypatch.setattr(robustfeat.public, "models", lambda: ["gacd-resnet18"])
     before = card(**{role: name})
     shown = public(before).recipe
     loads = name is None or name.startswith(("hf:", "timm:")) or name == "gacd-resnet18"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustfeat.cli import build_parser, find_commands
+from robustfeat.cli import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,9 +33,8 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     "line", [line for block in blocks("bash") for line in block.splitlines() if line.startswith("robustfeat")]
 )
 def test_the_commands_parse(line: str) -> None:
-    parser = build_parser(find_commands())
     for command in line.split("#")[0].split(";"):
-        parser.parse_args(command.split()[1:])
+        parse(command.split()[1:])
 
 
 def test_links_and_folders_exist() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from result_cards import NATURAL, STUDENT, TEACHER
 
-from robustfeat import hub
+from robustfeat import shipped
 from robustfeat.card import Card
 from robustfeat.cli import main
 from robustfeat.results import END, START, page, published, readme, table, write
@@ -30,7 +30,7 @@ def test_the_repository_says_what_its_cards_say() -> None:
     text = (ROOT / "README.md").read_text()
     assert text == readme(text, cards)
     assert [each.name for each in cards] == [each.name for each in published()]
-    assert sorted(each.name for each in cards) == hub.models()
+    assert sorted(each.name for each in cards) == shipped.models()
     for each in cards:
         assert (ROOT / "pretrained" / each.name / "README.md").read_text() == each.readme()
 
@@ -68,7 +68,7 @@ def test_the_command_prints_the_models_that_load_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(tmp_path, NATURAL, TEACHER)
-    monkeypatch.setattr(hub, "_published", lambda: tmp_path)
+    monkeypatch.setattr(shipped, "home", lambda: tmp_path)
     assert main(["results"]) == 0
     assert capsys.readouterr().out == table([TEACHER, NATURAL]) + "\n"
     shutil.rmtree(tmp_path / "natural")

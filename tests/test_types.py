@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from robustfeat.types import Batch, Eps
+from robustfeat.eps import Eps
+from robustfeat.types import Batch
 
 
 @pytest.mark.parametrize(

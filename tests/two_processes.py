@@ -10,11 +10,11 @@ from accelerate import Accelerator
 
 from robustfeat import hub
 from robustfeat.card import Card
+from robustfeat.eps import Eps
 from robustfeat.objectives import GACD
 from robustfeat.recipe import Recipe
 from robustfeat.run import Run
 from robustfeat.testing import small_network
-from robustfeat.types import Eps
 
 network = small_network(0, "cnn_small", classes=10)
 with tempfile.TemporaryDirectory() as folder:

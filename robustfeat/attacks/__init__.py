@@ -1,22 +1,28 @@
 """Attacks: each raises any per-example loss of images within a threat. They know no model, no label and no task."""
 
-from robustfeat.attacks.base import ATTACKS, Attack
-from robustfeat.attacks.effort import Effort
-from robustfeat.attacks.goal import Classifier, Goal
-from robustfeat.attacks.threat import Threat
-from robustfeat.registry import import_siblings as _import_siblings
+from __future__ import annotations
 
-_import_siblings(__name__, __path__)
+from typing import TYPE_CHECKING
 
-from robustfeat.attacks.apgd import APGD  # noqa: E402
-from robustfeat.attacks.budgets import Fast, Standard  # noqa: E402
-from robustfeat.attacks.fgsm import FGSM  # noqa: E402
-from robustfeat.attacks.noise import Noise  # noqa: E402
-from robustfeat.attacks.pgd import CW, PGD  # noqa: E402
-from robustfeat.attacks.reference import AutoAttack  # noqa: E402
-from robustfeat.attacks.square import Square  # noqa: E402
-from robustfeat.attacks.transfer import Transfer  # noqa: E402
-from robustfeat.attacks.worst import Worst  # noqa: E402
+from robustfeat.lazy import attach
+from robustfeat.registry import Registry
+
+if TYPE_CHECKING:
+    from robustfeat.attacks.apgd import APGD
+    from robustfeat.attacks.base import Attack
+    from robustfeat.attacks.budgets import Fast, Standard
+    from robustfeat.attacks.effort import Effort
+    from robustfeat.attacks.fgsm import FGSM
+    from robustfeat.attacks.goal import Classifier, Goal
+    from robustfeat.attacks.noise import Noise
+    from robustfeat.attacks.pgd import CW, PGD
+    from robustfeat.attacks.reference import AutoAttack
+    from robustfeat.attacks.square import Square
+    from robustfeat.attacks.threat import Threat
+    from robustfeat.attacks.transfer import Transfer
+    from robustfeat.attacks.worst import Worst
+
+ATTACKS: Registry[Attack] = Registry("attack", __name__, "ATTACKS")
 
 __all__ = [
     "APGD",
@@ -37,3 +43,5 @@ __all__ = [
     "Transfer",
     "Worst",
 ]
+
+attach(__name__)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest
+from robustfeat.attacks import ATTACKS
+from robustfeat.attacks.base import Attack, Strongest
 from robustfeat.attacks.climb import Climb
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball

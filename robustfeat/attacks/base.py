@@ -12,10 +12,7 @@ from torch import Tensor
 
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball, Threat
-from robustfeat.registry import Registry
 from robustfeat.types import Loss, PerExample, Points
-
-ATTACKS: Registry[Attack] = Registry("attack")
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from robustfeat.attacks import ATTACKS
 from robustfeat.attacks.apgd import APGD
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest
+from robustfeat.attacks.base import Attack, Strongest
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.reference import AutoAttack
 from robustfeat.attacks.square import Square

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest, warn_if_flat
+from robustfeat.attacks import ATTACKS
+from robustfeat.attacks.base import Attack, Strongest, warn_if_flat
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
 

@@ -14,25 +14,17 @@ from torch import Tensor, nn
 
 from robustfeat.attacks.base import Attack
 from robustfeat.attacks.effort import Effort
+from robustfeat.attacks.flag import Flag
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.noise import Noise
 from robustfeat.attacks.pgd import PGD
 from robustfeat.attacks.square import Square
-from robustfeat.types import Eps, Images, PerExample
+from robustfeat.eps import Eps
+from robustfeat.types import Images, PerExample
 
 QUERIES = 300
 SAMPLES = 20
 STEPS = 20
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A check that failed: what was found, what would have been right, and what it means."""
-
-    check: str
-    value: float
-    limit: float
-    text: str
 
 
 @dataclass(frozen=True)

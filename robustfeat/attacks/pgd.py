@@ -7,12 +7,14 @@ from typing import Literal
 
 import torch
 
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest, warn_if_flat
+from robustfeat.attacks import ATTACKS
+from robustfeat.attacks.base import Attack, Strongest, warn_if_flat
 from robustfeat.attacks.climb import Climb
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
 from robustfeat.choices import check_choices
-from robustfeat.types import Eps, Loss, PerExample, Points
+from robustfeat.eps import Eps
+from robustfeat.types import Loss, PerExample, Points
 
 
 @ATTACKS.register("pgd")

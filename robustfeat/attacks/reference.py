@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +12,11 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest
+from robustfeat.attacks import ATTACKS
+from robustfeat.attacks.base import Attack, Strongest
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
+from robustfeat.needed import needed
 from robustfeat.types import Images, Logits
 
 NORMS = {"linf": "Linf", "l2": "L2"}
@@ -77,9 +78,8 @@ class AutoAttack(Attack):
                 raise ValueError("the model returns NaN or infinite logits, which no attack can raise")
 
     def _run(self, goal: Goal, images: Images, labels: torch.Tensor, seed: int) -> Images:
-        if importlib.util.find_spec("pyautoattack") is None:
-            raise ImportError("autoattack needs pyautoattack: pip install 'robustfeat[autoattack]'")
-        from pyautoattack import AutoAttack as Reference
+        with needed("autoattack", "pyautoattack", "'robustfeat[autoattack]'"):
+            from pyautoattack import AutoAttack as Reference
 
         assert goal.classifier is not None
         function = goal.classifier.logits

@@ -10,7 +10,8 @@ from types import EllipsisType
 import torch
 from torch import Tensor
 
-from robustfeat.attacks.base import ATTACKS, Attack, Strongest
+from robustfeat.attacks import ATTACKS
+from robustfeat.attacks.base import Attack, Strongest
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball, length
 from robustfeat.types import Images

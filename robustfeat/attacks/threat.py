@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from robustfeat.eps import Eps, usual_eps
 from robustfeat.pixels import check_pixels
-from robustfeat.types import Eps, PerExample, Points, usual_eps
+from robustfeat.types import PerExample, Points
 
 
 @dataclass(frozen=True)

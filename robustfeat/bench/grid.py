@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from robustfeat.attacks import ATTACKS, Threat
 from robustfeat.backbones import check_name
+from robustfeat.bench.preset import preset, presets
+from robustfeat.eps import Eps
 from robustfeat.objectives import OBJECTIVES, Objective
 from robustfeat.recipe import Recipe
 from robustfeat.registry import unknown
 from robustfeat.settings import read_settings
-from robustfeat.types import Eps
 
 
 @dataclass(frozen=True)
@@ -152,14 +152,8 @@ class Grid:
         if not path.is_file():
             if name not in presets():
                 raise unknown("grid", name, presets())
-            path = Path(str(files("robustfeat.bench") / "presets" / f"{name}.yaml"))
+            path = preset(name)
         return cls.from_dict(read_settings(path))
-
-
-def presets() -> list[str]:
-    """Names of the grids that come with the library."""
-    folder = Path(str(files("robustfeat.bench"))) / "presets"
-    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def _method(value: Any) -> Method:

@@ -8,10 +8,10 @@ from robustfeat.analysis import Shift, describe, feature_shift
 from robustfeat.attacks import ATTACKS, CW, FGSM, PGD, Attack, Threat
 from robustfeat.bench.grid import Grid
 from robustfeat.data import dataset
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.report import Report
 from robustfeat.tasks import evaluate
-from robustfeat.types import Eps
 
 FINAL = "final"  # what the final attack is called in the reports
 TASKS = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc"}

@@ -1,6 +1,15 @@
 """What a model folder says about its weights: the card, the page made from it, and the command that trains it again."""
 
-from robustfeat.card.card import FORMAT, Card
-from robustfeat.card.command import train_command
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustfeat.lazy import attach
+
+if TYPE_CHECKING:
+    from robustfeat.card.card import FORMAT, Card
+    from robustfeat.card.command import train_command
 
 __all__ = ["FORMAT", "Card", "train_command"]
+
+attach(__name__)

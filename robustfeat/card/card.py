@@ -22,7 +22,9 @@ class Card:
     """Everything there is to know about a model; what is unknown is None, what does not apply is empty.
 
     name: how it is loaded.  architecture: how it is built.  feature_dim: width of its features.
-    head: where the classifier comes from: "trained" (with the backbone), "linear" (fitted on its frozen features) or "none".
+    head: where the classifier comes from: "trained" (with the backbone), "teacher" (the teacher's frozen one, on features that
+        were drawn to the teacher's), "linear" (fitted on its frozen features of clean images), "adversarial" (on those of
+        attacked images) or "none".
     threat: what it was trained to withstand, for example "linf 8/255"; "none" for a naturally trained model.
     objective, options: the method and its hyper-parameters.  recipe: of the run.  data: its fingerprint and split.
     teacher, start: name and sha256 of the teacher's weights, and of those that the student started from.

@@ -45,7 +45,12 @@ def _summary(card: Card) -> str:
     if card.objective:
         text += f" Trained by `{card.objective}`"
         text += f" from the teacher {card.teacher['name']}." if card.teacher else "."
-    heads = {"trained": "trained with the backbone", "linear": "a linear one, fitted on the frozen features"}
+    heads = {
+        "trained": "trained with the backbone",
+        "teacher": "the teacher's, frozen, on the student's features",
+        "linear": "a linear one, fitted on the frozen features of clean images",
+        "adversarial": "a linear one, fitted on the frozen features of attacked images",
+    }
     return text + (f" Classifier: {heads[card.head]}." if card.head in heads else "")
 
 
@@ -170,6 +175,9 @@ def _training(card: Card) -> Iterator[str]:
             f"Best weights: of step {facts['step']:,}, with held-out accuracy {facts['held_out_clean']:.3f} clean and "
             f"{facts['held_out_robust']:.3f} under PGD ({facts['images']:,} images)."
         )
+    if "heads" in facts:
+        tried = (f"{kind} {a['clean']:.3f} and {a['robust']:.3f}" for kind, a in facts["heads"].items())
+        yield f"Its head is the best on these images, of (clean and under PGD): {', '.join(tried)}."
     if machine := facts.get("environment"):
         yield f"Trained: {_machine(machine)}; processes: {facts.get('processes', 1)}."
     chips = dict.fromkeys(_machine(report.environment) for report in card.reports if report.environment)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from robustfeat.report import Report
-from robustfeat.types import Row
+from robustfeat.report import Report, Row
 
 Cells = dict[tuple[str, str, str], dict[str, Row]]
 """(task, metric, which cases were attacked) -> attack -> row."""

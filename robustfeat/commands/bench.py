@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat.bench import Grid, Method, Outcome, bench, summarise
-from robustfeat.bench.grid import presets
-from robustfeat.bench.plot import plot_cost
-from robustfeat.bench.table import as_dict, markdown, text
+from robustfeat.bench.preset import presets
 from robustfeat.commands.base import Command, Result
-from robustfeat.files import write_text
+
+if TYPE_CHECKING:
+    from robustfeat.bench import Grid, Method, Outcome
 
 # What a dry run leaves of each recipe. Batch norm over fewer images, or over one final pixel of each, has infinite gradients.
 DRY = {"minutes": None, "max_steps": 2, "batch_size": 16, "clip": 1.0, "steps": 1, "eval_images": 4, "eval_steps": 1}
@@ -45,6 +44,11 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.bench import Grid, bench, summarise
+    from robustfeat.bench.plot import plot_cost
+    from robustfeat.bench.table import as_dict, markdown, text
+    from robustfeat.files import write_text
+
     grid = _changed(Grid.load(values["grid"]), values)
     out = Path(values["out"])
 
@@ -62,6 +66,8 @@ def _run(values: dict[str, Any]) -> Result:
 
 def _changed(grid: Grid, values: dict[str, Any]) -> Grid:
     """The grid with what the command line says otherwise."""
+    from robustfeat.bench import Method
+
     changes: dict[str, Any] = {}
     if values["method"]:
         if missing := [name for name in values["method"] if name not in grid.methods]:

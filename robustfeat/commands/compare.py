@@ -8,9 +8,6 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.report import Report
-from robustfeat.tasks import compare
-from robustfeat.tasks.compare import comparison
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -19,6 +16,9 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.report import Report
+    from robustfeat.tasks.compare import compare, comparison
+
     first, second = Report.load(values["first"]), Report.load(values["second"])
     differences = compare(first, second)
     return Result(comparison(first, second, differences), [dataclasses.asdict(d) for d in differences])

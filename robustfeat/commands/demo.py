@@ -7,16 +7,20 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.demo import demo
 
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=str, default="demo", help="folder for the models and the report")
     parser.add_argument("--seed", type=int, default=0, help="everything random follows from it")
+    parser.add_argument("--max_steps", type=int | None, default=None, help="of each training, to see that it runs")
+    parser.add_argument("--limit", type=int | None, default=None, help="measure so many of the test images")
 
 
 def _run(values: dict[str, Any]) -> Result:
-    shown, data = demo(values["out"], seed=values["seed"])
+    from robustfeat.demo import demo
+
+    options = {name: values[name] for name in ("seed", "max_steps", "limit")}
+    shown, data = demo(values["out"], **options)
     return Result(shown, data)
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.doctor import doctor
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.doctor import doctor
+
     facts = doctor()
     return Result("\n".join(f"{name:22} {value}" for name, value in facts.items()), facts)
 
 
 COMMAND = Command(
     "doctor",
-    "Print versions, devices and folders, and run a five-second self-test.",
+    "Print versions, devices and folders, and run a self-test of a few seconds.",
     "robustfeat doctor",
     lambda parser: None,
     _run,

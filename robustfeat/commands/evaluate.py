@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat import hub
-from robustfeat.analysis import Shift, describe, feature_shift
 from robustfeat.attacks import ATTACKS
 from robustfeat.commands.base import Command, Result, add_columns
-from robustfeat.data import ImageDataset
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.logistic import Linear
-from robustfeat.parallel import join, rank
-from robustfeat.report import plot_curves, plot_map, plot_robustness, table
-from robustfeat.report.map import METHODS
-from robustfeat.tasks import CLASSIC, DETECTORS, TASKS, Evaluation, LinearProbe, Records, evaluate
-from robustfeat.types import Eps
+from robustfeat.eps import Eps
+from robustfeat.tasks import CLASSIC, DETECTORS, TASKS
+
+if TYPE_CHECKING:
+    from robustfeat.analysis import Shift
+    from robustfeat.data import ImageDataset
+    from robustfeat.extractor import FeatureExtractor
+    from robustfeat.tasks import Evaluation
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -113,6 +111,12 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat import hub
+    from robustfeat.parallel import join, rank
+    from robustfeat.report import plot_curves, plot_robustness, table
+    from robustfeat.report.map import METHODS
+    from robustfeat.tasks import Evaluation, Records, evaluate
+
     if not values["features"] and (values["teacher"] or values["map"]):
         raise ValueError("teacher and map are of the attack on features; add --features")
     if values["keep_images"] and values["records"] is None:
@@ -144,6 +148,12 @@ def _features(
     evaluation: Evaluation, prepared: dict[str, Any], teacher: FeatureExtractor | None, values: dict[str, Any]
 ) -> dict[str, float]:
     """What an attack on the features does to them; draws the map."""
+    from robustfeat.analysis import describe, feature_shift
+    from robustfeat.logistic import Linear
+    from robustfeat.parallel import rank
+    from robustfeat.report import plot_map
+    from robustfeat.tasks import LinearProbe
+
     attack = evaluation.attack_named("pgd")
     data: ImageDataset = prepared["test"]
 

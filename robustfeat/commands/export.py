@@ -7,7 +7,6 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.export import export
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -23,6 +22,8 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.export import export
+
     options = {name: values[name] for name in ("half", "max_shard_size")}
     card = export(values["model"], values["folder"], **options)
     facts = {"name": card.name, "folder": values["folder"], **card.weights}

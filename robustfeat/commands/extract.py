@@ -6,10 +6,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat import hub
 from robustfeat.commands.base import Command, Result, add_columns
-from robustfeat.data import dataset
-from robustfeat.extract import extract
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -23,6 +20,10 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat import hub
+    from robustfeat.data import dataset
+    from robustfeat.extract import extract
+
     extractor = hub.load(values["model"], device=values["device"])
     side = extractor.card.architecture.image_size
     data = dataset(values["data"], values["split"], image_size=side, image=values["image"], label=values["label"])

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jsonargparse import ArgumentParser
 from PIL import Image
 
-from robustfeat import hub
 from robustfeat.commands.base import Command, Result
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.index import FeatureIndex, merge
 from robustfeat.progress import Progress
 from robustfeat.report import contact_sheet
+
+if TYPE_CHECKING:
+    from robustfeat.extractor import FeatureExtractor
+    from robustfeat.index import FeatureIndex
 
 CHUNK = 512
 TRAINING = 20_000  # images that a clustered or compressed index learns from
@@ -66,6 +67,8 @@ def _add_merge(parser: ArgumentParser) -> None:
 
 
 def _build(values: dict[str, Any]) -> Result:
+    from robustfeat import hub
+
     extractor = hub.load(values["model"], device=values["device"])
     paths = _images_in(values["images"])
     index = _new(values, extractor)
@@ -78,6 +81,8 @@ def _build(values: dict[str, Any]) -> Result:
 
 
 def _new(values: dict[str, Any], extractor: FeatureExtractor) -> FeatureIndex:
+    from robustfeat.index import FeatureIndex
+
     if values["like"] is None:
         return FeatureIndex(
             extractor.feature_dim,
@@ -112,6 +117,8 @@ def _search(values: dict[str, Any]) -> Result:
 
 
 def _info(values: dict[str, Any]) -> Result:
+    from robustfeat.index import FeatureIndex
+
     index = FeatureIndex.load(values["index"], mmap=True)
     facts = {
         "items": len(index),
@@ -125,6 +132,8 @@ def _info(values: dict[str, Any]) -> Result:
 
 
 def _merge(values: dict[str, Any]) -> Result:
+    from robustfeat.index import FeatureIndex, merge
+
     index = FeatureIndex.load(merge(values["shards"], values["out"]), mmap=True)
     facts = {"items": len(index), "shards": len(values["shards"]), "index": values["out"]}
     return Result(f"{len(index)} images of {len(values['shards'])} shards in {values['out']}", facts)
@@ -132,6 +141,9 @@ def _merge(values: dict[str, Any]) -> Result:
 
 def _open(values: dict[str, Any], *, mmap: bool = False) -> tuple[FeatureIndex, FeatureExtractor]:
     """An index with the extractor it was built with."""
+    from robustfeat import hub
+    from robustfeat.index import FeatureIndex
+
     model = values["model"] or FeatureIndex.load(values["index"], mmap=True).notes.get("model")
     if model is None:
         raise ValueError(f"the index {values['index']!r} does not say where its model lies; give --model")

@@ -7,13 +7,14 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat import hub
 from robustfeat.commands.base import Command, Result
+from robustfeat.folder import read_card
+from robustfeat.shipped import folder_of, models
 
 
 def _models(values: dict[str, Any]) -> Result:
-    names = hub.models()
-    cards = [hub.read_card(hub.find(name)) for name in names]
+    names = models()
+    cards = [read_card(folder_of(name)) for name in names]
     lines = [
         f"{card.name}  {card.architecture.name}, {card.feature_dim} features, threat {card.threat}" for card in cards
     ]
@@ -25,7 +26,9 @@ def _add_show(parser: ArgumentParser) -> None:
 
 
 def _show(values: dict[str, Any]) -> Result:
-    card = hub.read_card(hub.find(values["model"]))
+    from robustfeat import hub
+
+    card = read_card(hub.find(values["model"]))
     return Result(card.readme(), json.loads(card.to_json()))
 
 

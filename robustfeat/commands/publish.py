@@ -7,8 +7,6 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.publish import publish
-from robustfeat.report import Report
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -29,6 +27,9 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.publish import publish
+    from robustfeat.report import Report
+
     reports = [Report.load(path) for path in values["reports"]]
     card = publish(values["model"], reports, limits=values["limits"], force=values["force"])
     numbers = sum(len(report.rows) for report in card.reports)

@@ -8,7 +8,6 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.push import push
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -20,6 +19,8 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.push import push
+
     options = {name: values[name] for name in ("revision", "private", "message")}
     pushed = push(values["model"], values["to"], **options)
     text = (

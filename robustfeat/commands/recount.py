@@ -6,12 +6,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat import hub
 from robustfeat.commands.base import Command, Result
 from robustfeat.errors import IntegrityError
-from robustfeat.parallel import join
-from robustfeat.report import Report
-from robustfeat.tasks import Evaluation, recount
 
 WHERE = ("records", "model", "device")
 MADE_BY = (
@@ -29,6 +25,11 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat import hub
+    from robustfeat.parallel import join
+    from robustfeat.report import Report
+    from robustfeat.tasks import Evaluation, recount
+
     report = Report.load(values["report"])
     command = report.command | {name: values[name] for name in WHERE if values[name] is not None}
     setup = report.setup or report.command

@@ -7,8 +7,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.parallel import join
-from robustfeat.reproduce import MINUTES, SPREAD, full, quick
+from robustfeat.reproduction import MINUTES, SPREAD
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -34,6 +33,9 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.parallel import join
+    from robustfeat.reproduce import full, quick
+
     if values["quick"] == values["full"]:
         raise ValueError("say what to reproduce: either --quick or --full")
     common = {"device": join(values["device"])}

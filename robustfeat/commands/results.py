@@ -7,7 +7,6 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.commands.base import Command, Result
-from robustfeat.results import published, table, write
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -20,6 +19,8 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.results import published, table, write
+
     if values["write"] is not None:
         paths = [str(path) for path in write(values["write"])]
         return Result("\n".join(paths), paths)

@@ -9,11 +9,9 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat import hub
 from robustfeat.commands.base import Command, Result
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.recipe import Recipe
-from robustfeat.train import train
 
 
 def _arguments(objective: str) -> Any:
@@ -28,6 +26,9 @@ def _arguments(objective: str) -> Any:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat import hub
+    from robustfeat.train import train
+
     cls = OBJECTIVES[values["objective"]]
     objective = cls(**{name: values[name] for name in inspect.signature(cls).parameters})
     recipe = Recipe(**{field.name: values[field.name] for field in dataclasses.fields(Recipe)})
@@ -45,6 +46,6 @@ COMMAND = Command(
     "robustfeat train gacd --student mobilenetv2_100 --teacher runs/teacher --data cifar10 --minutes 60 --out runs/student",
     lambda parser: None,
     _run,
-    variants={name: ((OBJECTIVES[name].__doc__ or name).splitlines()[0], _arguments(name)) for name in OBJECTIVES},
+    variants={name: (OBJECTIVES.summary(name), _arguments(name)) for name in OBJECTIVES},
     variant="objective",
 )

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat import hub
 from robustfeat.attacks import ATTACKS
 from robustfeat.commands.base import Command, Result
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.files import write_text
-from robustfeat.parallel import join, rank
-from robustfeat.report import Report
-from robustfeat.tasks import CLASSIC, TASKS, Evaluation, evaluate, transfer
-from robustfeat.tasks.transfer_text import transfer_markdown, transfer_text
-from robustfeat.types import Eps
+from robustfeat.eps import Eps
+from robustfeat.tasks import CLASSIC, TASKS
+
+if TYPE_CHECKING:
+    from robustfeat.extractor import FeatureExtractor
+    from robustfeat.report import Report
+    from robustfeat.tasks import Evaluation
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -58,6 +57,12 @@ def _add(parser: ArgumentParser) -> None:
 
 
 def _run(values: dict[str, Any]) -> Result:
+    from robustfeat import hub
+    from robustfeat.files import write_text
+    from robustfeat.parallel import join, rank
+    from robustfeat.tasks import Evaluation, transfer
+    from robustfeat.tasks.transfer_text import transfer_markdown, transfer_text
+
     names = list(dict.fromkeys([values["source"], *values["target"]]))
     chosen = values | {"attack": [values["attack"]], "source": None}
     evaluations = {name: Evaluation.of(chosen | {"data": name}) for name in names}
@@ -76,6 +81,10 @@ def _run(values: dict[str, Any]) -> Result:
 
 def _report(model: str, extractor: FeatureExtractor, evaluation: Evaluation, values: dict[str, Any]) -> Report:
     """The evaluation of one model on one data set: from the folder, where it was finished before."""
+    from robustfeat.parallel import rank
+    from robustfeat.report import Report
+    from robustfeat.tasks import evaluate
+
     arguments = evaluation.arguments(extractor)
     (attack,) = arguments["attacks"].values()
     digest = extractor.digest()

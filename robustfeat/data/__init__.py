@@ -1,12 +1,19 @@
 """Images in: every source behind `dataset()`, augmentation, and batches in an order of our own."""
 
-from robustfeat.data.augment import Augment
-from robustfeat.data.loader import Loader
-from robustfeat.data.noise import with_label_noise
-from robustfeat.data.outliers import with_outliers
-from robustfeat.data.source import dataset, is_hub_id
-from robustfeat.data.square import fit_square, to_rgb
-from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustfeat.lazy import attach
+
+if TYPE_CHECKING:
+    from robustfeat.data.augment import Augment
+    from robustfeat.data.loader import Loader
+    from robustfeat.data.noise import with_label_noise
+    from robustfeat.data.outliers import with_outliers
+    from robustfeat.data.source import dataset, is_hub_id
+    from robustfeat.data.square import fit_square, to_rgb
+    from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
 
 __all__ = [
     "Augment",
@@ -22,3 +29,5 @@ __all__ = [
     "with_label_noise",
     "with_outliers",
 ]
+
+attach(__name__)

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import torch
 
-from robustfeat.data import arrow, idx
+from robustfeat.data import idx
+from robustfeat.data.parquet import parquet
 from robustfeat.data.split import Split, parse_split
 from robustfeat.data.store import ImageDataset, MemoryImages, OnError
+from robustfeat.data.table import Table, read
+from robustfeat.needed import needed
 from robustfeat.random import generator
 from robustfeat.registry import unknown
 
@@ -40,13 +43,14 @@ def dataset(
 
     name: "digits" (embedded in scikit-learn), "fashion-mnist" (Debian's IDX files or the Hub), "cifar10", "cifar100",
         "stl10" (a folder of that name under $ROBUSTFEAT_DATA, else the Hub), any Hub id ("owner/name" or
-        "owner/name:config"), a folder of images by class, a parquet file or a folder of them.
+        "owner/name:config"), a folder of images by class, a parquet file or a folder of them (above 1 GiB
+        written once as a table into huggingface_hub's HF_ASSETS_CACHE, to be read from there row by row).
     split: "train", "test", or a part such as "train[:90%]" or "train[100:200]". Files without splits are all "train".
         Parts follow the data's order; where that goes class by class, each part gets its share of every class.
     image_size: scale and centre-crop to so many pixels per side; needed where sizes differ.
     image, label: column names, where the data has more than one column that could be meant.
     on_error: "raise" names file and row of a broken image; "skip" leaves such rows out and counts them in the log.
-    in_memory: False decodes from the disk on demand; None decides by size (1 GiB).
+    in_memory: False decodes on demand; None decides by size (1 GiB).
 
     Raises KeyError for an unknown name or split, FileNotFoundError for a missing path, ValueError for an empty split,
     a broken image or an ambiguous column, OfflineError where the Hub is needed and can not be reached.
@@ -66,7 +70,7 @@ def dataset(
             whole = MemoryImages(text, images, labels, idx.FASHION_CLASSES)
             return _select({part.name: lambda: whole}, part, image_size)
     open_split = _opener(text, local)
-    return arrow.read(
+    return read(
         text,
         open_split(part.name),
         part,
@@ -78,21 +82,23 @@ def dataset(
     )
 
 
-def _opener(text: str, local: Path | None) -> Callable[[str], arrow.Table]:
+def _opener(text: str, local: Path | None) -> Callable[[str], Table]:
     """How to open a split of `text`: as parquet, as a folder of images, or from the Hub."""
     path = local if local and local.exists() else Path(text).expanduser()
     if path.is_file() and path.suffix == ".parquet":
-        return lambda split: arrow.parquet([path], split)
+        return partial(parquet, [path])
     if path.is_dir():
         if files := sorted(path.rglob("*.parquet")):
-            return lambda split: arrow.parquet(files, split)
+            return partial(parquet, files)
         if any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.rglob("*")):
-            return lambda split: arrow.image_folder(path, split)
+            from robustfeat.data.hugging_face import image_folder  # with `datasets`, which few need and takes a second
+
+            return partial(image_folder, path)
         raise ValueError(f"folder {str(path)!r} has neither parquet files nor images in it")
-    if text in HUB_IDS:
-        return lambda split: arrow.hub(HUB_IDS[text], split)
-    if is_hub_id(text):
-        return lambda split: arrow.hub(text, split)
+    if text in HUB_IDS or is_hub_id(text):
+        from robustfeat.data.hugging_face import hub
+
+        return partial(hub, HUB_IDS.get(text, text))
     if text.startswith(PATHS) or text.endswith(".parquet"):
         raise FileNotFoundError(f"no such file or folder: {text!r}")
     raise unknown("data set", text, ["digits", *HUB_IDS])
@@ -105,7 +111,8 @@ def is_hub_id(name: str) -> bool:
 
 def _digits() -> dict[str, Callable[[], MemoryImages]]:
     """scikit-learn's 1,797 digits, 8x8 with values 0..16: 1,297 to train on and 500 to test, by a fixed permutation."""
-    from sklearn.datasets import load_digits
+    with needed("the data set 'digits'", "sklearn", "scikit-learn"):
+        from sklearn.datasets import load_digits
 
     digits = load_digits()
     grey = torch.from_numpy(digits.images).mul(255 / 16).round().to(torch.uint8)

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from robustfeat.errors import UnknownNameError
 from robustfeat.random import generator
 from robustfeat.types import Labels
 
+SPLITS = ("train", "test", "validation")
 _PATTERN = re.compile(r"^(?P<name>[\w.\-]+)(\[(?P<low>\d+%?)?:(?P<high>\d+%?)?\])?$")
 
 
@@ -56,6 +58,13 @@ def parse_split(text: str) -> Split:
             f"split {text!r} is not understood; write for example 'test', 'train[:90%]' or 'train[100:200]'"
         )
     return Split(match["name"], match["low"], match["high"])
+
+
+def no_splits(source: str, split: str) -> UnknownNameError:
+    """The error for another split than "train" of data that has none: the same rows must not be called train and test."""
+    return UnknownNameError(
+        f"{source!r} has no splits, so it is all 'train' and has no {split!r}; cut it, into 'train[:80%]' and 'train[80%:]' say"
+    )
 
 
 def class_by_class(labels: Labels) -> bool:

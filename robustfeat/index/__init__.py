@@ -1,8 +1,17 @@
 """An index of features: any FAISS index behind checks, with ids and metadata of one's own."""
 
-from robustfeat.index.faiss import import_faiss
-from robustfeat.index.feature_index import FeatureIndex
-from robustfeat.index.hits import Hits, Metric
-from robustfeat.index.merge import merge
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustfeat.lazy import attach
+
+if TYPE_CHECKING:
+    from robustfeat.index.faiss import import_faiss
+    from robustfeat.index.feature_index import FeatureIndex
+    from robustfeat.index.hits import Hits, Metric
+    from robustfeat.index.merge import merge
 
 __all__ = ["FeatureIndex", "Hits", "Metric", "import_faiss", "merge"]
+
+attach(__name__)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from robustfeat.needed import needed
+
 
 def import_faiss() -> Any:
     """The faiss module, or an ImportError that says how to get it."""
-    try:
+    with needed("retrieval", "faiss", "'robustfeat[cpu]' or, with a GPU, 'robustfeat[gpu]'"):
         import faiss
-    except ImportError as error:
-        raise ImportError(
-            "retrieval needs FAISS: pip install 'robustfeat[cpu]' or, with a GPU, 'robustfeat[gpu]'"
-        ) from error
     return faiss
 
 

@@ -1,26 +1,32 @@
 """Objectives: what the inner attack raises and what training lowers, one file per method."""
 
-from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
-from robustfeat.objectives.views import Views
-from robustfeat.registry import import_siblings as _import_siblings
+from __future__ import annotations
 
-_import_siblings(__name__, __path__)
+from typing import TYPE_CHECKING
 
-from robustfeat.objectives.adaad import AdaAD  # noqa: E402
-from robustfeat.objectives.adversarial import AdversarialTraining  # noqa: E402
-from robustfeat.objectives.ard import ARD  # noqa: E402
-from robustfeat.objectives.crd import CRD  # noqa: E402
-from robustfeat.objectives.fare import FARE  # noqa: E402
-from robustfeat.objectives.fitnet import FitNet  # noqa: E402
-from robustfeat.objectives.gacd import GACD  # noqa: E402
-from robustfeat.objectives.iad import IAD  # noqa: E402
-from robustfeat.objectives.kd import KD  # noqa: E402
-from robustfeat.objectives.natural import Natural  # noqa: E402
-from robustfeat.objectives.nfgsm import NFGSM  # noqa: E402
-from robustfeat.objectives.rkd import RKD  # noqa: E402
-from robustfeat.objectives.rrm import RRM  # noqa: E402
-from robustfeat.objectives.rslad import RSLAD  # noqa: E402
-from robustfeat.objectives.trades import TRADES  # noqa: E402
+from robustfeat.lazy import attach
+from robustfeat.registry import Registry
+
+if TYPE_CHECKING:
+    from robustfeat.objectives.adaad import AdaAD
+    from robustfeat.objectives.adversarial import AdversarialTraining
+    from robustfeat.objectives.ard import ARD
+    from robustfeat.objectives.base import Objective, Spaces
+    from robustfeat.objectives.crd import CRD
+    from robustfeat.objectives.fare import FARE
+    from robustfeat.objectives.fitnet import FitNet
+    from robustfeat.objectives.gacd import GACD
+    from robustfeat.objectives.iad import IAD
+    from robustfeat.objectives.kd import KD
+    from robustfeat.objectives.natural import Natural
+    from robustfeat.objectives.nfgsm import NFGSM
+    from robustfeat.objectives.rkd import RKD
+    from robustfeat.objectives.rrm import RRM
+    from robustfeat.objectives.rslad import RSLAD
+    from robustfeat.objectives.trades import TRADES
+    from robustfeat.objectives.views import Views
+
+OBJECTIVES: Registry[Objective] = Registry("objective", __name__, "OBJECTIVES")
 
 __all__ = [
     "ARD",
@@ -43,3 +49,5 @@ __all__ = [
     "Spaces",
     "Views",
 ]
+
+attach(__name__)

@@ -11,11 +11,9 @@ import torch
 from torch import nn
 
 from robustfeat.attacks import PGD, Threat
+from robustfeat.eps import Eps
 from robustfeat.objectives.views import Views
-from robustfeat.registry import Registry
-from robustfeat.types import Eps, Images, Labels, Loss, Losses
-
-OBJECTIVES: Registry[Objective] = Registry("objective")
+from robustfeat.types import Images, Labels, Loss, Losses
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,12 @@ class Objective(nn.Module, ABC):
     def trains_head(self) -> bool:
         """Whether the student's own classifier is trained; otherwise a linear head is fitted when training is over."""
         return True
+
+    @property
+    def in_teachers_space(self) -> bool:
+        """Whether training draws each feature of the student to the teacher's of the same number, so that the teacher's head
+        fits the student as it is. Known after `setup`."""
+        return False
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         """Make heads and memory for these widths; called once, before training."""

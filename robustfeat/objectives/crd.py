@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from robustfeat import losses
 from robustfeat.memory import MemoryBank
-from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import affine, need_labels, teacher_width
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes

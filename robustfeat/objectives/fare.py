@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import teacher_width
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
@@ -29,6 +30,10 @@ class FARE(Objective):
     @property
     def trains_head(self) -> bool:
         return False
+
+    @property
+    def in_teachers_space(self) -> bool:
+        return True
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         if (width := teacher_width(spaces, self.name)) != spaces.student_dim:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import to_teacher
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
@@ -28,6 +30,10 @@ class FitNet(Objective):
     @property
     def trains_head(self) -> bool:
         return False
+
+    @property
+    def in_teachers_space(self) -> bool:
+        return isinstance(self.student_side, nn.Identity)
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self.student_side = to_teacher(spaces, self.name, generator)

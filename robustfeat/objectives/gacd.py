@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from robustfeat import losses
 from robustfeat.choices import check_choices
 from robustfeat.memory import MemoryBank
-from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.pair import affine
 from robustfeat.objectives.rightness import Kind, Rightness
@@ -114,6 +115,10 @@ class GACD(Objective):
     def uses_teacher_head(self) -> bool:
         """Whether the teacher's head is put on the student's features, in training or in the attack."""
         return self.guide > 0 or (self.view == "student_adv" and self.inner_loss == "teacher_head")
+
+    @property
+    def in_teachers_space(self) -> bool:
+        return isinstance(self.student_side, nn.Identity)
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self._seen.clear()  # of an earlier run with this object

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from robustfeat import losses
-from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_common_classes, need_labels
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from robustfeat import losses
-from robustfeat.objectives.base import OBJECTIVES, Objective
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.objectives.base import Objective
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from robustfeat.attacks import Goal, Threat
+from robustfeat.eps import Eps
+from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.adversarial import AdversarialTraining
-from robustfeat.objectives.base import OBJECTIVES, InnerAttack
-from robustfeat.types import Eps, Images, Loss
+from robustfeat.objectives.base import InnerAttack
+from robustfeat.types import Images, Loss
 
 
 @dataclass(frozen=True)

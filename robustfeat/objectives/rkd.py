@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat import losses
-from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_labels, teacher_width
 from robustfeat.objectives.views import Views
 from robustfeat.types import Features, Loss, Losses

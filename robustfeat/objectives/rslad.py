@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from robustfeat import losses
-from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
+from robustfeat.objectives import OBJECTIVES
+from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_common_classes
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from robustfeat.files import atomic_file
+from robustfeat.needed import needed
 from robustfeat.report.plot import figure_of
 from robustfeat.types import Features, Labels
 
@@ -60,7 +61,8 @@ def project(clean: Features, attacked: Features, method: str, seed: int) -> Tens
     if method == "pca":
         axes = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
         return (x - clean.double().mean(dim=0)) @ axes.T
-    from sklearn.manifold import TSNE
+    with needed("a map by 'tsne'", "sklearn", "scikit-learn"):
+        from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(x) - 1) / 3)
     return torch.from_numpy(TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(x.float().numpy()))

@@ -8,16 +8,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
-from robustfeat.attacks.health import Flag
+from robustfeat.attacks.flag import Flag
 from robustfeat.errors import IntegrityError
 from robustfeat.files import atomic_file, write_text
-from robustfeat.types import Row
+from robustfeat.report.row import Row
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ class Report:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write report.json atomically, and the cases beside it."""
         if self.cases:
+            from safetensors.torch import save_file  # with torch, which a card can be read without
+
             with atomic_file(_cases_of(Path(path))) as temporary:
                 save_file({name: values.clone() for name, values in self.cases.items()}, temporary)
         write_text(Path(path), self.to_json())
@@ -130,8 +133,11 @@ class Report:
         """Read report.json."""
         try:
             report = cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-            cases = load_file(_cases_of(Path(path))) if _cases_of(Path(path)).exists() else {}
-            return dataclasses.replace(report, cases=cases)
+            if _cases_of(Path(path)).exists():
+                from safetensors.torch import load_file
+
+                report = dataclasses.replace(report, cases=load_file(_cases_of(Path(path))))
+            return report
         except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise IntegrityError(f"{os.fspath(path)!r} is not a report: {error}") from error
 

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from robustfeat import losses
 from robustfeat.attacks import APGD, PGD, Attack, Classifier, Goal, Threat
-from robustfeat.attacks.health import Flag, Patient, examine, wrong_gradient
+from robustfeat.attacks.flag import Flag
+from robustfeat.attacks.health import Patient, examine, wrong_gradient
 from robustfeat.data import dataset
 from robustfeat.heads import fit_head
 from robustfeat.network import Network

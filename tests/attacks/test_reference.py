@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from robustfeat import losses
 from robustfeat.attacks import APGD, AutoAttack, Classifier, Goal, Threat, Worst
+from robustfeat.eps import Eps
 from robustfeat.random import generator
 from robustfeat.testing import small_network
-from robustfeat.types import Eps
 
 SHAPE = (3, 8, 8)
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from robustfeat.attacks import FGSM, PGD, Attack, Goal, Threat
+from robustfeat.eps import Eps
 from robustfeat.random import generator
 from robustfeat.recipe import Recipe
-from robustfeat.types import Eps, Images, PerExample
+from robustfeat.types import Images, PerExample
 
 
 def ascend(x: Images) -> PerExample:

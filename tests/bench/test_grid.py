@@ -10,8 +10,8 @@ import yaml
 
 from robustfeat.bench import Grid, Method
 from robustfeat.bench.grid import presets
+from robustfeat.eps import Eps
 from robustfeat.objectives import GACD
-from robustfeat.types import Eps
 
 SMALL = {"methods": ["natural", "gacd"], "teacher": "nobody", "recipe": {"eps": "4/255", "epochs": 3}}
 

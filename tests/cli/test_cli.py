@@ -9,8 +9,7 @@ import pytest
 from command_runs import FAST, SMALL, refused, run
 from safetensors.torch import load_file
 
-from robustfeat import hub
-from robustfeat.commands import doctor
+from robustfeat import doctor, hub, shipped
 
 
 def test_show(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,7 +20,7 @@ def test_show(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_models(world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(hub, "_published", lambda: world)
+    monkeypatch.setattr(shipped, "home", lambda: world)
     assert run("models") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["damaged", "four", "ten"]

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from command_runs import SMALL, refused, run
 
-from robustfeat.commands import doctor
+from robustfeat import doctor
 from robustfeat.errors import DivergedError, InterruptedTraining
 
 # Arguments, and what the message must say. {} is the folder of `world`.
 MISTAKES = {
-    "no command": ("", "expected"),
-    "command": ("tarin", "invalid choice: 'tarin'"),
-    "objective": ("train gcad --out {}/o", "invalid choice: 'gcad'"),
-    "no objective": ("train", "was not provided"),
+    "no command": ("", "the command is missing"),
+    "command": ("tarin", "unknown command 'tarin'; did you mean 'train'"),
+    "objective": ("train gcad --out {}/o", "unknown objective 'gcad'; did you mean 'gacd'"),
+    "no objective": ("train", "the objective is missing"),
     "option": ("train natural --out {}/o --lrr 1", "--lrr"),
-    "no out": ("train natural", "required: train.natural.out"),
+    "no out": ("train natural", "required: out"),
     "type": ("train natural --out {}/o --lr fast", "lr"),
     "choice": ("train natural --out {}/o --schedule cos", "onecycle"),
     "range": ("train natural --out {}/o --lr 0", "lr must be greater than 0, got 0.0"),
@@ -35,10 +35,10 @@ MISTAKES = {
     "teacher classes": ("train gacd --out {}/o --teacher {}/four SMALL", "teacher knows 4 classes and the data has 10"),
     "config": ("train natural --out {}/o --config {}/none.yaml", "none.yaml"),
     "config syntax": ("train natural --out {}/o --config {}/broken.yaml", "config"),
-    "config key": ("train natural --out {}/o --config {}/foreign.yaml", "an option that this command does not know"),
+    "config key": ("train natural --out {}/o --config {}/foreign.yaml", "'learning_rate' is not accepted"),
     "config key of evaluate": ("evaluate {}/ten --data digits --config {}/foreign.yaml", "learning_rate"),
     "no model": ("evaluate --data digits", "model"),
-    "no data": ("evaluate {}/ten", "required: evaluate.data"),
+    "no data": ("evaluate {}/ten", "required: data"),
     "model": ("evaluate resnet81 --data digits", "unknown model 'resnet81'"),
     "model folder": ("evaluate ./none --data digits", "no such model folder: './none'"),
     "not a model": ("evaluate {}/plain --data digits", "it is not a saved model"),

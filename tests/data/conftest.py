@@ -17,6 +17,7 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(cache / "assets"))
     monkeypatch.setattr(idx, "DEBIAN_FOLDER", cache / "none")
     monkeypatch.delenv("ROBUSTFEAT_DATA", raising=False)
 

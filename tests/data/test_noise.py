@@ -10,7 +10,7 @@ from scipy.stats import chisquare
 
 from robustfeat import Recipe, hub, train
 from robustfeat.data import MemoryImages, dataset, with_label_noise
-from robustfeat.types import Eps
+from robustfeat.eps import Eps
 
 
 def test_as_many_as_asked_for() -> None:

@@ -10,9 +10,9 @@ from trained_network import trained
 
 from robustfeat import hub
 from robustfeat.card import Card
+from robustfeat.eps import Eps
 from robustfeat.recipe import Recipe
-from robustfeat.report import Report
-from robustfeat.types import Eps, Row
+from robustfeat.report import Report, Row
 
 
 @pytest.fixture(scope="session")

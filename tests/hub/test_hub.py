@@ -9,7 +9,7 @@ import pytest
 import torch
 from trained_network import trained
 
-from robustfeat import hub
+from robustfeat import hub, shipped
 from robustfeat.card import Card
 from robustfeat.files import sha256
 from robustfeat.random import generator
@@ -94,8 +94,8 @@ def test_a_folder_without_a_config_for_timm(copy: Path) -> None:
 
 
 def test_published_names(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "_published", lambda: saved.parent)
-    assert hub.models() == ["tiny"]
+    monkeypatch.setattr(shipped, "home", lambda: saved.parent)
+    assert shipped.models() == ["tiny"]
     assert hub.load("tiny").card.name == "tiny"
     with pytest.raises(KeyError, match=r"unknown model 'tinny'; did you mean 'tiny'\? Known: tiny"):
         hub.load("tinny")

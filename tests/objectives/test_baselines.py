@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from robustfeat.attacks import Threat
+from robustfeat.eps import Eps
 from robustfeat.objectives import NFGSM, TRADES, AdversarialTraining, Natural, Views
 from robustfeat.random import generator
 from robustfeat.testing import small_network
-from robustfeat.types import Batch, Eps, Images
+from robustfeat.types import Batch, Images
 
 N, K = 6, 4
 

@@ -11,7 +11,7 @@ import torch
 from quick_evaluation import EVALUATION
 
 from robustfeat import hub
-from robustfeat.attacks.health import Flag
+from robustfeat.attacks.flag import Flag
 from robustfeat.card import Card
 from robustfeat.cli import main
 from robustfeat.publish import publish

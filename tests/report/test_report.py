@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robustfeat.attacks.health import Flag
+from robustfeat.attacks.flag import Flag
 from robustfeat.errors import IntegrityError
-from robustfeat.report import Ran, Report, markdown, plot_curves, plot_robustness, table
-from robustfeat.types import Row
+from robustfeat.report import Ran, Report, Row, markdown, plot_curves, plot_robustness, table
 
 ROWS = (
     Row("probe", "accuracy", "none", 0.987, 0.954, 0.996, 321, 0.25),

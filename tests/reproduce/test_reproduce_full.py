@@ -11,7 +11,7 @@ import pytest
 import torch
 from published_model import MAIN, RECIPE, changed
 
-from robustfeat import hub, reproduce
+from robustfeat import hub, reproduce, shipped
 from robustfeat.cli import main
 from robustfeat.publish import publish
 from robustfeat.report import Report
@@ -83,7 +83,7 @@ def test_full_of_a_student_counts_steps_and_finds_its_teacher(
     assert (card.recipe.teacher, card.recipe.start, card.recipe.minutes) == ("at-tiny", "at-tiny", 0.01)
     steps = card.training["steps"]
     assert steps >= 1
-    monkeypatch.setattr(hub, "_published", lambda: models)
+    monkeypatch.setattr(shipped, "home", lambda: models)
     found = reproduce.full("gacd-tiny", tmp_path / "out", spread=1)
     again = hub.read_card(tmp_path / "out" / "run" / "last")
     assert again.training["step"] == steps

@@ -15,8 +15,7 @@ from robustfeat import hub, reproduce
 from robustfeat.affordable import Wanted, affordable
 from robustfeat.cli import main
 from robustfeat.errors import IntegrityError
-from robustfeat.report import Ran, Report
-from robustfeat.types import Row
+from robustfeat.report import Ran, Report, Row
 
 
 def test_without_time_only_the_cheapest_task_is_measured(published: Path) -> None:

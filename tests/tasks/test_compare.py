@@ -16,9 +16,8 @@ from robustfeat.attacks import FGSM, Threat
 from robustfeat.data import dataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
-from robustfeat.report import Report
+from robustfeat.report import Report, Row
 from robustfeat.tasks import compare, evaluate
-from robustfeat.types import Row
 
 DATA = {"test": {"name": "digits", "images": 100, "fingerprint": "ab"}}
 

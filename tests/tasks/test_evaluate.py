@@ -19,9 +19,8 @@ from torch.nn import functional as F
 from robustfeat.attacks import FGSM
 from robustfeat.data import MemoryImages, dataset, with_outliers
 from robustfeat.extractor import FeatureExtractor
-from robustfeat.report import Report
+from robustfeat.report import Report, Row
 from robustfeat.tasks import KNN, TASKS, LinearProbe, OneClass, Retrieval, evaluate
-from robustfeat.types import Row
 
 
 def without_time(report: Report) -> list[Row]:

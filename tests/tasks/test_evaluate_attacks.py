@@ -10,10 +10,10 @@ from patterns import HEADLINE, TEST, TRAIN, WEAK, run
 
 from robustfeat.attacks import PGD, Noise, Threat, Transfer
 from robustfeat.card import Card
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.tasks import evaluate, ladder
 from robustfeat.testing import small_network
-from robustfeat.types import Eps
 
 
 @pytest.mark.usefixtures("no_intervals")

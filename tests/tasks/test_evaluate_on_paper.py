@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from robustfeat.attacks import FGSM, PGD, Attack, Threat
 from robustfeat.data import MemoryImages
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.tasks import LinearProbe, evaluate
-from robustfeat.types import Eps
 
 RESIZED: dict[str, dict[str, Any]] = {"fgsm": {}, "pgd": {"step_size": None}}  # the step follows the new eps
 PATTERN = torch.randn(192, generator=generator(51)).sign()

@@ -12,12 +12,12 @@ from robustfeat import hub
 from robustfeat.attacks import PGD, Square, Threat, Transfer
 from robustfeat.card import Card
 from robustfeat.data import dataset
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.patches import PatchExtractor
 from robustfeat.report import Report
 from robustfeat.tasks import Evaluation, LinearProbe, Retrieval, evaluate
 from robustfeat.testing import small_network
-from robustfeat.types import Eps
 
 CHOSEN = Evaluation(
     data="digits", train="train[:100]", task=("probe", "retrieval:HNSW8"), attack=("pgd", "square"), norm="l2",

@@ -16,10 +16,10 @@ from torch.nn import functional as F
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import MemoryImages
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.tasks import KNN, Mahalanobis, OneClass, evaluate
-from robustfeat.types import Eps
 
 
 def three_classes(n: int, seed: int, d: int = 10) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from robustfeat.attacks import PGD, Threat
 from robustfeat.card import Card
 from robustfeat.cli import main
 from robustfeat.data import MemoryImages
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.network import new_network
 from robustfeat.patches import PatchExtractor
@@ -22,7 +23,6 @@ from robustfeat.random import generator
 from robustfeat.tasks import OneClass, OutOfDistribution, PatchCore, aupro, evaluate, named, pixel_auroc
 from robustfeat.tasks.ranking import auroc
 from robustfeat.testing import small_network
-from robustfeat.types import Eps
 
 SIDE = 16
 

@@ -9,11 +9,11 @@ from torch.nn import functional as F
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import MemoryImages
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.tasks import Ranks, evaluate
 from robustfeat.tasks.ranks import KINDS
-from robustfeat.types import Eps
 
 
 def data(n: int, seed: int) -> tuple[Tensor, Tensor]:

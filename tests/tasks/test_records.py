@@ -21,10 +21,9 @@ from robustfeat.attacks.threat import Ball
 from robustfeat.data import ImageDataset, dataset
 from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
-from robustfeat.report import Report
+from robustfeat.report import Report, Row
 from robustfeat.tasks import Records, evaluate
 from robustfeat.tasks.records import Finished
-from robustfeat.types import Row
 
 ATTACK = PGD(Threat("linf", 0.05), steps=3)
 

@@ -13,13 +13,13 @@ from robustfeat import hub
 from robustfeat.attacks import APGD, PGD, Attack, Threat
 from robustfeat.cli import main
 from robustfeat.data import dataset
+from robustfeat.eps import Eps
 from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
-from robustfeat.report import Report
+from robustfeat.report import Report, Row
 from robustfeat.tasks import Evaluation, Records, evaluate, ladder, recount
 from robustfeat.tasks.deltas import Deltas
-from robustfeat.types import Eps, Row
 
 LINF, L2 = Threat("linf", 0.1), Threat("l2", 0.7)
 ATTACKS = {"pgd": PGD(LINF, steps=3), "curve": ladder(APGD(L2, steps=3), [0.3, 0.7])}

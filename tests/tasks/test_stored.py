@@ -11,6 +11,7 @@ from torch import Tensor
 
 from robustfeat import sidecar
 from robustfeat.attacks import Threat
+from robustfeat.eps import Eps
 from robustfeat.errors import IntegrityError
 from robustfeat.random import generator
 from robustfeat.tasks import (
@@ -24,7 +25,6 @@ from robustfeat.tasks import (
     save_task,
 )
 from robustfeat.tasks.linear import LinearHead
-from robustfeat.types import Eps
 
 EMPTY = b"\x08\0\0\0\0\0\0\0{}      "  # safetensors without tensors
 

@@ -15,11 +15,10 @@ from robustfeat import hub
 from robustfeat.card import Card
 from robustfeat.cli import main
 from robustfeat.random import generator
-from robustfeat.report import Report
+from robustfeat.report import Report, Row
 from robustfeat.tasks import transfer
 from robustfeat.tasks.transfer_text import transfer_markdown, transfer_text
 from robustfeat.testing import small_network
-from robustfeat.types import Row
 
 N = 200
 
@@ -166,7 +165,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert first["scores"][0]["model"] == names[0]
     assert (digits / "transfer.md").read_text().startswith("# How robustness transfers")
     # Finished evaluations are not made again, and give the same numbers.
-    monkeypatch.setattr("robustfeat.commands.transfer.evaluate", None)
+    monkeypatch.setattr("robustfeat.tasks.evaluate", None)
     assert main(command) == 0
     assert json.loads(capsys.readouterr().out) == first
     assert main([*command, "--limit", "0"]) == 2

@@ -15,12 +15,13 @@ from robustfeat import checkpoint, hub
 from robustfeat.attacks import Threat
 from robustfeat.card import Card
 from robustfeat.data import dataset
+from robustfeat.eps import Eps
 from robustfeat.errors import DivergedError
 from robustfeat.heldout import measure
 from robustfeat.network import new_network
 from robustfeat.objectives import AdversarialTraining, Natural, Objective, Views
 from robustfeat.train import train
-from robustfeat.types import Eps, Losses
+from robustfeat.types import Losses
 
 
 def test_accumulated_parts_make_one_batch(tmp_path: Path) -> None:

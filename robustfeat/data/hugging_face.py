@@ -1,0 +1,71 @@
+"""Image folders and data sets of the Hub, through Hugging Face `datasets`."""
+
+from __future__ import annotations
+
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from robustfeat.data.split import SPLITS, no_splits
+from robustfeat.data.table import Table
+from robustfeat.errors import OfflineError, UnknownNameError
+from robustfeat.needed import needed
+from robustfeat.online import cache_only, hub_endpoint, reachable
+from robustfeat.registry import unknown
+
+with needed("reading image folders and data sets of the Hub", "datasets"):
+    import datasets
+
+
+def image_folder(folder: Path, split: str) -> Table:
+    """A folder of images by class, with or without one folder per split above the classes; a plain folder has no labels."""
+    parts = [name for name in dict.fromkeys((*SPLITS, split)) if (folder / name).is_dir()]
+    if not parts:
+        if split != "train":
+            raise no_splits(str(folder), split)
+        return _local(str(folder), data_dir=escape(str(folder)), split="train")
+    if split not in parts:
+        raise unknown("split", split, [path.name for path in folder.iterdir() if path.is_dir()])
+    # All splits at once: a class has the same number in each, also where one of them lacks a class.
+    files = {f"part{i}": escape(str(folder / name)) + "/**" for i, name in enumerate(parts)}
+    return _local(str(folder), data_files=files, split=f"part{parts.index(split)}")
+
+
+def hub(repository: str, split: str) -> Table:
+    """A data set of the Hub by its id, "owner/name" or "owner/name:config"; the local cache comes first."""
+    name, _, config = repository.partition(":")
+    with cache_only(not reachable(hub_endpoint())):
+        return _load(repository, name, config or None, split=split)
+
+
+def _local(source: str, **options: Any) -> Table:
+    """Files need no network; left alone, `datasets` tells the Hub of every load, which without one takes seconds."""
+    with cache_only():
+        return _load(source, "imagefolder", **options)
+
+
+def _load(source: str, *arguments: Any, **options: Any) -> Table:
+    """datasets.load_dataset with our errors, which name the source."""
+    bars = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        found = datasets.load_dataset(*arguments, **options)
+        rows = found.data.table.replace_schema_metadata(found.features.arrow_schema.metadata)
+        return Table(rows, found._fingerprint)
+    except (ConnectionError, TimeoutError) as error:
+        raise OfflineError(
+            f"data set {source!r} is not in the cache and the Hub can not be reached; "
+            "connect, or give the path of a folder with its files (cifar10 and the like: under $ROBUSTFEAT_DATA)"
+        ) from error
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"data set {source!r} was not found: {error}") from error
+    except (ValueError, datasets.exceptions.DatasetGenerationError) as error:
+        if str(error).lower().startswith(("unknown split", "bad split")):
+            raise UnknownNameError(f"data set {source!r} has no split {options['split']!r}: {error}") from error
+        reason = " ".join(str(error.__cause__ or error).split())
+        if "corresponds to no data" in reason:
+            reason = "the split is empty"
+        raise ValueError(f"data set {source!r} can not be read: {reason}") from error
+    finally:
+        if bars:
+            datasets.enable_progress_bars()

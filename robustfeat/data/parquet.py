@@ -1,0 +1,63 @@
+"""Parquet files. Small tables are read; larger ones are mapped from an Arrow file in the cache, which is written on first use."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from huggingface_hub import constants
+from pyarrow.parquet import ParquetFile
+
+from robustfeat.data.split import SPLITS, no_splits
+from robustfeat.data.table import Table
+from robustfeat.errors import FullDiskError
+from robustfeat.files import atomic_file
+from robustfeat.registry import unknown
+
+SMALL = 1 << 30  # bytes
+BATCH = 256  # rows that are read at once, of a table that is not small
+
+
+def parquet(files: Sequence[Path], split: str) -> Table:
+    """The files of a split: those whose name begins with it (`train-00000-of-00001.parquet`); other single files are "train"."""
+    if len(files) == 1 and not files[0].name.startswith(SPLITS):
+        if split != "train":
+            raise no_splits(str(files[0]), split)
+        chosen = files
+    else:
+        chosen = [file for file in files if re.match(rf"{re.escape(split)}(?![a-zA-Z])", file.name)]
+    if not chosen:
+        raise unknown("split", split, {file.name.split("-")[0].removesuffix(".parquet") for file in files})
+    source = str(chosen[0] if len(files) == 1 else chosen[0].parent)
+    try:
+        rows = _rows(chosen)
+    except FullDiskError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"data set {source!r} can not be read: {' '.join(str(error).split())}") from error
+    if len(rows) == 0:
+        raise ValueError(f"data set {source!r} can not be read: the split is empty")
+    return Table(rows, _fingerprint(chosen))
+
+
+def _rows(files: Sequence[Path]) -> pa.Table:
+    opened = [ParquetFile(file) for file in files]
+    groups = [file.metadata.row_group(i) for file in opened for i in range(file.num_row_groups)]
+    if sum(group.total_byte_size for group in groups) <= SMALL:
+        return pa.concat_tables([file.read() for file in opened])
+    path = Path(constants.HF_ASSETS_CACHE) / "robustfeat" / "tables" / f"{_fingerprint(files)}.arrow"
+    if not path.is_file():
+        with atomic_file(path) as temporary, pa.ipc.new_file(str(temporary), opened[0].schema_arrow) as writer:
+            for file in opened:
+                for batch in file.iter_batches(BATCH):
+                    writer.write_batch(batch)
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
+    """Of names, sizes and times of the last change: the content may be too much to read."""
+    facts = [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
