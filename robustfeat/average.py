@@ -8,9 +8,11 @@ from torch.optim.swa_utils import AveragedModel
 from robustfeat.network import Network
 
 
-def restart(average: AveragedModel) -> None:
-    """The next update copies the network, as the first one does: the average, and its warm-up, begin there."""
-    average.n_averaged.zero_()
+def follow(average: AveragedModel, network: Network, *, begun: bool) -> None:
+    """Take in the network as it is now; until the average has begun, as at its first update, by a copy."""
+    if not begun:
+        average.n_averaged.zero_()
+    average.update_parameters(network)
 
 
 def moving_average(network: Network, decay: float) -> AveragedModel:

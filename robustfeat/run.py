@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from robustfeat import checkpoint
 from robustfeat.attacks import Threat
-from robustfeat.average import moving_average, restart
+from robustfeat.average import moving_average
 from robustfeat.card import Card
 from robustfeat.checkpoint import Checkpoint
 from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_noise
@@ -134,14 +134,6 @@ class Run:
             return torch.optim.AdamW(groups, lr=self.recipe.lr, fused=True)
         momentum = self.recipe.momentum
         return torch.optim.SGD(groups, lr=self.recipe.lr, momentum=momentum, nesterov=momentum > 0, fused=True)
-
-    def follow(self, progress: float) -> None:
-        """Take the weights into the average, which only copies them until its time has come.  progress: share of the run."""
-        if self.average is None:
-            return
-        if progress < self.recipe.ema_start:
-            restart(self.average)
-        self.average.update_parameters(self.student)
 
     def snapshot(self) -> Network:
         """The network as it would be saved now: averaged if the run averages, with the head of the meantime if it trains none."""

@@ -15,6 +15,7 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import GeneralTracker
 
 from robustfeat import checkpoint
+from robustfeat.average import follow
 from robustfeat.best import Best
 from robustfeat.errors import DivergedError, InterruptedTraining
 from robustfeat.interrupts import Interrupts
@@ -166,7 +167,8 @@ class Loop:
         run.optimizer.step()
         run.optimizer.zero_grad(set_to_none=True)
         run.objective.after_step()
-        run.follow(progress)
+        if run.average is not None:
+            follow(run.average, run.student, begun=progress >= recipe.ema_start)
         run.step += 1
         if run.step % recipe.log_steps == 0:
             epoch = run.step / run.loader.steps_per_epoch

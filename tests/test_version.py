@@ -25,12 +25,14 @@ def from_name(name):
 metadata.Distribution.from_name = from_name
 
 import robustfeat
+from robustfeat import cli
 from robustfeat.card import Card
 from robustfeat.publish import publish
 from robustfeat.reproduce import quick
 from robustfeat.tasks import Evaluation
 from robustfeat.testing import small_network
 
+assert cli.main(["--version"]) == 0
 folder = sys.argv[1]
 network = small_network(0, classes=10)
 robustfeat.save(folder + "/model", network, Card("model", network.architecture, network.feature_dim))
@@ -48,6 +50,7 @@ def test_everything_runs_without_being_installed(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=there, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     version = robustfeat.__version__
+    assert f"robustfeat {version}\n" in done.stdout
     assert json.loads(done.stdout.splitlines()[-1]) == [version, version, True]
     assert f'"version": "{version}"' in "".join(path.read_text() for path in (tmp_path / "records").rglob("*.json"))
 

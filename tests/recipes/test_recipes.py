@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_what_is_absent_is_left_out_and_named(
 ) -> None:
     for name in NAMES[1:]:
         shutil.rmtree(out / "models" / name)
-    monkeypatch.setattr("robustfeat.attacks.reference.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
     own = out / "own.yaml"
     own.write_text(TINY.read_text().replace("fgsm", "autoattack"))
     assert recipes("measure", "--out", out, "--override", own, "--device", "cpu") == 1
@@ -162,7 +163,7 @@ FILES = [path for path in sorted(FOLDER.glob("*/*.yaml")) if path.parent.name !=
 def test_the_command_line_takes_the_files_too(path: Path) -> None:
     objective = path.parent.name
     words = ["train", objective, "--config", str(path), "--out", "out"]
-    values = cli.build_parser(cli.find_commands()).parse_args(words)["train"][objective]
+    _, values = cli.parse(words)
     (one,) = [one for one in trainings(path.name.split(".")[0], Overrides()) if one.run == path.stem]
     assert Recipe(**{entry.name: values[entry.name] for entry in dataclasses.fields(Recipe)}) == one.recipe
     assert {name: values[name] for name in one.objective.options()} == one.objective.options()
