@@ -6,7 +6,7 @@ from pathlib import Path
 
 from robustfeat.card import Card
 from robustfeat.errors import IntegrityError
-from robustfeat.weights import weights_fault
+from robustfeat.parts import weights_fault
 
 CARD, README = "card.json", "README.md"
 CONFIG = "config.json"  # for timm; folders of the first version have none

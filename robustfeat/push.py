@@ -19,9 +19,9 @@ from robustfeat.download import COMMIT, LOGIN, HubFile, explained
 from robustfeat.errors import IntegrityError, OfflineError
 from robustfeat.folder import CARD, CONFIG, README
 from robustfeat.online import hub_endpoint, reachable, told_offline
+from robustfeat.parts import is_weights, weight_files
 from robustfeat.public import public
 from robustfeat.remote import HF, fetch, repository
-from robustfeat.weights import is_weights, weight_files
 
 SILENCE = 30.0  # seconds: the Hub works on a commit before it answers, and huggingface_hub sets no limit here
 FRONT = "---\n"  # how a page with facts for the Hub begins

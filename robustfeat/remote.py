@@ -18,7 +18,7 @@ from robustfeat.files import atomic_file
 from robustfeat.folder import CARD, read_card
 from robustfeat.hub_cache import HubCache, content_is, etag_of
 from robustfeat.online import hub_endpoint, reachable, told_offline
-from robustfeat.weights import file_fault, weight_files, weights_fault
+from robustfeat.parts import file_fault, weight_files, weights_fault
 
 log = logging.getLogger(__name__)
 

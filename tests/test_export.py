@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from robustfeat import cli, hub
 from robustfeat.card import Card
 from robustfeat.export import export
+from robustfeat.parts import WEIGHTS
 from robustfeat.report import Report
 from robustfeat.testing import small_network
-from robustfeat.weights import WEIGHTS
 
 
 @pytest.fixture

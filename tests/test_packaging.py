@@ -12,7 +12,7 @@ import pytest
 
 import robustfeat
 from robustfeat import hub
-from robustfeat.weights import weight_files
+from robustfeat.parts import weight_files
 
 ROOT = Path(__file__).resolve().parent.parent
 

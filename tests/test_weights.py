@@ -19,7 +19,8 @@ from robustfeat.card import Card
 from robustfeat.errors import IntegrityError
 from robustfeat.export import export
 from robustfeat.files import sha256
-from robustfeat.weights import INDEX, WEIGHTS, write_weights
+from robustfeat.parts import INDEX, WEIGHTS
+from robustfeat.weights import write_weights
 
 LIMIT = 40_000  # bytes: the small network has three parts then
 

@@ -8,8 +8,8 @@ from hub_server import HubServer
 
 from robustfeat import hub
 from robustfeat.export import export
+from robustfeat.parts import INDEX, WEIGHTS
 from robustfeat.push import push
-from robustfeat.weights import INDEX, WEIGHTS
 
 
 def weights_there(server: HubServer) -> list[str]:

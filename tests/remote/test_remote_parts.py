@@ -12,7 +12,7 @@ from hub_server import Fault, HubServer
 from robustfeat import hub
 from robustfeat.errors import IntegrityError, OfflineError
 from robustfeat.export import export
-from robustfeat.weights import INDEX
+from robustfeat.parts import INDEX
 
 SECOND = "model-00002-of-00003.safetensors"
 
