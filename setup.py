@@ -1,16 +1,18 @@
 """Packaging: `tasks/` and `pretrained/` lie beside the package and are installed inside it."""
 
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+ROOT = Path(__file__).parent
 CORE = find_packages(include=["robustfeat", "robustfeat.*"])
 
 setup(
     name="robustfeat",
-    version="0.1.0",
+    version=runpy.run_path(str(ROOT / "robustfeat" / "version.py"))["__version__"],
     description="Image features that stay meaningful under attack: distil, load, use and measure them",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
@@ -20,7 +22,7 @@ setup(
     package_data={
         "robustfeat": ["py.typed"],
         "robustfeat.bench.presets": ["*.yaml"],
-        "robustfeat.pretrained": ["README.md", "*/card.json", "*/config.json", "*/README.md", "*/model.safetensors"],
+        "robustfeat.pretrained": ["README.md", "*/card.json", "*/config.json", "*/README.md", "*/model*.safetensors*"],
     },
     install_requires=[
         "torch>=2.6",

@@ -12,6 +12,7 @@ if (_root / "setup.py").is_file() and (
     __path__.append(str(_root))
 
 from robustfeat.lazy import attach  # noqa: E402
+from robustfeat.version import __version__ as __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from robustfeat.attacks import FGSM, PGD, Attack, Threat
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from robustfeat.tasks import evaluate
     from robustfeat.train import train
     from robustfeat.transformer import FeatureTransformer
-
-__version__ = "0.1.0"
 
 __all__ = [
     "FGSM",

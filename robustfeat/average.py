@@ -8,6 +8,13 @@ from torch.optim.swa_utils import AveragedModel
 from robustfeat.network import Network
 
 
+def follow(average: AveragedModel, network: Network, *, begun: bool) -> None:
+    """Take in the network as it is now; until the average has begun, as at its first update, by a copy."""
+    if not begun:
+        average.n_averaged.zero_()
+    average.update_parameters(network)
+
+
 def moving_average(network: Network, decay: float) -> AveragedModel:
     """An AveragedModel with warm-up: over the first updates t the decay is at most (1 + t) / (10 + t)."""
 

@@ -13,7 +13,6 @@ import os
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from robustfeat import commands
@@ -21,6 +20,7 @@ from robustfeat.eps import Eps
 from robustfeat.errors import DivergedError, FullDiskError, IntegrityError, OfflineError
 from robustfeat.needed import needed
 from robustfeat.registry import unknown
+from robustfeat.version import __version__
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if words == ["--version"]:
-        print(f"robustfeat {metadata.version('robustfeat')}")
+        print(f"robustfeat {__version__}")
         return 0
     command, values = parse(words)
     result = command.run(values)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
+from robustfeat.version import __version__
+
 PACKAGES = (
-    "robustfeat",
     "torch",
     "timm",
     "accelerate",
@@ -24,7 +25,7 @@ PACKAGES = (
 
 
 def environment(device: torch.device | str = "cpu") -> dict[str, str | int]:
-    """Versions of the packages that matter (those installed), Python, system, processor, device, CPU cores in use.
+    """Versions of this package and of what it needs (as installed), Python, system, processor, device, CPU cores in use.
 
     Neither the machine's name nor a path: it is published with the numbers.
     """
@@ -38,6 +39,7 @@ def environment(device: torch.device | str = "cpu") -> dict[str, str | int]:
         found["gpu"] = torch.cuda.get_device_name(device)
     found["threads"] = torch.get_num_threads()
     found["cores"] = os.cpu_count() or 0
+    found["robustfeat"] = __version__
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)

@@ -12,15 +12,23 @@ from robustfeat import hub
 from robustfeat.card import Card
 
 
-def export(name: str | os.PathLike[str], folder: str | os.PathLike[str], *, half: bool = False) -> Card:
+def export(
+    name: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    half: bool = False,
+    max_shard_size: int | str | None = None,
+) -> Card:
     """Write the model behind a name to a folder, called by the folder's name; returns the card.
 
     half: round the weights to half precision (float16), which halves the file. They are computed with in single precision all
         the same, so that speed and memory are as before.
+    max_shard_size: bytes of weights in one file, as a number or as "15MB"; more are written as parts with an index, as the Hub's
+        libraries do. A tensor that is larger has a file of its own. None writes one file.
 
     The card keeps how the model was trained, and loses what was measured if rounding changes the weights.
-    Raises FileExistsError where the folder holds a model already, ValueError where a weight is too large for half precision, and
-    what `load` raises.
+    Raises FileExistsError where the folder holds a model already, ValueError where a weight is too large for half precision or
+    max_shard_size is no size, and what `load` raises.
     """
     target = Path(folder).expanduser()
     if (target / hub.CARD).exists():
@@ -29,7 +37,7 @@ def export(name: str | os.PathLike[str], folder: str | os.PathLike[str], *, half
     card = dataclasses.replace(card, name=target.resolve().name)
     if half and any(_rounded(key, value) for key, value in network.model.state_dict().items()):
         card = dataclasses.replace(card, reports=(), fixture={})
-    return hub.save(target, network, card, half=half)
+    return hub.save(target, network, card, half=half, max_shard_size=max_shard_size)
 
 
 def _rounded(key: str, value: Tensor) -> bool:

@@ -13,10 +13,13 @@ from pathlib import Path
 from robustfeat.errors import FullDiskError
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file's content, read in pieces."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256(*paths: Path) -> str:
+    """Hex digest of the content of files, one after another, read in pieces."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 def sync(path: Path) -> None:

@@ -10,20 +10,20 @@ from pathlib import Path
 import safetensors
 import timm
 import torch
-from safetensors.torch import load_file, save_file
 
 from robustfeat.architecture import Architecture
 from robustfeat.backbones import check_name, timm_config
 from robustfeat.card import Card
 from robustfeat.errors import IntegrityError, OfflineError
 from robustfeat.extractor import FeatureExtractor
-from robustfeat.files import atomic_file, sha256, write_text
-from robustfeat.folder import CARD, CONFIG, README, WEIGHTS, read_card, verify
+from robustfeat.files import write_text
+from robustfeat.folder import CARD, CONFIG, README, read_card, verify
 from robustfeat.network import Network, new_network
 from robustfeat.online import cache_only, hub_endpoint, reachable
 from robustfeat.registry import unknown
 from robustfeat.remote import HF, fetch, repository
 from robustfeat.shipped import folder_of, models
+from robustfeat.weights import read_weights, write_weights
 
 TIMM = "timm:"
 
@@ -67,17 +67,16 @@ def load_network(
     folder = find(text, revision=revision, local_files_only=local_files_only)
     card = read_card(folder)
     verify(folder, card)
-    path = folder / WEIGHTS
     try:
-        state = load_file(path)
+        state = read_weights(folder, card.weights)
         network = new_network(card.architecture)
         network.model.load_state_dict(
             {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
         )
     except (safetensors.SafetensorError, RuntimeError) as error:
-        raise IntegrityError(f"{path} does not hold the weights of {card.architecture.name}: {error}") from error
+        raise IntegrityError(f"{folder} does not hold the weights of {card.architecture.name}: {error}") from error
     if network.feature_dim != card.feature_dim:
-        raise IntegrityError(f"{path} gives {network.feature_dim} features, its card says {card.feature_dim}")
+        raise IntegrityError(f"{folder} gives {network.feature_dim} features, its card says {card.feature_dim}")
     return network.eval(), card
 
 
@@ -100,22 +99,27 @@ def find(name: str, *, revision: str | None = None, local_files_only: bool | Non
     raise unknown("model", name, names)
 
 
-def save(folder: str | os.PathLike[str], network: Network, card: Card, *, half: bool = False) -> Card:
+def save(
+    folder: str | os.PathLike[str],
+    network: Network,
+    card: Card,
+    *,
+    half: bool = False,
+    max_shard_size: int | str | None = None,
+) -> Card:
     """Write model.safetensors, card.json, README.md, and config.json for timm; returns the card with size and sha256 added.
 
     half: store the weights in half precision.
+    max_shard_size: bytes of weights in one file, as a number or as "15MB"; more are written as parts with an index.
     """
     target = Path(folder)
     state = {}
     for key, value in network.model.state_dict().items():
         stored = value.half() if half and value.is_floating_point() else value
         state[key] = stored.detach().cpu().contiguous().clone()
-    with atomic_file(target / WEIGHTS) as temporary:
-        save_file(state, temporary, metadata={"format": "pt"})
-    path = target / WEIGHTS
     versions = {package: metadata.version(package) for package in ("torch", "timm", "accelerate")}
     kinds = sorted({str(value.dtype).removeprefix("torch.") for value in state.values() if value.is_floating_point()})
-    weights = {"file": WEIGHTS, "bytes": path.stat().st_size, "sha256": sha256(path), "dtype": ", ".join(kinds)}
+    weights = write_weights(target, state, max_shard_size) | {"dtype": ", ".join(kinds)}
     card = replace(card, weights=weights, versions=versions, feature_dim=network.feature_dim)
     write_text(target / CARD, card.to_json())
     write_text(target / README, card.readme())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData, get_session, get_token
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCardData, get_session, get_token
 from huggingface_hub.errors import HTTPError
 
 from robustfeat import hub
@@ -17,8 +17,9 @@ from robustfeat.backbones import loads_in_timm_alone, timm_config
 from robustfeat.card import Card
 from robustfeat.download import COMMIT, LOGIN, HubFile, explained
 from robustfeat.errors import IntegrityError, OfflineError
-from robustfeat.folder import CARD, CONFIG, README, WEIGHTS
+from robustfeat.folder import CARD, CONFIG, README
 from robustfeat.online import hub_endpoint, reachable, told_offline
+from robustfeat.parts import is_weights, weight_files
 from robustfeat.public import public
 from robustfeat.remote import HF, fetch, repository
 
@@ -62,8 +63,8 @@ def push(
     model = hub.load(folder)  # size and sha256 first
     digest, card = model.digest(), public(model.card)
     _ready()
-    files: dict[str, Path | bytes] = {
-        WEIGHTS: folder / WEIGHTS,
+    files: dict[str, Path | bytes] = {name: folder / name for name in weight_files(card.weights)}
+    files |= {
         CARD: card.to_json().encode(),
         README: _page(folder, card, repo, branch).encode(),
         CONFIG: timm_config(model.network.model, card.architecture, card.classes).encode(),
@@ -100,7 +101,7 @@ def _ready() -> None:
 
 
 def _commit(repo: str, branch: str, files: dict[str, Path | bytes], private: bool, message: str) -> str:
-    """One commit with all files, so that nobody ever sees half of them."""
+    """One commit with all files, and without weights of before, so that nobody ever sees half of them."""
     api = HfApi(endpoint=hub_endpoint(), library_name="robustfeat")
     api.create_repo(repo, private=private or None, exist_ok=True)
     if private and not api.model_info(repo).private:
@@ -109,7 +110,10 @@ def _commit(repo: str, branch: str, files: dict[str, Path | bytes], private: boo
         )
     if branch != "main":
         api.create_branch(repo, branch=branch, exist_ok=True)
-    operations = [CommitOperationAdd(name, content) for name, content in files.items()]
+    there = [file.rfilename for file in api.model_info(repo, revision=branch).siblings or ()]
+    stale = [name for name in there if is_weights(name) and name not in files]  # of a model with more parts, or fewer
+    operations: list[CommitOperationAdd | CommitOperationDelete] = [CommitOperationDelete(name) for name in stale]
+    operations += [CommitOperationAdd(name, content) for name, content in files.items()]
     return api.create_commit(repo, operations, commit_message=message, revision=branch).oid
 
 
@@ -142,7 +146,7 @@ def _page(folder: Path, card: Card, repo: str, branch: str) -> str:
 @contextmanager
 def _named_errors(repo: str, branch: str) -> Iterator[None]:
     """Inside, silence ends, and an error of the Hub is one with a meaning."""
-    session, file = get_session(), HubFile(repo, branch, WEIGHTS)
+    session, file = get_session(), HubFile(repo, branch, CARD)
     before = session.timeout
     session.timeout = SILENCE
     try:

@@ -49,6 +49,7 @@ class Recipe:
         warmup: share of the run over which the learning rate grows (onecycle: the rising part).
         clip: largest gradient norm; None does not clip.
         ema: decay of the averaged weights that are evaluated and saved; 0 turns averaging off.
+        ema_start: share of the run over which the average just follows the weights; it begins after that.
         crop: pixels of zero padding before a random crop.
         flip: mirror half of the images.
         cutout: side of the square that is blanked out; 0 for none.
@@ -96,6 +97,7 @@ class Recipe:
     warmup: float = 0.1
     clip: float | None = None
     ema: float = 0.0
+    ema_start: float = 0.0
     crop: int = 4
     flip: bool = True
     cutout: int = 0
@@ -126,7 +128,7 @@ class Recipe:
         for name in ("steps", "crop", "cutout", "weight_decay", "eval_steps", "checkpoint_minutes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)!r}")
-        for name in ("eps_warmup", "warmup", "ema", "momentum", "label_noise"):
+        for name in ("eps_warmup", "warmup", "ema", "ema_start", "momentum", "label_noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)!r}")
         if self.cache_teacher and (self.crop or self.flip or self.cutout):
@@ -145,6 +147,11 @@ class Recipe:
             field.name: repr(value) if isinstance(value := getattr(self, field.name), Eps) else value
             for field in dataclasses.fields(self)
         }
+
+    @classmethod
+    def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What `as_dict` gave in an older version, with the entries that came later at their defaults: so the run was made."""
+        return cls().as_dict() | values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:

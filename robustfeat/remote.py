@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
@@ -13,15 +15,15 @@ from robustfeat.card import Card
 from robustfeat.download import COMMIT, Headers, HubFile, download, headers
 from robustfeat.errors import IntegrityError, OfflineError
 from robustfeat.files import atomic_file
-from robustfeat.folder import CARD, WEIGHTS, read_card, weights_fault
+from robustfeat.folder import CARD, read_card
 from robustfeat.hub_cache import HubCache, content_is, etag_of
 from robustfeat.online import hub_endpoint, reachable, told_offline
+from robustfeat.parts import file_fault, weight_files, weights_fault
 
 log = logging.getLogger(__name__)
 
 HF = "hf:"
 REVISION = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
-NAMES = (CARD, WEIGHTS)
 
 
 def repository(name: str, revision: str | None = None) -> tuple[str, str]:
@@ -42,7 +44,7 @@ def repository(name: str, revision: str | None = None) -> tuple[str, str]:
 def fetch(
     repo: str, revision: str = "main", *, local_files_only: bool | None = None, cache: Path | None = None
 ) -> Path:
-    """The folder with card.json and model.safetensors of a repository, both as its card says.
+    """The folder with card.json and the weights of a repository, in one file or in parts, as its card says.
 
     revision: branch, tag or commit. Of a branch, the Hub is asked each time what it stands for; a commit that is in the cache
         needs no network.
@@ -54,7 +56,7 @@ def fetch(
     says, FileNotFoundError where the Hub has no such repository, revision or file, PermissionError where it lets nobody in.
     """
     cached = HubCache(repo, cache)
-    kept = cached.find(revision, NAMES)
+    kept = _kept(cached, revision)
     if local_files_only or (local_files_only is None and told_offline()):
         if kept is None:
             why = "local_files_only" if local_files_only else "HF_HUB_OFFLINE"
@@ -83,13 +85,15 @@ def _current(repo: str, revision: str, cached: HubCache) -> Path:
         )
     found = headers(HubFile(repo, revision, CARD))
     folder = cached.snapshot(found.commit)
-    if cached.find(found.commit, NAMES) is None or _fault(folder) is not None:
+    if _kept(cached, found.commit) is None or _fault(folder) is not None:
         _bring(HubFile(repo, found.commit, CARD), found, found.size, cached, lambda path: _card_fault(path, found.etag))
-        card = read_card(folder)
-        weights = HubFile(repo, found.commit, WEIGHTS)
-        theirs = headers(weights)
-        _compare(weights, theirs, card)
-        _bring(weights, theirs, card.weights["bytes"], cached, lambda path: weights_fault(path, card))
+        described = weight_files(read_card(folder).weights)
+        files = {name: HubFile(repo, found.commit, name) for name in described}
+        theirs = {name: headers(file) for name, file in files.items()}
+        for name, facts in described.items():  # all of them, before anything large is fetched
+            _compare(files[name], theirs[name], facts)
+        for name, facts in described.items():
+            _bring(files[name], theirs[name], facts["bytes"], cached, partial(file_fault, facts=facts))
     cached.refer(revision, found.commit)  # last: a revision that did not arrive whole stays unknown
     return folder
 
@@ -111,9 +115,21 @@ def _bring(
     cached.link(found.commit, file.name, found.etag)
 
 
-def _compare(file: HubFile, found: Headers, card: Card) -> None:
+def _kept(cached: HubCache, revision: str) -> Path | None:
+    """The snapshot of a revision, if it has all files that its card names."""
+    folder = cached.find(revision, [CARD])
+    if folder is None:
+        return None
+    try:
+        names = [CARD, *weight_files(read_card(folder).weights)]
+    except IntegrityError:  # for whoever looks at the card
+        return folder
+    return cached.find(revision, names)
+
+
+def _compare(file: HubFile, found: Headers, facts: Mapping[str, Any]) -> None:
     """Weights that are not the card's are not worth a download."""
-    size, digest = card.weights.get("bytes"), card.weights.get("sha256")
+    size, digest = facts.get("bytes"), facts.get("sha256")
     if not isinstance(size, int) or (found.size is not None and found.size != size):
         raise _refused(file, f"has {found.size} bytes instead of {size}")
     if len(found.etag) == 64 and found.etag != digest:
@@ -139,12 +155,10 @@ def _card_fault(path: Path, etag: str) -> str | None:
 
 def _fault(folder: Path) -> str | None:
     """What is wrong with a snapshot, None if nothing is."""
-    card, weights = folder / CARD, folder / WEIGHTS
+    card = folder / CARD
     if wrong := _card_fault(card, etag_of(card)):
         return f"{card} {wrong}"
-    if wrong := weights_fault(weights, read_card(folder)):
-        return f"{weights} {wrong}"
-    return None
+    return weights_fault(folder, read_card(folder).weights)
 
 
 def _checked(folder: Path, cached: HubCache) -> Path:

@@ -222,7 +222,7 @@ class Run:
     def restore(self, path: Path) -> None:
         """Continue from a checkpoint; ValueError where it belongs to another run."""
         tensors, state = checkpoint.read(path)
-        mine, theirs = self.identity(), state["identity"]
+        mine, theirs = self.identity(), Recipe.completed(state["identity"])
         if changed := [key for key in mine if mine[key] != theirs.get(key)]:
             what = "; ".join(f"{key} was {theirs.get(key)!r} and is {mine[key]!r}" for key in changed)
             raise ValueError(

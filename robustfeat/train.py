@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.tracking import GeneralTracker
 
 from robustfeat import checkpoint
+from robustfeat.average import follow
 from robustfeat.best import Best
 from robustfeat.errors import DivergedError, InterruptedTraining
 from robustfeat.interrupts import Interrupts
@@ -35,7 +37,7 @@ def train(
     out: str | os.PathLike[str],
     *,
     resume: bool = False,
-    log_with: str | None = None,
+    log_with: str | GeneralTracker | None = None,
     quiet: bool = False,
 ) -> Path:
     """Train a student and return the folder of its best weights, which `robustfeat.load` reads.
@@ -45,7 +47,7 @@ def train(
     resume: continue from the latest valid checkpoint in `out`, from the beginning where there is none. A run that counts
         in epochs or steps ends bit-identical on a CPU to one that was never interrupted. epochs, max_steps and minutes may
         be changed then, and the schedule with them.
-    log_with: an Accelerate tracker such as "tensorboard".
+    log_with: an Accelerate tracker, or the name of one such as "tensorboard".
 
     Raises ValueError for settings that do not fit together, FileExistsError where `out` holds a run and resume is False,
     DivergedError where a loss is not finite, InterruptedTraining (a KeyboardInterrupt) after saving on Ctrl-C.
@@ -83,7 +85,7 @@ class Loop:
         self.eval_every = max(1, round(self.recipe.eval_epochs * run.loader.steps_per_epoch))
         self.best = Best(run, out, self.journal, self.bar)
 
-    def go(self, resume: bool, log_with: str | None) -> Path:
+    def go(self, resume: bool, log_with: str | GeneralTracker | None) -> Path:
         """From the first or the resumed step to the end."""
         folder = self.out / "checkpoints"
         if resume:
@@ -166,7 +168,7 @@ class Loop:
         run.optimizer.zero_grad(set_to_none=True)
         run.objective.after_step()
         if run.average is not None:
-            run.average.update_parameters(run.student)
+            follow(run.average, run.student, begun=progress >= recipe.ema_start)
         run.step += 1
         if run.step % recipe.log_steps == 0:
             epoch = run.step / run.loader.steps_per_epoch

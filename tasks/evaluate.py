@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ from robustfeat.tasks.named import named
 from robustfeat.tasks.pipeline import Cases
 from robustfeat.tasks.records import Records
 from robustfeat.types import Features
+from robustfeat.version import __version__
 
 
 def evaluate(
@@ -129,7 +129,7 @@ class _Evaluation:
     def _identity(self) -> dict[str, Any]:
         """What the numbers depend on."""
         return {
-            "version": metadata.version("robustfeat"),
+            "version": __version__,
             "model": self.digest,
             "train": self.train.fingerprint,
             "test": self.test.fingerprint,

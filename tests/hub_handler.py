@@ -180,7 +180,8 @@ class Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             if line["key"] == "lfsFile":
                 files[value["path"]] = self.server.large[value["oid"]]
-        commit = repo.commit(files, branch, lines[0]["value"]["summary"])
+        removed = [line["value"]["path"] for line in lines if line["key"] == "deletedFile"]
+        commit = repo.commit(files, branch, lines[0]["value"]["summary"], removed)
         self.json({"commitUrl": f"{self.server.url}/{name}/commit/{commit}", "commitOid": commit})
 
 

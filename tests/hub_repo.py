@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -26,9 +27,12 @@ class Repo:
     branches: dict[str, str] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
 
-    def commit(self, files: dict[str, bytes], branch: str = "main", message: str = "") -> str:
-        """Add files to a branch; returns the commit."""
+    def commit(
+        self, files: dict[str, bytes], branch: str = "main", message: str = "", removed: Sequence[str] = ()
+    ) -> str:
+        """Add files to a branch, and remove others; returns the commit."""
         whole = self.commits.get(self.branches.get(branch, ""), {}) | files
+        whole = {name: content for name, content in whole.items() if name not in removed}
         seed = json.dumps([len(self.commits), *sorted((name, etag(name, data)) for name, data in whole.items())])
         commit = hashlib.sha1(seed.encode()).hexdigest()
         self.commits[commit] = whole

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from robustfeat import cli, hub
 from robustfeat.card import Card
 from robustfeat.export import export
+from robustfeat.parts import WEIGHTS
 from robustfeat.report import Report
 from robustfeat.testing import small_network
 
@@ -36,12 +37,12 @@ def test_another_name_and_the_same_weights(model: Path, tmp_path: Path) -> None:
 def test_half_precision_rounds_each_weight_once(model: Path, tmp_path: Path) -> None:
     card = export(model, tmp_path / "half", half=True)
     assert (card.weights["dtype"], card.reports) == ("float16", ())
-    whole, stored = load_file(model / hub.WEIGHTS), load_file(tmp_path / "half" / hub.WEIGHTS)
+    whole, stored = load_file(model / WEIGHTS), load_file(tmp_path / "half" / WEIGHTS)
     for key, value in whole.items():
         if value.is_floating_point():
             assert stored[key].dtype == torch.float16
             torch.testing.assert_close(stored[key].float(), value, rtol=2**-11, atol=2**-25)
-    assert (tmp_path / "half" / hub.WEIGHTS).stat().st_size < (model / hub.WEIGHTS).stat().st_size
+    assert (tmp_path / "half" / WEIGHTS).stat().st_size < (model / WEIGHTS).stat().st_size
     extractor = hub.load(tmp_path / "half")
     assert {value.dtype for value in extractor.parameters()} == {torch.float32}
 

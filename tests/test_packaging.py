@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import robustfeat
+from robustfeat import hub
+from robustfeat.parts import weight_files
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,7 +50,7 @@ def test_tasks_and_weights_are_inside_the_package(built: Path) -> None:
 
 def test_every_published_model_is_inside_the_package(built: Path) -> None:
     for name in robustfeat.models():
-        for file in ("card.json", "README.md", "model.safetensors"):
+        for file in ("card.json", "README.md", *weight_files(hub.read_card(hub.find(name)).weights)):
             assert (built / "robustfeat" / "pretrained" / name / file).is_file(), f"{name}/{file}"
 
 
@@ -71,7 +73,7 @@ def test_the_checkout_has_only_what_a_project_has() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout.split()
     top = {line.split("/")[0] for line in tracked}
     given = {"robustfeat", "tasks", "pretrained", "tests", "setup.py", "README.md"}
-    usual = {"pyproject.toml", "Makefile", "LICENSE", ".gitignore", ".ci", "benchmarks", "docs", "examples"}
+    usual = {"pyproject.toml", "Makefile", "LICENSE", ".gitignore", ".ci", "benchmarks", "docs", "examples", "recipes"}
     assert top <= given | usual, top - given - usual
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from robustfeat import hub
 from robustfeat.architecture import Architecture, Stem
 from robustfeat.card import Card
+from robustfeat.export import export
 from robustfeat.network import new_network
 from robustfeat.push import push
 from robustfeat.random import generator
@@ -147,3 +148,15 @@ def test_the_entry_point_alone_says_what_it_is_for() -> None:
         timm.create_model("robustfeat")
     with pytest.raises(ValueError, match="builds RGB models from a folder"):
         hub.load("timm:robustfeat")
+
+
+def test_timm_does_not_read_parts_and_does_not_pretend_to(tmp_path: Path) -> None:
+    """Written to one file again, they load."""
+    folder = saved(tmp_path / "whole", "test_resnet", "timm", 32)
+    export(folder, tmp_path / "parts", max_shard_size=100_000)
+    assert len(list((tmp_path / "parts").glob("model-*.safetensors"))) > 1
+    with pytest.raises(RuntimeError, match="Missing key"):
+        timm.create_model(f"local-dir:{tmp_path / 'parts'}", pretrained=True)
+    export(tmp_path / "parts", tmp_path / "again")
+    model = timm.create_model(f"local-dir:{tmp_path / 'again'}", pretrained=True)
+    assert (logits(model, folder) - ours(folder)).abs().max() <= 1e-6

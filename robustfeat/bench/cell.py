@@ -10,6 +10,7 @@ from typing import Any
 
 from robustfeat.errors import IntegrityError
 from robustfeat.files import write_text
+from robustfeat.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class Cell:
         """Read cell.json. Raises IntegrityError where it can not be read, ValueError where it was made otherwise."""
         try:
             cell = cls(**json.loads(path.read_text(encoding="utf-8")))
-            changed = sorted(
-                key for key in cell.made_by.keys() | made_by.keys() if cell.made_by.get(key) != made_by.get(key)
-            )
+            theirs = dict(cell.made_by)
+            if "recipe" in theirs:
+                theirs["recipe"] = Recipe.completed(theirs["recipe"])
+            changed = sorted(key for key in theirs.keys() | made_by.keys() if theirs.get(key) != made_by.get(key))
         except (ValueError, TypeError, AttributeError) as error:
             raise IntegrityError(f"{str(path)!r} can not be read: {error}; remove it, to measure again") from error
         if changed:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from robustfeat.attacks import ATTACKS, Threat
 from robustfeat.backbones import check_name
@@ -17,6 +14,7 @@ from robustfeat.eps import Eps
 from robustfeat.objectives import OBJECTIVES, Objective
 from robustfeat.recipe import Recipe
 from robustfeat.registry import unknown
+from robustfeat.settings import read_settings
 
 
 @dataclass(frozen=True)
@@ -155,19 +153,7 @@ class Grid:
             if name not in presets():
                 raise unknown("grid", name, presets())
             path = preset(name)
-        try:
-            return cls.from_dict(_Loader(path.read_text(encoding="utf-8")).get_single_data())
-        except yaml.YAMLError as error:
-            raise ValueError(f"{str(path)!r} is no grid file: {' '.join(str(error).split())}") from error
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads 1e-3 as the number it is: YAML 1.1 wants 1.0e-3."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+        return cls.from_dict(read_settings(path))
 
 
 def _method(value: Any) -> Method:

@@ -32,7 +32,8 @@ class Card:
     reports: what was measured, each report with its data, rows, attacks, flags and machine.
     limits: sentences of the publisher about what the model is not good for.
     fixture: features of two synthetic images, by which anyone can see that the same come out (`robustfeat.fixture`).
-    weights: "sha256", "bytes" and "dtype" of model.safetensors, filled in on saving.  classes: their names, in order.
+    weights: "sha256", "bytes" and "dtype" of model.safetensors or its parts (`robustfeat.parts`), filled in on saving.
+    classes: their names, in order.
     """
 
     name: str

@@ -196,11 +196,14 @@ def _machine(environment: dict[str, Any]) -> str:
 def _checks(card: Card) -> Iterator[str]:
     if card.weights:
         stored = f", {card.weights['dtype']}" if "dtype" in card.weights else ""
+        parts = len(card.weights.get("files", ())) - 1
+        named, whole = (f" with {parts} parts", " of the parts one after another") if parts > 0 else ("", "")
+        checked = "those of each part before it reads one" if whole else "both before it reads the file"
         yield (
-            f"`{card.weights.get('file')}`: {card.weights.get('bytes'):,} bytes{stored}, "
-            f"sha256 `{card.weights.get('sha256')}`."
+            f"`{card.weights.get('file')}`{named}: {card.weights.get('bytes'):,} bytes{stored}, "
+            f"sha256 `{card.weights.get('sha256')}`{whole}."
         )
-        yield "`robustfeat.load` checks both before it reads the file."
+        yield f"`robustfeat.load` checks {checked}."
     if card.fixture:
         yield from ("", "The same features come out here:", "", "```python", "import robustfeat")
         yield from ("from robustfeat.reproduce import same_features", "")

@@ -13,15 +13,23 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="a model folder, a published name, hf:ORG/REPO or timm:NAME")
     parser.add_argument("folder", type=str, help="where to write it; the model is called by the folder's name")
     parser.add_argument("--half", action="store_true", help="weights in half precision: half the size, rounded")
+    parser.add_argument(
+        "--max_shard_size",
+        type=str | None,
+        default=None,
+        help="write weights of more than this as parts with an index, such as 15MB (default: one file)",
+    )
 
 
 def _run(values: dict[str, Any]) -> Result:
     from robustfeat.export import export
 
-    card = export(values["model"], values["folder"], half=values["half"])
+    options = {name: values[name] for name in ("half", "max_shard_size")}
+    card = export(values["model"], values["folder"], **options)
     facts = {"name": card.name, "folder": values["folder"], **card.weights}
+    parts = f" in {count - 1} parts" if (count := len(card.weights.get("files", ()))) else ""
     return Result(
-        f"{values['folder']}: {card.weights['bytes']:,} bytes, {card.weights['dtype']}\n"
+        f"{values['folder']}: {card.weights['bytes']:,} bytes{parts}, {card.weights['dtype']}\n"
         "numbers in a card are of the exact weights; evaluate the folder and publish them there",
         facts,
     )

@@ -108,9 +108,9 @@ def test_files_that_are_no_grids(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="unknown grid 'digit'; did you mean 'digits'"):
         Grid.load("digit")
     for text, message in (
-        ("[1, 2", "is no grid file"),
+        ("[1, 2", "can not be read as YAML"),
         ("- 1", "a grid has the entries"),
-        ("!!python/object:os.x {}", "is no grid"),
+        ("!!python/object:os.x {}", "can not be read as YAML"),
     ):
         (tmp_path / "g.yaml").write_text(text)
         with pytest.raises(ValueError, match=message):

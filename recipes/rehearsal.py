@@ -1,0 +1,91 @@
+"""python -m recipes.rehearsal: every stage for a few steps on the CPU, one killed while it trains, one out of time.
+
+It needs no data and no GPU, and the packages of the machine that it rehearses for: `make rehearsal` makes such an environment.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from recipes import STAGES
+from recipes.stand_in import write_data
+
+SETTINGS = Path(__file__).with_name("rehearsal.yaml")
+PATIENCE = 900  # seconds for any stage
+UNFINISHED = 75
+
+
+def main() -> int:
+    """Run all; returns 0, or raises RuntimeError with what did not go as it should."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, out = Path(folder) / "data", Path(folder) / "out"
+        write_data(data, train=550, test=60)
+        for stage in STAGES:
+            begin = time.monotonic()
+            {"teacher": _kill, "students": _run_out}.get(stage, _finish)(stage, data, out)
+            print(f"rehearsed {stage} in {time.monotonic() - begin:.0f} s", flush=True)
+        reports = sorted((out / "reports").glob("*/*.json"))
+        if len(reports) < 2 or not list((out / "travel").glob("recipes.tar.*")):
+            raise RuntimeError(f"the last stage has left {len(reports)} reports, or nothing to take along")
+    print(f"rehearsal: {len(STAGES)} stages, {len(reports)} reports, all as they should be")
+    return 0
+
+
+def _start(stage: str, data: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
+    common = ["--data", str(data), "--out", str(out), "--override", str(SETTINGS)]
+    return subprocess.Popen([sys.executable, "-m", "recipes", stage, *common, *options])
+
+
+def _finish(stage: str, data: Path, out: Path) -> None:
+    _ends_with(0, stage, _start(stage, data, out, "--minutes", "20"))
+
+
+def _kill(stage: str, data: Path, out: Path) -> None:
+    """SIGKILL once there is a checkpoint; the same command goes on from it, and does not begin anew."""
+    process = _start(stage, data, out, "--minutes", "20")
+    try:
+        found = _wait(process, out)
+        process.send_signal(signal.SIGKILL)
+        _ends_with(-signal.SIGKILL, stage, process)
+    finally:
+        process.kill()
+    _finish(stage, data, out)
+    first = json.loads((out / "logs" / f"{found.parent.parent.name}.jsonl").read_text().splitlines()[0])
+    if first["step"] > int(found.name):
+        raise RuntimeError(f"{stage} was killed at step {found.name}, and its log begins at step {first['step']}")
+
+
+def _run_out(stage: str, data: Path, out: Path) -> None:
+    """Time that does not suffice, and then enough of it."""
+    _ends_with(UNFINISHED, stage, _start(stage, data, out, "--minutes", "0.4"))
+    _finish(stage, data, out)
+
+
+def _wait(process: subprocess.Popen[bytes], out: Path) -> Path:
+    """The first checkpoint of the running stage that is complete."""
+    before = set(out.glob("work/*/checkpoints/*/manifest.json"))
+    begin = time.monotonic()
+    while process.poll() is None and time.monotonic() - begin < PATIENCE:
+        if new := sorted(set(out.glob("work/*/checkpoints/[0-9]*/manifest.json")) - before):
+            return new[0].parent
+        time.sleep(0.05)
+    raise RuntimeError("no checkpoint was written before the stage ended")
+
+
+def _ends_with(code: int, stage: str, process: subprocess.Popen[bytes]) -> None:
+    try:
+        found = process.wait(PATIENCE)
+    finally:
+        process.kill()
+    if found != code:
+        raise RuntimeError(f"stage {stage} ended with code {found} instead of {code}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

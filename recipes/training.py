@@ -1,0 +1,97 @@
+"""A model of the recipes: trained as long as its settings say, over as many calls as that takes, and left in half precision."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+
+from recipes.configuration import Overrides, Training, trainings
+from recipes.folders import Folders
+from recipes.speed import Speed
+from robustfeat import hub
+from robustfeat.card import Card
+from robustfeat.export import export
+from robustfeat.recipe import Recipe
+from robustfeat.train import train
+
+PART = "15MB"  # of weights in one file
+
+
+def train_model(name: str, folders: Folders, overrides: Overrides) -> None:
+    """Begin or go on with the runs of a model. What is best so far is left in models/NAME, also when time is over.
+
+    A model without a run in work/ has come from another machine, and is taken as it is.
+
+    Raises KeyboardInterrupt where the time is over, ValueError where its teacher or start is not there.
+    """
+    target, candidates = folders.models / name, trainings(name, overrides)
+    runs = {folders.work / one.run: one for one in candidates}
+    there = (target / hub.CARD).is_file()
+    if there and not any(run.exists() for run in runs):
+        print(f"{name}: it was brought here, and is taken as it is", flush=True)
+        return
+    wanted = {run: _here(one, folders) for run, one in runs.items()}
+    if there and all(_is_done(run, recipe) for run, recipe in wanted.items()):
+        print(f"{name}: done", flush=True)
+        return
+    try:
+        for run, one in runs.items():
+            if not _is_done(run, wanted[run]):
+                train(one.objective, wanted[run], run, resume=True, log_with=Speed(one.run))
+    finally:
+        _leave(name, runs, folders)
+
+
+def _here(one: Training, folders: Folders) -> Recipe:
+    """The recipe, with teacher and start as they lie here: the names in the files are those of published models, and an older
+    model of that name must not be taken in silence."""
+    found = {}
+    for role in ("teacher", "start"):
+        source = getattr(one.recipe, role)
+        if source is not None:
+            found[role] = str(folders.models / source)
+            if not (folders.models / source / hub.CARD).is_file():
+                raise ValueError(
+                    f"{one.run} needs {source!r} as its {role}, which is not in {str(folders.models)!r}; run its stage first, or "
+                    "put the model there"
+                )
+    return dataclasses.replace(one.recipe, **found)
+
+
+def _is_done(run: Path, recipe: Recipe) -> bool:
+    """last/ is written when a run has ended."""
+    last = run / "last"
+    return (last / hub.CARD).is_file() and hub.read_card(last).recipe == recipe
+
+
+def _leave(name: str, runs: dict[Path, Training], folders: Folders) -> None:
+    """The best weights of all runs as models/NAME, and the logs."""
+    for run in runs:
+        if (run / "log.jsonl").is_file():
+            folders.logs.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(run / "log.jsonl", folders.logs / f"{run.name}.jsonl")
+    ranked = {
+        run: _rank(hub.read_card(run / "best"), one) for run, one in runs.items() if (run / "best" / hub.CARD).is_file()
+    }
+    if not ranked:
+        return
+    best = max(ranked, key=lambda run: ranked[run])
+    folders.models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folders.work) as aside:
+        card = export(best, Path(aside) / name, half=True, max_shard_size=PART)
+        shutil.rmtree(folders.models / name, ignore_errors=True)
+        (Path(aside) / name).rename(folders.models / name)
+    facts = card.training
+    print(
+        f"{name}: {best.name}, step {facts['step']:,} of {facts['steps']:,}, {facts['images_per_s']:,.0f} images/s, "
+        f"held-out accuracy {facts['held_out_clean']:.3f} clean, {facts['held_out_robust']:.3f} under attack",
+        flush=True,
+    )
+
+
+def _rank(card: Card, one: Training) -> tuple[float, float]:
+    """By which the best weights of one run are chosen, too."""
+    clean, robust = card.training["held_out_clean"], card.training["held_out_robust"]
+    return (robust, clean) if one.objective.robust else (clean, robust)

@@ -1,0 +1,45 @@
+"""What a machine that is given back must not keep: new models, reports and logs, as few files of limited size."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+from recipes.folders import Folders
+from robustfeat.files import sha256, write_text
+
+PIECE = 15_000_000  # bytes
+PIECES = 8
+
+
+def pack(folders: Folders) -> list[Path]:
+    """One tar of what no call has packed before, cut into pieces travel/recipes.tar.00, .01, ...; returns them.
+
+        cat recipes.tar.* | tar x -C OUT
+
+    unpacks them where the next call, on any machine, or `robustfeat publish` finds them.
+    """
+    shutil.rmtree(folders.travel, ignore_errors=True)
+    folders.travel.mkdir(parents=True)
+    packed = folders.work / "packed.json"
+    known = json.loads(packed.read_text(encoding="utf-8")) if packed.is_file() else {}
+    kept = [path for folder in (folders.models, folders.logs, folders.reports) for path in sorted(folder.rglob("*"))]
+    digests = {str(path.relative_to(folders.out)): sha256(path) for path in kept if path.is_file()}
+    changed = {Path(name).parent for name, digest in digests.items() if known.get(name) != digest}
+    pieces = []
+    with tempfile.TemporaryFile() as whole:
+        with tarfile.open(fileobj=whole, mode="w") as archive:
+            for name in digests:
+                if Path(name).parent in changed:  # a model is whole or not there
+                    archive.add(folders.out / name, arcname=name)
+        whole.seek(0)
+        while changed and (content := whole.read(PIECE)):
+            pieces.append(folders.travel / f"recipes.tar.{len(pieces):02d}")
+            pieces[-1].write_bytes(content)
+    write_text(packed, json.dumps(digests, indent=1))
+    if len(pieces) > PIECES:
+        print(f"{len(pieces)} files to take along are more than {PIECES}: run fewer stages in one call")
+    return pieces
