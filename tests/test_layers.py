@@ -12,10 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = (
     (
         "errors",
+        "checks",
         "types",
         "architecture",
         "choices",
-        "pixels",
         "modes",
         "random",
         "progress",
@@ -24,7 +24,7 @@ ROWS = (
         "online",
         "schedule",
     ),
-    ("files", "registry", "recipe", "losses", "environment", "download"),
+    ("files", "pixels", "registry", "recipe", "losses", "environment", "download"),
     ("sidecar", "hub_cache"),
     ("memory", "logistic", "backbones", "attacks", "data", "index"),
     ("network", "report"),
