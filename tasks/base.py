@@ -133,9 +133,7 @@ def check_features(features: Tensor, targets: Tensor | None = None, width: int |
         raise ValueError(f"features have width {features.shape[1]}, the task was fitted on width {width}")
     if targets is not None and len(targets) != len(features):
         raise ValueError(f"{len(features)} features but {len(targets)} targets")
-    refuse(
-        ~torch.isfinite(features.detach()).all(), lambda: ValueError("features contain NaN or infinite values")
-    )
+    refuse(~torch.isfinite(features.detach()).all(), lambda: ValueError("features contain NaN or infinite values"))
     if targets is not None and len(targets):
         least = targets.min()
         refuse(least < 0, lambda: ValueError(f"targets must not be negative, got {int(least)}"))

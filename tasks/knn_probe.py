@@ -111,5 +111,7 @@ class KNNProbe(Task):
         """log sum exp of the scores (n, k) of each class, labels (n, k)."""
         # Less the largest of its class: far votes must not vanish beside near ones.
         most = scores.new_full((len(scores), self.classes), UNSEEN).scatter_reduce(1, labels, scores.detach(), "amax")
-        votes = scores.new_zeros(len(scores), self.classes).scatter_add(1, labels, (scores - most.gather(1, labels)).exp())
+        votes = scores.new_zeros(len(scores), self.classes).scatter_add(
+            1, labels, (scores - most.gather(1, labels)).exp()
+        )
         return torch.where(votes > 0, votes.clamp_min(1e-38).log() + most, UNSEEN)

@@ -50,7 +50,8 @@ class Climb:
         score, gradient = self.goal.slope(self.point, climb)
         if self.strongest is None:
             return score, gradient, list(carried)
-        self.strongest.offer(self.rows, self.point, score.decides.masked_fill(~self._unwon, torch.nan))  # NaN never wins
+        unwon = score.decides.masked_fill(~self._unwon, torch.nan)  # NaN never wins
+        self.strongest.offer(self.rows, self.point, unwon)
         self._note(score.climb, gradient)
         self._unwon = self._unwon & self.goal.unwon(score.decides)
         if not self.goal.wins or not (self.step in (1, 2, 4) or self.step % 8 == 0):

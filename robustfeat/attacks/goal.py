@@ -124,4 +124,6 @@ class Goal:
 
     def open(self, decides: PerExample) -> Tensor:
         """The same as row numbers; where success is known, the host waits for the device to know how many there are."""
-        return self.unwon(decides).nonzero().squeeze(1) if self.wins else torch.arange(len(decides), device=decides.device)
+        if not self.wins:
+            return torch.arange(len(decides), device=decides.device)
+        return self.unwon(decides).nonzero().squeeze(1)
