@@ -18,6 +18,7 @@ ROWS = (
         "choices",
         "modes",
         "random",
+        "sending",
         "progress",
         "interrupts",
         "parallel",

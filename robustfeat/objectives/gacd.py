@@ -18,6 +18,7 @@ from robustfeat.choices import check_choices
 from robustfeat.memory import MemoryBank
 from robustfeat.objectives.base import OBJECTIVES, Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
+from robustfeat.objectives.decided import Decided
 from robustfeat.objectives.pair import affine
 from robustfeat.objectives.rightness import Kind, Rightness
 from robustfeat.objectives.views import Views
@@ -28,7 +29,7 @@ MOMENTUM = 0.5  # of the banks, as in CRD
 
 
 @OBJECTIVES.register("gacd")
-class GACD(Objective):
+class GACD(Objective, Decided):
     """The teacher's embedding is the anchor of a noise-contrastive critic; each sample weighs as much as the teacher is right.
 
         v_i = g_T(f_T(x_i)),  u_j = g_S(f_S(x~_j)),  t_i = v_i / |v_i|,  s_j = u_j / |u_j|
@@ -117,7 +118,8 @@ class GACD(Objective):
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self._seen.clear()  # of an earlier run with this object
-        self.rightness.remarked = False
+        self.decide_anew()
+        self.rightness.looked = False
         if spaces.teacher_dim is None:
             raise ValueError("gacd distils from a teacher; give one with teacher=...")
         labelled = spaces.labels is not None
@@ -151,7 +153,7 @@ class GACD(Objective):
     def targets(self, teacher_features: Features) -> Embeddings:
         """v, (n, e). The first call decides r."""
         targets = losses.wide(self.teacher_side(teacher_features))
-        if self.radius == 0:
+        if not self.decided("radius"):
             self.radius.copy_(mean_over_processes(targets.norm(dim=1).mean()))
         return targets
 
