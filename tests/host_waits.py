@@ -6,11 +6,12 @@ from collections import Counter
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 # Their result is a Python number, or has a shape that depends on values.
-WAITS = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select", "unique", "_unique2", "unique_dim")
-MASKED = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index")
+WAITS = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select", "unique_dim", "_unique2")
+INDEXED = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index")
 
 
 class HostWaits(TorchDispatchMode):
@@ -20,20 +21,17 @@ class HostWaits(TorchDispatchMode):
         super().__init__()
         self.count: Counter[str] = Counter()
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = function.overloadpacket.__name__
-        if name in WAITS or (name in MASKED and _has_mask(args[1])):
-            self.count[name] += 1
         result = function(*args, **(kwargs or {}))
-        if name in ("_to_copy", "copy_") and _travelled(name, args, result):
+        if name in WAITS or (name in INDEXED and any(_waits(index, args[0]) for index in args[1])):
+            self.count[name] += 1
+        source = {"_to_copy": 0, "copy_": 1}.get(name)
+        if source is not None and isinstance(args[source], Tensor) and args[source].device != result.device:
             self.count[name] += 1
         return result
 
 
-def _has_mask(indices: Any) -> bool:
-    return any(isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8) for index in indices)
-
-
-def _travelled(name: str, args: tuple, result: torch.Tensor) -> bool:
-    source = args[0] if name == "_to_copy" else args[1]
-    return isinstance(source, torch.Tensor) and source.device.type != result.device.type
+def _waits(index: Tensor | None, values: Tensor) -> bool:
+    """A mask is counted before it is used, and an index from elsewhere is fetched."""
+    return index is not None and (index.dtype in (torch.bool, torch.uint8) or index.device != values.device)

@@ -81,7 +81,7 @@ class CRD(Objective, Decided):
                 self.student_bank.scores(teacher / self.tau, columns),
             )
             if not self.decided("c"):
-                self.c.copy_(mean_over_processes(torch.stack([half.exp().mean() for half in scores])))
+                self.decide("c", mean_over_processes(torch.stack([half.exp().mean() for half in scores])))
             contrast = self._half(scores[0], self.c[0]) + self._half(scores[1], self.c[1])
         if self.training:
             self._seen.append((views.rows, student.detach(), teacher.detach()))

@@ -50,7 +50,7 @@ class Critic(Decided):
             return self.c.clone()
         c = mean_over_processes(scores.detach().exp().mean())
         if keep:
-            self.c.copy_(c)
+            self.decide("c", c)
         return c
 
 

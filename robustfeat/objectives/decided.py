@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 class Decided(nn.Module):
@@ -13,10 +14,16 @@ class Decided(nn.Module):
         self._decided: set[str] = set()
 
     def decided(self, name: str) -> bool:
-        """Whether every number of this buffer is decided. Once it is, nobody looks again: the host would wait at each step."""
+        """Whether all of this buffer is decided, here or before a checkpoint. Then nobody looks again: each look is a wait."""
         if name not in self._decided and bool(getattr(self, name).all()):
             self._decided.add(name)
         return name in self._decided
+
+    @torch.no_grad()
+    def decide(self, name: str, value: Tensor) -> None:
+        """Write a buffer for good."""
+        getattr(self, name).copy_(value)
+        self._decided.add(name)
 
     def decide_anew(self) -> None:
         """For another run with the same object, whose buffers are 0 again."""

@@ -154,7 +154,7 @@ class GACD(Objective, Decided):
         """v, (n, e). The first call decides r."""
         targets = losses.wide(self.teacher_side(teacher_features))
         if not self.decided("radius"):
-            self.radius.copy_(mean_over_processes(targets.norm(dim=1).mean()))
+            self.decide("radius", mean_over_processes(targets.norm(dim=1).mean()))
         return targets
 
     def embed(self, student_features: Features) -> Embeddings:
