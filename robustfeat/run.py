@@ -85,7 +85,8 @@ class Run:
             self.asking = {"teacher_seconds": round(time.monotonic() - begin, 1)}
         self.average = MovingAverage(self.student, recipe.ema) if recipe.ema else None
         if recipe.compile:
-            self.student.compile_backbone()
+            # Accumulated gradients must outlive the passes of the other parts, which replays would not let them.
+            self.student.compile_backbone("reduce-overhead" if recipe.accumulate == 1 else "default")
         # At each step DistributedDataParallel gives all processes the first one's buffers: needed for the student's running
         # statistics only, and a bank is large.
         constant = [name for name, _ in distiller.named_buffers() if not name.startswith("student.")]
