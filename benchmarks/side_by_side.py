@@ -11,17 +11,21 @@ from typing import Any
 
 
 def ratio(
-    one: Callable[[], object], other: Callable[[], object], rounds: int = 15, warmup: int = 2
+    one: Callable[[], object],
+    other: Callable[[], object],
+    rounds: int = 15,
+    warmup: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float, float]:
-    """Median seconds of each, and the median of one / other, pair by pair."""
+    """Median seconds of each, and the median of one / other, pair by pair; by the clock of the wall, or of the process."""
     pairs = []
     for i in range(warmup + rounds):
         first, second = (one, other) if i % 2 == 0 else (other, one)
         times = []
         for function in (first, second):
-            begin = time.perf_counter()
+            begin = clock()
             function()
-            times.append(time.perf_counter() - begin)
+            times.append(clock() - begin)
         if i >= warmup:
             pairs.append(tuple(times) if i % 2 == 0 else tuple(reversed(times)))
     a, b = (statistics.median(column) for column in zip(*pairs, strict=True))

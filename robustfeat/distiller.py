@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 
 from robustfeat.attacks import Threat
 from robustfeat.eps import Eps
 from robustfeat.known import Known
-from robustfeat.modes import evaluating
+from robustfeat.modes import evaluating, frozen
 from robustfeat.network import Network
 from robustfeat.objectives import Objective, Views
 from robustfeat.random import generator
@@ -57,7 +59,10 @@ class Distiller(nn.Module):
         random = generator(*key[:1], ATTACK, *key[1:], device=batch.images.device)
         known = None if self.known is None else self.known[batch.rows]
         views = Views(self.student, self.teacher, batch, random, known)
-        with evaluating(self.student), views.attacking():
+        # A compiled pass computes the gradients of all that ask for one. Else nobody computes those of the weights, and under
+        # autocast their casts are kept from one step of the attack to the next only while they ask.
+        still = frozen(self.student) if self.student.compiled else nullcontext()
+        with evaluating(self.student), still, views.attacking():
             loss = self.objective.inner(views)
             if loss is not None and strength > 0:
                 threat = self.threat if strength == 1 else Threat(self.threat.norm, Eps(self.threat.eps * strength))

@@ -3,6 +3,8 @@
 A user's mistake is a ValueError, KeyError or FileNotFoundError; a missing package an ImportError.
 """
 
+from typing import Self, SupportsFloat
+
 
 class IntegrityError(RuntimeError):
     """A file is not what was written: wrong size, wrong sha256, not parseable."""
@@ -18,6 +20,14 @@ class FullDiskError(OSError):
 
 class DivergedError(ArithmeticError):
     """A loss became NaN or infinite; the message names the step and the term."""
+
+    @classmethod
+    def of(cls, term: str, value: SupportsFloat, step: int) -> Self:
+        """The error of a training step. `value` is read here, and not before: it may lie on a device."""
+        return cls(
+            f"term {term!r} became {float(value)} at step {step}; the checkpoints are untouched. "
+            "Lower lr, raise warmup, or set clip"
+        )
 
 
 class CollapsedError(ValueError):

@@ -46,7 +46,7 @@ class Journal:
             if value.ndim:
                 self._spread[name] = value
                 value = value.mean()
-            self._sums[name] = self._sums.get(name, torch.zeros((), device=value.device)) + value
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._parts += 1
         self._images += images
 

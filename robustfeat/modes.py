@@ -1,4 +1,4 @@
-"""Switch modules to eval mode for a while, and put every single submodule back as it was."""
+"""Switch modules to eval mode or freeze them for a while, and put everything back as it was."""
 
 from __future__ import annotations
 
@@ -19,3 +19,16 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
     finally:
         for submodule, training in modes.items():
             submodule.training = training
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Inside, no parameter of the module asks for a gradient."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

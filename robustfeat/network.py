@@ -28,6 +28,7 @@ class Network(nn.Module):
 
     model: the timm model, with timm's own parameter names, so that its state dict is what timm reads and writes.
     feature_dim: width of the pooled penultimate features, which are what the head sees.
+    compiled: whether the backbone runs through torch.compile.
     The first weights come from torch's global generator, as in timm; `new_network` takes a seed instead.
     """
 
@@ -39,6 +40,7 @@ class Network(nn.Module):
 
         super().__init__()
         self.architecture = architecture
+        self.compiled = False
         self.model: Any = build(architecture, pretrained_tag=pretrained_tag)
         # Not persistent: the card has them, and the weights stay plain timm weights.
         self.register_buffer("mean", torch.tensor(architecture.mean).view(1, 3, 1, 1), persistent=False)
@@ -83,6 +85,12 @@ class Network(nn.Module):
         features = self.features(images)
         return Output(features, self.classify(features))
 
-    def compile_backbone(self) -> None:
-        """Run the backbone through torch.compile from now on. Parameter names do not change; do not deep-copy afterwards."""
-        self.model.forward_features = torch.compile(self.model.forward_features)
+    def compile_backbone(self, mode: str = "reduce-overhead") -> None:
+        """Run the backbone through torch.compile from now on, in training and under attack, once for each shape of a batch.
+
+        Parameter names do not change; do not deep-copy afterwards.
+        mode: of torch.compile. The default records the kernels of a GPU and replays them, for networks so small that to launch
+            them takes longer than to run them. What a replay returns, gradients too, is written over by the next one.
+        """
+        self.compiled = True
+        self.model.forward_features = torch.compile(self.model.forward_features, mode=mode, dynamic=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -72,10 +73,16 @@ def follow_first(tensors: Iterable[Tensor]) -> None:
             dist.broadcast(tensor, 0)
 
 
-def largest_over_processes(*values: float, device: torch.device | str = "cpu") -> list[float]:
-    """Each value's maximum over all processes, so that all of them decide alike."""
+def largest_over_processes(*values: float) -> list[float]:
+    """Each value's maximum over all processes, so that all of them decide alike. The hosts agree, no device is waited for."""
     if world_size() == 1:
         return list(values)
-    largest = torch.tensor(values, dtype=torch.float32, device=device)
-    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    largest = torch.tensor(values, dtype=torch.float32)
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX, group=_hosts(dist.group.WORLD))
     return largest.tolist()
+
+
+@cache
+def _hosts(world: dist.ProcessGroup) -> dist.ProcessGroup:
+    """A group for tensors of the CPU, with the processes of the whole one."""
+    return world if "gloo" in dist.get_backend(world) else dist.new_group(backend="gloo")

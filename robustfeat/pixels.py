@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from robustfeat.checks import refuse
+
 
 def check_pixels(images: Tensor) -> None:
     """A ValueError says what is wrong with images of any shape (n, ...)."""
@@ -13,8 +15,10 @@ def check_pixels(images: Tensor) -> None:
     if not images.numel():
         return
     low, high = torch.aminmax(images.detach())
-    if not (low >= -1e-6 and high <= 1 + 1e-6):  # also false for NaN
-        raise ValueError(
+    refuse(
+        ~((low >= -1e-6) & (high <= 1 + 1e-6)),  # also true for NaN
+        lambda: ValueError(
             f"images must be finite and in [0, 1], got values from {float(low):g} to {float(high):g}; "
             "divide by 255 or undo the normalisation (the network normalises by itself)"
-        )
+        ),
+    )

@@ -55,7 +55,7 @@ class Recipe:
         cutout: side of the square that is blanked out; 0 for none.
         precision: "no" (float32), "bf16" or "fp16".
         channels_last: memory layout of images and convolutions.
-        compile: run the student through torch.compile.
+        compile: run the student through torch.compile, in training and in the inner attack.
         seed: everything random in the run follows from it.
         eval_minutes: time between two held-out measurements; None measures every eval_epochs.
         eval_epochs: epochs between two held-out measurements.

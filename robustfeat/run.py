@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from robustfeat import checkpoint
 from robustfeat.attacks import Threat
-from robustfeat.average import moving_average
+from robustfeat.average import MovingAverage
 from robustfeat.card import Card
 from robustfeat.checkpoint import Checkpoint
 from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_noise
@@ -62,17 +62,18 @@ class Run:
         )
         objective.setup(spaces, generator(recipe.seed, SETUP))
         self.student.head.requires_grad_(objective.trains_head)
-        augment = Augment(recipe.crop, recipe.flip, recipe.cutout)
+        self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.loader = Loader(
             self.train_data,
             recipe.batch_size,
             recipe.seed,
-            augment,
+            Augment(recipe.crop, recipe.flip, recipe.cutout),
             rank=accelerator.process_index,
             world=accelerator.num_processes,
             parts=recipe.accumulate,
+            device=accelerator.device,
+            layout=self.layout,
         )
-        self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         distiller = Distiller(self.student, self.teacher, objective, self.threat, recipe.steps, recipe.step_size)
         distiller.to(accelerator.device).to(memory_format=self.layout).train()
         self.asking: dict[str, float] = {}
@@ -82,9 +83,10 @@ class Run:
                 distiller.known = Known.of(self.teacher, self.train_data, self.layout, quiet=quiet or rank() > 0)
             self.asking = {"teacher_seconds": round(time.monotonic() - begin, 1)}
         self.heads = self._heads(quiet=quiet)
-        self.average = moving_average(self.student, recipe.ema) if recipe.ema else None
+        self.average = MovingAverage(self.student, recipe.ema) if recipe.ema else None
         if recipe.compile:
-            self.student.compile_backbone()
+            # Accumulated gradients must outlive the passes of the other parts, which replays would not let them.
+            self.student.compile_backbone("reduce-overhead" if recipe.accumulate == 1 else "default")
         # At each step DistributedDataParallel gives all processes the first one's buffers: needed for the student's running
         # statistics only, and a bank is large.
         constant = [name for name, _ in distiller.named_buffers() if not name.startswith("student.")]

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import GeneralTracker
 
 from robustfeat import checkpoint
-from robustfeat.average import follow
 from robustfeat.best import Best
+from robustfeat.checks import Pending, refuse
 from robustfeat.errors import DivergedError, InterruptedTraining
 from robustfeat.interrupts import Interrupts
 from robustfeat.journal import Journal
@@ -50,7 +51,8 @@ def train(
     log_with: an Accelerate tracker, or the name of one such as "tensorboard".
 
     Raises ValueError for settings that do not fit together, FileExistsError where `out` holds a run and resume is False,
-    DivergedError where a loss is not finite, InterruptedTraining (a KeyboardInterrupt) after saving on Ctrl-C.
+    DivergedError where a loss is not finite, InterruptedTraining (a KeyboardInterrupt) after saving on Ctrl-C. Losses are looked
+    at with the next log line, and before anything is measured or saved: at every step it would make the host wait.
     """
     out = Path(out)
     if isinstance(objective, str):
@@ -79,6 +81,7 @@ class Loop:
         self.run, self.out, self.interrupts = run, out, interrupts
         self.recipe, self.accelerator = run.recipe, run.accelerator
         self.journal = Journal(out / "log.jsonl", run.accelerator)
+        self.checks = Pending()
         self.bar = Progress(f"train {run.objective.name}", 100, "%", quiet=quiet or not run.accelerator.is_main_process)
         steps = self.recipe.epochs * run.loader.steps_per_epoch
         self.total = self.recipe.max_steps or max(1, round(steps))
@@ -109,7 +112,6 @@ class Loop:
                     float(time.monotonic() - self.last_save > 60 * self.recipe.checkpoint_minutes),
                     float(self.interrupts.pending),
                     time.monotonic() - self.begin,
-                    device=self.accelerator.device,
                 )
                 self.run.seconds = seconds
                 # At the last step the checkpoint waits for the measurement.
@@ -152,13 +154,14 @@ class Loop:
         lr = recipe.lr * SCHEDULES[recipe.schedule](position, recipe.warmup)
         for group in run.optimizer.param_groups:
             group["lr"] = lr
-        for i, part in enumerate(parts):
-            batch = part.to(self.accelerator.device, run.layout)
+        for i, batch in enumerate(parts):
             key = (recipe.seed, run.step, rank(), i)
             last = i == len(parts) - 1
-            with self.accelerator.no_sync(run.distiller) if not last else nullcontext():
+            with self.checks.gathering(), self.accelerator.no_sync(run.distiller) if not last else nullcontext():
                 losses: Losses = run.distiller(batch, key, strength(position, recipe.eps_warmup))
-                self._check(losses)
+                for name, value in losses.terms.items():
+                    value = value.detach()
+                    refuse(~torch.isfinite(value), partial(DivergedError.of, name, value, run.step))
                 self.journal.add(losses, run.loader.batch_size // len(parts))
                 total = torch.stack(list(losses.terms.values())).sum()
                 self.accelerator.backward(total / len(parts))
@@ -168,28 +171,28 @@ class Loop:
         run.optimizer.zero_grad(set_to_none=True)
         run.objective.after_step()
         if run.average is not None:
-            follow(run.average, run.student, begun=progress >= recipe.ema_start)
+            run.average.update(run.student, begun=progress >= recipe.ema_start)
         run.step += 1
         if run.step % recipe.log_steps == 0:
+            self._look()
             epoch = run.step / run.loader.steps_per_epoch
             seconds = time.monotonic() - self.begin
             self.journal.step(run.step, epoch, lr, progress, seconds, self.bar)
 
-    def _check(self, losses: Losses) -> None:
-        for name, value in losses.terms.items():
-            if not torch.isfinite(value.detach()):
-                raise DivergedError(
-                    f"term {name!r} became {value.item()} at step {self.run.step}; the checkpoints are untouched. "
-                    "Lower lr, raise warmup, or set clip"
-                )
+    def _look(self) -> None:
+        """Raise what went wrong since the last look, in all processes alike."""
+        error = self.checks.first()
+        if largest_over_processes(float(error is not None))[0]:
+            raise error or DivergedError("a loss of another process is not finite; it says which")
 
     def _eval_due(self) -> bool:
         if self.recipe.eval_minutes is None:
             return self.run.step % self.eval_every == 0
         due = time.monotonic() - self.last_eval > 60 * self.recipe.eval_minutes
-        return bool(largest_over_processes(float(due), device=self.accelerator.device)[0])
+        return bool(largest_over_processes(float(due))[0])
 
     def _measure(self) -> None:
+        self._look()
         self.best.measure(self._minutes())
         self.last_eval = time.monotonic()
 
@@ -198,6 +201,7 @@ class Loop:
         return (time.monotonic() - self.begin) / 60
 
     def _save(self, folder: Path) -> None:
+        self._look()
         self.run.save(folder)
         self.last_save = time.monotonic()
 

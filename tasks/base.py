@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from robustfeat.checks import refuse
 from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.types import Features, Logits, PerExample
@@ -127,12 +128,12 @@ def check_features(features: Tensor, targets: Tensor | None = None, width: int |
         raise ValueError(f"features must be a float tensor (n, d), got {what}")
     if width is not None and features.shape[1] != width:
         raise ValueError(f"features have width {features.shape[1]}, the task was fitted on width {width}")
-    if not torch.isfinite(features.detach()).all():
-        raise ValueError("features contain NaN or infinite values")
     if targets is not None and len(targets) != len(features):
         raise ValueError(f"{len(features)} features but {len(targets)} targets")
-    if targets is not None and len(targets) and int(targets.min()) < 0:
-        raise ValueError(f"targets must not be negative, got {int(targets.min())}")
+    refuse(~torch.isfinite(features.detach()).all(), lambda: ValueError("features contain NaN or infinite values"))
+    if targets is not None and len(targets):
+        least = targets.min()
+        refuse(least < 0, lambda: ValueError(f"targets must not be negative, got {int(least)}"))
 
 
 def check_fit(features: Tensor, targets: Tensor) -> None:

@@ -44,6 +44,7 @@ class KNNProbe(Task):
         self.k, self.temperature, self.index = k, temperature, index
         self.register_buffer("normal", None)
         self.register_buffer("labels", None)
+        self.classes = 0  # of the training targets
         self.index_: FeatureIndex | None = None
 
     @property
@@ -59,7 +60,7 @@ class KNNProbe(Task):
         if len(targets.unique()) < 2:
             raise ValueError("a probe needs at least two classes, the training targets have one")
         self.normal = F.normalize(features.detach().float(), dim=1)
-        self.labels = targets.clone()
+        self.labels, self.classes = targets.clone(), int(targets.max()) + 1
         self.index_ = FeatureIndex(self.normal.shape[1], factory=self.index).add(self.normal)
         return self
 
@@ -95,10 +96,9 @@ class KNNProbe(Task):
 
     def aims(self) -> dict[str, Aim]:
         self._require(self.labels)
-        assert self.labels is not None
         # An approximate index can still find what the exact twin has lost: there the attack goes on.
         exact = self.index == "Flat"
-        return {"": classifier_aim(int(self.labels.max()) + 1, self.logits, self.loss, wins=exact)}
+        return {"": classifier_aim(self.classes, self.logits, self.loss, wins=exact)}
 
     def _scores(self, features: Features) -> tuple[Tensor, Tensor]:
         """Cosines over temperature to all training features (n, m), and their labels (m,)."""
@@ -110,9 +110,9 @@ class KNNProbe(Task):
 
     def _votes(self, scores: Tensor, labels: Tensor) -> Logits:
         """log sum exp of the scores (n, k) of each class, labels (n, k)."""
-        assert self.labels is not None
-        classes = int(self.labels.max()) + 1
         # Less the largest of its class: far votes must not vanish beside near ones.
-        most = scores.new_full((len(scores), classes), UNSEEN).scatter_reduce(1, labels, scores.detach(), "amax")
-        votes = scores.new_zeros(len(scores), classes).scatter_add(1, labels, (scores - most.gather(1, labels)).exp())
+        most = scores.new_full((len(scores), self.classes), UNSEEN).scatter_reduce(1, labels, scores.detach(), "amax")
+        votes = scores.new_zeros(len(scores), self.classes).scatter_add(
+            1, labels, (scores - most.gather(1, labels)).exp()
+        )
         return torch.where(votes > 0, votes.clamp_min(1e-38).log() + most, UNSEEN)

@@ -9,6 +9,7 @@ from typing import Self
 from torch import Tensor
 
 from robustfeat import losses
+from robustfeat.checks import refuse
 from robustfeat.logistic import Linear
 from robustfeat.tasks.base import Aim, Task, check_features
 from robustfeat.types import Features, Logits, PerExample
@@ -55,9 +56,11 @@ def classifier_aim(
 def checked(logits: Logits, targets: Tensor) -> Logits:
     """The logits (n, k), if the targets (n,) are classes of theirs; ValueError otherwise."""
     check_features(logits, targets)
-    if len(targets) and int(targets.max()) >= logits.shape[1]:
-        raise ValueError(
-            f"target {int(targets.max())} is not among the {logits.shape[1]} classes the probe was fitted on"
+    if len(targets):
+        most, classes = targets.max(), logits.shape[1]
+        refuse(
+            most >= classes,
+            lambda: ValueError(f"target {int(most)} is not among the {classes} classes the probe was fitted on"),
         )
     return logits
 

@@ -48,6 +48,7 @@ class Retrieval(Task):
             raise ValueError(f"retrieval has no loss for {unknown}; attacked must be of {list(self._aims())}")
         self.register_buffer("gallery", None)
         self.register_buffer("labels", None)
+        self.largest = 0  # how many items the largest class of the gallery has
         self.index_: FeatureIndex | None = None
 
     @property
@@ -61,7 +62,7 @@ class Retrieval(Task):
     def fit(self, features: Features, targets: Tensor) -> Self:
         check_fit(features, targets)
         self.gallery = F.normalize(features.detach().float(), dim=1)
-        self.labels = targets.clone()
+        self.labels, self.largest = targets.clone(), int(targets.bincount().max())
         self.index_ = FeatureIndex(self.gallery.shape[1], factory=self.index).add(self.gallery)
         return self
 
@@ -137,7 +138,7 @@ class Retrieval(Task):
         """Mean cosine to the R/2 best irrelevant items minus that to the better half of the R relevant ones: lowers MAP@R."""
         relevant, irrelevant, found = self._similarities(features, targets)
         half = (found + 1) // 2
-        deepest = max(1, int(half.max()))
+        deepest = (self.largest + 1) // 2
         gap = irrelevant.topk(deepest, dim=1).values - relevant.topk(deepest, dim=1).values
         counted = torch.arange(deepest, device=gap.device) < half[:, None]
         return gap.masked_fill(~counted, 0).sum(dim=1) / half.clamp_min(1)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball, Threat
+from robustfeat.checks import refuse, together
 from robustfeat.types import Loss, PerExample, Points
 
 
@@ -42,21 +43,26 @@ class Attack(ABC):
 
         Per example the worst point seen is returned, never one with a lower loss than the clean image, unless the attack
         says otherwise. Raises RuntimeError where no gradient reaches the images, ValueError for images that are not finite
-        floats in [0, 1] and for a loss that is NaN on them.
+        floats in [0, 1] and for a loss that is NaN on them. What the goal's own checks find wrong with a point on the way is
+        raised when the search is over: to look at each would make the host wait for the device at every step.
         """
         images = images.detach()
         ball = self.threat.around(images, eps)
         goal = Goal.of(loss, images)
         strongest = Strongest(images, goal.judge(images))
-        if bool(strongest.values.isnan().any()):
-            raise ValueError(
+        refuse(
+            strongest.values.isnan().any(),
+            lambda: ValueError(
                 "the loss is NaN for some of the clean images, where no attack can raise it; check the model"
-            )
-        if known is not None:
-            rows = goal.open(strongest.values)
-            point = ball.take(rows).project(known[rows])
-            strongest.offer(rows, point, goal.take(rows).judge(point))
-        self.search(goal, ball, strongest, generator)
+            ),
+        )
+        with together():
+            if known is not None:
+                rows = goal.open(strongest.values)
+                point = ball.take(rows).project(known[rows])
+                strongest.offer(rows, point, goal.take(rows).judge(point))
+            self.search(goal, ball, strongest, generator)
+        goal.effort.settle()
         return strongest.images
 
     def plan(self, goal: Goal) -> Attack:
@@ -76,9 +82,12 @@ class Strongest:
 
     def offer(self, rows: Tensor, images: Points, values: PerExample) -> None:
         """Keep `images`, which belong to `rows`, where their loss is larger; NaN never wins."""
-        better = values > self.values[rows]
-        self.images[rows[better]] = images[better].detach()
-        self.values[rows[better]] = values[better]
+        before = self.values[rows]
+        better = values > before
+        wide = better.view(-1, *[1] * (images.ndim - 1))
+        # All rows are written, for to pick those that are better the host would have to wait for their number.
+        self.images[rows] = torch.where(wide, images.detach(), self.images[rows])
+        self.values[rows] = torch.where(better, values, before)
 
     def take(self, rows: Tensor) -> Strongest:
         """The same of some rows, apart: give it back with `offer`."""

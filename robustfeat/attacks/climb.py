@@ -12,9 +12,12 @@ from robustfeat.types import PerExample, Points
 
 
 class Climb:
-    """Points that move within their balls. Points that are won are dropped, and nothing is computed for them any more.
+    """Points that move within their balls. A point that is won stays as it was won, and is soon left out of what is computed.
 
-    rows: of the batch, of the images that are left.  point: where they are.
+    To leave images out, the host must wait for the device to know how many are left. So that is done after the first steps, in
+    which most images fall, and then every eighth time; until then the won ones are carried along, and count for nothing.
+
+    rows: of the batch, of the images that are computed.  point: where they are.
     """
 
     def __init__(
@@ -40,25 +43,25 @@ class Climb:
         self.point: Points = self.ball.sample(generator) if random else self.ball.origin
         low = self.point.new_full((len(self.rows),), -torch.inf)
         self._first = self._late = self._best = low  # of the followed loss
+        self._unwon = torch.ones_like(low, dtype=torch.bool)
 
     def slope(self, climb: str, *carried: Tensor) -> tuple[Score, Points, list[Tensor]]:
         """Scores and gradient where we are, for the images that are left after it, and the carried tensors of these."""
         score, gradient = self.goal.slope(self.point, climb)
         if self.strongest is None:
             return score, gradient, list(carried)
-        self.strongest.offer(self.rows, self.point, score.decides)
+        unwon = score.decides.masked_fill(~self._unwon, torch.nan)  # NaN never wins
+        self.strongest.offer(self.rows, self.point, unwon)
         self._note(score.climb, gradient)
-        left = self.goal.open(score.decides)
-        if len(left) == len(self.rows):
+        self._unwon = self._unwon & self.goal.unwon(score.decides)
+        if not self.goal.wins or not (self.step in (1, 2, 4) or self.step % 8 == 0):
             return score, gradient, list(carried)
-        self.rows, self.point = self.rows[left], self.point[left]
-        self.goal, self.ball = self.goal.take(left), self.ball.take(left)
-        self._first, self._late, self._best = self._first[left], self._late[left], self._best[left]
+        left = self._drop_won()
         return Score(*(values[left] for values in score)), gradient[left], [tensor[left] for tensor in carried]
 
     def _note(self, loss: PerExample, gradient: Points) -> None:
         """For the health checks: zero gradients per step, and how the followed loss rose."""
-        self.goal.effort.took_step(self.step, gradient)
+        self.goal.effort.took_step(self.step, gradient, self._unwon)
         self._best = torch.maximum(self._best, loss)
         if self.step <= 1:
             self._first = self._best
@@ -66,8 +69,20 @@ class Climb:
             self._late = self._best
         self.step += 1
 
+    def _drop_won(self) -> Tensor:
+        """Leave out what is won; returns which images are left, as numbers among those there were."""
+        left = self._unwon.nonzero().squeeze(1)
+        self.rows, self.point, self._unwon = self.rows[left], self.point[left], self._unwon[left]
+        self.goal, self.ball = self.goal.take(left), self.ball.take(left)
+        self._first, self._late, self._best = self._first[left], self._late[left], self._best[left]
+        return left
+
     def finish(self) -> None:
         """Offer where the ascent has come to."""
-        if self.strongest is not None and len(self.rows):
+        if self.strongest is None:
+            return
+        if self.goal.wins:
+            self._drop_won()
+        if len(self.rows):
             self.strongest.offer(self.rows, self.point, self.goal.judge(self.point))
             self.goal.effort.ended(self._first, self._late, self._best)

@@ -27,8 +27,8 @@ class FGSM(Attack):
         if len(rows) == 0:
             return
         part, around = goal.take(rows), ball.take(rows)
-        _, gradient = part.slope(around.origin, self.climb)
-        part.effort.took_step(0, gradient)
+        score, gradient = part.slope(around.origin, self.climb)
+        part.effort.took_step(0, gradient, torch.ones_like(score.decides, dtype=torch.bool))
         warn_if_flat(gradient)
         stepped = around.project(around.origin + around.eps * around.steepest(gradient))
         strongest.offer(rows, stepped, part.judge(stepped))

@@ -118,6 +118,12 @@ class Goal:
         self.effort.backwards += len(images)
         return Score(score.decides.detach(), score.climb.detach()), gradient
 
+    def unwon(self, decides: PerExample) -> Tensor:
+        """Which of these images are still to be won, bool (n,)."""
+        return decides <= 0 if self.wins else torch.ones_like(decides, dtype=torch.bool)
+
     def open(self, decides: PerExample) -> Tensor:
-        """Which of these images are still to be won, as row numbers."""
-        return (decides <= 0).nonzero().squeeze(1) if self.wins else torch.arange(len(decides), device=decides.device)
+        """The same as row numbers; where success is known, the host waits for the device to know how many there are."""
+        if not self.wins:
+            return torch.arange(len(decides), device=decides.device)
+        return self.unwon(decides).nonzero().squeeze(1)

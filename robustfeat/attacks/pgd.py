@@ -26,7 +26,7 @@ class PGD(Attack):
     climb: the loss whose gradient is followed, where the goal has one of that name.
     momentum: share of the gathered gradient that is kept (Dong et al. 2018); 0 follows the last one alone.
     keep: "worst" returns per example the worst point seen; "last" the last one (training: no forward pass beyond those of
-        the gradients, and then the loss may be lower than the clean one).
+        the gradients, and nothing for which the host would wait for the device; the loss may be lower than the clean one).
     """
 
     steps: int = 20

@@ -51,7 +51,7 @@ class AutoAttack(Attack):
             raise ValueError(
                 "autoattack is defined for classifiers only; attack this task with worst-of attacks such as apgd and square"
             )
-        if bool((ball.eps != self.threat.eps).any()) and not torch.allclose(ball.eps, torch.as_tensor(self.threat.eps)):
+        if not torch.allclose(ball.eps, torch.full_like(ball.eps, self.threat.eps)):
             raise ValueError("autoattack knows one eps for all images; use apgd for a size per image")
         rows = goal.open(strongest.values)
         if len(rows) == 0:

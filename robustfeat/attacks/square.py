@@ -72,6 +72,8 @@ class _Move(ABC):
 
     def __init__(self, generator: torch.Generator | None) -> None:
         self.generator = generator
+        # Where windows lie is asked by the host: the numbers of a device's generator would have to be waited for each time.
+        self.places = _on_the_host(generator)
 
     @abstractmethod
     def start(self, ball: Ball) -> Images:
@@ -86,8 +88,7 @@ class _Move(ABC):
         return ..., slice(top, top + side), slice(left, left + side)
 
     def integer(self, below: int) -> int:
-        device = None if self.generator is None else self.generator.device
-        return int(torch.randint(below, (1,), generator=self.generator, device=device))
+        return int(torch.randint(below, (1,), generator=self.places))
 
     def signs(self, *shape: int, like: Tensor) -> Tensor:
         device = like.device if self.generator is None else self.generator.device
@@ -147,6 +148,14 @@ class _L2Move(_Move):
         bump = torch.cat(halves).to(like)
         bump = bump / bump.norm().clamp_min(1e-12)
         return bump if self.integer(2) else bump.T
+
+
+def _on_the_host(generator: torch.Generator | None) -> torch.Generator | None:
+    """A generator of the host itself; for one of a device, another that follows from it."""
+    if generator is None or generator.device.type == "cpu":
+        return generator
+    seed = torch.randint(2**31, (1,), generator=generator, device=generator.device)
+    return torch.Generator().manual_seed(int(seed))
 
 
 def _pyramid(rows: int, columns: int) -> Tensor:

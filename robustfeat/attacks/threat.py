@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from robustfeat.checks import refuse
 from robustfeat.eps import Eps, usual_eps
 from robustfeat.pixels import check_pixels
 from robustfeat.types import PerExample, Points
@@ -36,10 +37,14 @@ class Threat:
         """
         check_pixels(images)
         if eps is None:
-            eps = torch.full((len(images),), self.eps)
-        elif eps.shape != images.shape[:1] or not bool((eps > 0).all()):
-            raise ValueError(f"eps must be {len(images)} positive numbers, one per image, got {eps!r}")
-        return Ball(self.norm, images.detach(), eps.to(images))
+            sizes = torch.full((len(images),), self.eps, device=images.device)
+        else:
+            sizes = eps
+            wrong = ValueError(f"eps must be {len(images)} positive numbers, one per image, got {eps!r}")
+            if eps.shape != images.shape[:1]:
+                raise wrong
+            refuse(~(eps > 0).all(), lambda: wrong)
+        return Ball(self.norm, images.detach(), sizes.to(images))
 
     def __str__(self) -> str:
         return f"{self.norm} {self.eps}"

@@ -12,6 +12,7 @@ from torch import Tensor
 from robustfeat.data.augment import Augment
 from robustfeat.data.store import ImageDataset
 from robustfeat.random import generator
+from robustfeat.sending import send
 from robustfeat.types import Batch
 
 ORDER, AUGMENT = 1, 2  # what a stream of random numbers is for
@@ -24,6 +25,8 @@ class Loader:
     same global batch of row numbers and takes its own slice, so the order does not depend on how many there are.
 
     batch_size: rows per step over all processes and accumulated parts.  parts: pieces a process cuts its share into.
+    device, layout: of the images. Pixels travel and are augmented as uint8, and become floats in [0, 1] where they are used;
+        data in memory is moved there once, and only row numbers travel.
     """
 
     def __init__(
@@ -36,6 +39,8 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         parts: int = 1,
+        device: torch.device | str = "cpu",
+        layout: torch.memory_format = torch.contiguous_format,
     ) -> None:
         if len(data) == 0:
             raise ValueError(f"the training split of {data.name!r} is empty")
@@ -44,7 +49,8 @@ class Loader:
         self.batch_size -= self.batch_size % pieces
         if self.batch_size == 0:
             raise ValueError(f"{len(data)} images can not be shared by {world} processes with {parts} parts each")
-        self.data, self.seed, self.augment = data, seed, augment
+        self.data, self.seed, self.augment = data.on(device), seed, augment
+        self.device, self.layout = torch.device(device), layout
         self.rank, self.world, self.parts = rank, world, parts
         self.steps_per_epoch = len(data) // self.batch_size
         self._order = lru_cache(maxsize=2)(self._permutation)
@@ -60,14 +66,19 @@ class Loader:
         batches = []
         for part in range(self.parts):
             piece = self.rank * self.parts + part
-            batch = self.data.batch(rows[piece * share : (piece + 1) * share])
-            images = self.augment(batch.images, generator(self.seed, AUGMENT, step, piece))
-            batches.append(Batch(images, batch.labels, batch.rows))
+            batches.append(self._batch(rows[piece * share : (piece + 1) * share], step, piece))
         return batches
+
+    def _batch(self, rows: Tensor, step: int, piece: int) -> Batch:
+        pixels = send(self.data.pixels(rows), self.device)
+        augmented = self.augment(pixels, generator(self.seed, AUGMENT, step, piece))
+        images = augmented.float().div_(255).to(memory_format=self.layout)
+        labels = None if self.data.labels is None else send(self.data.labels[rows], self.device)
+        return Batch(images, labels, send(rows, self.device))
 
     def steps(self, start: int) -> Iterator[list[Batch]]:
         """Steps from `start` on, without end; the next one is prepared while the current one is used."""
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as thread:
+        with ThreadPoolExecutor(1, "loader", initializer=_use, initargs=(self.device,)) as thread:
             step = start
             following = thread.submit(self.step, step)
             while True:
@@ -75,3 +86,9 @@ class Loader:
                 step += 1
                 following = thread.submit(self.step, step)
                 yield current
+
+
+def _use(device: torch.device) -> None:
+    """Which GPU a thread means when it names none: a new thread would wake up the first one for its pinned memory."""
+    if device.index is not None and device.type == "cuda":
+        torch.cuda.set_device(device)

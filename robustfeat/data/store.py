@@ -16,6 +16,7 @@ from torch import Tensor
 from robustfeat.data.split import Split
 from robustfeat.pixels import check_pixels
 from robustfeat.random import generator
+from robustfeat.sending import send
 from robustfeat.types import Batch, Images
 
 log = logging.getLogger(__name__)
@@ -56,11 +57,15 @@ class ImageDataset(ABC):
 
     @abstractmethod
     def pixels(self, rows: Tensor) -> Tensor:
-        """uint8 images (len(rows), 3, h, w) of these rows."""
+        """uint8 images (len(rows), 3, h, w) of these rows, which are numbers on the CPU."""
 
     @abstractmethod
     def take(self, rows: Sequence[int] | Tensor) -> ImageDataset:
         """The data set of these rows only, in this order."""
+
+    def on(self, device: torch.device | str) -> ImageDataset:
+        """The same data set, its pixels on a device where they are kept in memory; what is decoded on demand comes on the CPU."""
+        return self
 
     @property
     @abstractmethod
@@ -130,7 +135,10 @@ class MemoryImages(ImageDataset):
         return len(self.images)
 
     def pixels(self, rows: Tensor) -> Tensor:
-        return self.images[rows]
+        return self.images.index_select(0, send(rows, self.images.device))
+
+    def on(self, device: torch.device | str) -> MemoryImages:
+        return MemoryImages(self.name, self.images.to(device), self.labels, self.classes)
 
     def take(self, rows: Sequence[int] | Tensor) -> MemoryImages:
         index = torch.as_tensor(rows, dtype=torch.long)

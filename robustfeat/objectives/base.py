@@ -59,7 +59,8 @@ class Objective(nn.Module, ABC):
 
     @property
     def trains_head(self) -> bool:
-        """Whether the student's own classifier is trained; otherwise a linear head is chosen when training is over (`robustfeat.heads`)."""
+        """Whether the student's own classifier is trained; otherwise a linear head is chosen when training is over
+        (`robustfeat.heads`)."""
         return True
 
     @property

@@ -10,6 +10,7 @@ from robustfeat import losses
 from robustfeat.memory import MemoryBank
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
+from robustfeat.objectives.decided import Decided
 from robustfeat.objectives.pair import affine, need_labels, teacher_width
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
@@ -19,7 +20,7 @@ MOMENTUM = 0.5  # of the banks
 
 
 @OBJECTIVES.register("crd")
-class CRD(Objective):
+class CRD(Objective, Decided):
     """Each image's embedding in one network picks out its own in the other, among stored ones of other classes.
 
         s = normalise(g_S(f_S(x))),  t = normalise(g_T(f_T(x))),  g: trained linear layers to `dim`
@@ -55,6 +56,7 @@ class CRD(Objective):
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self._seen.clear()  # of an earlier run with this object
+        self.decide_anew()
         labels = need_labels(spaces, self.name)
         self.teacher_side = affine(teacher_width(spaces, self.name), self.dim, generator)
         self.student_side = affine(spaces.student_dim, self.dim, generator)
@@ -75,18 +77,20 @@ class CRD(Objective):
             teacher = embed(self.teacher_side, taught)
             others = self.student_bank.draw(views.rows, self.drawn, views.generator)
             columns = torch.cat([views.rows[:, None], others], dim=1)  # the partner first; the same for both halves
-            contrast = self._half(0, student, self.teacher_bank, columns)
-            contrast = contrast + self._half(1, teacher, self.student_bank, columns)
+            scores = (
+                self.teacher_bank.scores(student / self.tau, columns),
+                self.student_bank.scores(teacher / self.tau, columns),
+            )
+            if not self.decided("c"):
+                self.decide("c", mean_over_processes(torch.stack([half.exp().mean() for half in scores])))
+            contrast = self._half(scores[0], self.c[0]) + self._half(scores[1], self.c[1])
         if self.training:
             self._seen.append((views.rows, student.detach(), teacher.detach()))
         return Losses({"ce": ce, "crd": self.crd * contrast}, {})
 
-    def _half(self, side: int, anchors: Embeddings, bank: MemoryBank, columns: Tensor) -> Tensor:
-        """Mean over anchors of l(u, V); the first column is the anchor's partner."""
-        scores = bank.scores(anchors / self.tau, columns)
-        if self.c[side] == 0:
-            self.c[side] = mean_over_processes(scores.exp().mean())
-        a = scores - torch.log(self.c[side] * self.drawn)
+    def _half(self, scores: Tensor, c: Tensor) -> Tensor:
+        """Mean over anchors of l(u, V), from u.V / tau; the first column is the anchor's partner."""
+        a = scores - torch.log(c * self.drawn)
         return (F.softplus(-a[:, 0]) + F.softplus(a[:, 1:]).sum(dim=1)).mean()
 
     def after_step(self) -> None:

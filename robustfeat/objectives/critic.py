@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from robustfeat.objectives.decided import Decided
 from robustfeat.parallel import mean_over_processes
 from robustfeat.types import PerExample
 
 
-class Critic(nn.Module):
+class Critic(Decided):
     """Loss of anchors against live and stored embeddings.
 
         a_ij = score_ij - log(c N),  l_i = softplus(-a_ii) + sum over negatives j of softplus(a_ij)
@@ -45,11 +46,11 @@ class Critic(nn.Module):
         return loss, -positive.detach()
 
     def _constant(self, scores: Tensor, keep: bool) -> Tensor:
-        if self.c > 0:
+        if self.decided("c"):
             return self.c.clone()
         c = mean_over_processes(scores.detach().exp().mean())
         if keep:
-            self.c.copy_(c)
+            self.decide("c", c)
         return c
 
 

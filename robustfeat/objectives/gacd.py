@@ -19,6 +19,7 @@ from robustfeat.memory import MemoryBank
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
+from robustfeat.objectives.decided import Decided
 from robustfeat.objectives.pair import affine
 from robustfeat.objectives.rightness import Kind, Rightness
 from robustfeat.objectives.views import Views
@@ -29,7 +30,7 @@ MOMENTUM = 0.5  # of the banks, as in CRD
 
 
 @OBJECTIVES.register("gacd")
-class GACD(Objective):
+class GACD(Objective, Decided):
     """The teacher's embedding is the anchor of a noise-contrastive critic; each sample weighs as much as the teacher is right.
 
         v_i = g_T(f_T(x_i)),  u_j = g_S(f_S(x~_j)),  t_i = v_i / |v_i|,  s_j = u_j / |u_j|
@@ -122,7 +123,8 @@ class GACD(Objective):
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         self._seen.clear()  # of an earlier run with this object
-        self.rightness.remarked = False
+        self.decide_anew()
+        self.rightness.looked = False
         if spaces.teacher_dim is None:
             raise ValueError("gacd distils from a teacher; give one with teacher=...")
         labelled = spaces.labels is not None
@@ -156,8 +158,8 @@ class GACD(Objective):
     def targets(self, teacher_features: Features) -> Embeddings:
         """v, (n, e). The first call decides r."""
         targets = losses.wide(self.teacher_side(teacher_features))
-        if self.radius == 0:
-            self.radius.copy_(mean_over_processes(targets.norm(dim=1).mean()))
+        if not self.decided("radius"):
+            self.decide("radius", mean_over_processes(targets.norm(dim=1).mean()))
         return targets
 
     def embed(self, student_features: Features) -> Embeddings:

@@ -24,7 +24,7 @@ class Rightness:
 
     def __init__(self, kind: Kind, beta: float, on: Literal["clean", "attacked"]) -> None:
         self.kind, self.beta, self.on = kind, beta, on
-        self.remarked = False
+        self.looked = False
 
     def __call__(self, views: Views) -> PerExample:
         """(n,), without gradient."""
@@ -41,10 +41,11 @@ class Rightness:
         return weights
 
     def _remark(self, weights: PerExample) -> None:
-        """Say once when the weights are all 1: then there is nothing left to reweight."""
-        if not self.remarked and weights.mean() > 0.99:
-            self.remarked = True
+        """Say where the weights of the first batch are all 1: then there is nothing to reweight. Later ones are in the log."""
+        if self.looked:
+            return
+        self.looked = True
+        if (mean := float(weights.mean())) > 0.99:
             log.warning(
-                "the teacher is right on this data with mean weight %.3f: the reweighting is a no-op here",
-                float(weights.mean()),
+                "the teacher is right on this data with mean weight %.3f: the reweighting is a no-op here", mean
             )

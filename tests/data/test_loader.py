@@ -7,8 +7,9 @@ import itertools
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from robustfeat.data import Augment, Loader, MemoryImages, dataset
+from robustfeat.data import Augment, Loader, MemoryImages, StreamedImages, dataset
 from robustfeat.random import generator
 from robustfeat.types import Batch
 
@@ -188,3 +189,33 @@ def test_shots() -> None:
     for n in (0, fewest + 1, 10_000):
         with pytest.raises(ValueError, match=rf"shots must be in 1\.\.\d+.*got {n}"):
             data.shots(n)
+
+
+@pytest.mark.parametrize("augment", [Augment(), Augment(3, True, 5)], ids=repr)
+def test_scaling_after_augmentation_gives_the_bits_of_scaling_before(augment: Augment) -> None:
+    images = torch.randint(0, 256, (64, 3, 9, 9), generator=generator(1), dtype=torch.uint8)
+    before = augment(images.float().div_(255), generator(2))
+    assert torch.equal(augment(images, generator(2)).float().div_(255), before)
+
+
+def test_batches_come_in_the_layout_that_is_asked_for(data: MemoryImages) -> None:
+    plain = Loader(data, 10, 3, AUGMENT).step(2)
+    other = Loader(data, 10, 3, AUGMENT, layout=torch.channels_last).step(2)
+    assert_same(plain, other)
+    assert other[0].images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_images_that_are_decoded_on_demand_make_the_same_batches(data: MemoryImages) -> None:
+    decoded = StreamedImages(
+        "numbered", lambda row: data.images[row].permute(1, 2, 0).numpy(), torch.arange(N), data.labels, (), 6, "x"
+    )
+    for step in range(7):
+        assert_same(Loader(data, 10, 3, AUGMENT).step(step), Loader(decoded, 10, 3, AUGMENT).step(step))
+
+
+def test_augmentation_stays_on_the_device_of_the_images() -> None:
+    """On a device without values; mixing it with the CPU is an error there."""
+    random = generator(0)
+    with FakeTensorMode():
+        images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8, device="meta")
+        assert Augment(2, True, 3)(images, random).device == images.device
