@@ -85,4 +85,8 @@ def largest_over_processes(*values: float) -> list[float]:
 @cache
 def _hosts(world: dist.ProcessGroup) -> dist.ProcessGroup:
     """A group for tensors of the CPU, with the processes of the whole one."""
-    return world if "gloo" in dist.get_backend(world) else dist.new_group(backend="gloo")
+    if "gloo" in dist.get_backend(world):
+        return world
+    group = dist.new_group(backend="gloo")
+    assert isinstance(group, dist.ProcessGroup), "every process is in it"
+    return group
