@@ -40,7 +40,7 @@ setup(
         "jsonargparse[signatures]>=4.36",
         "pillow>=10",
         "pyyaml>=6",
-        "tqdm>=4.66",
+        "tqdm>=4.66.3",
         "matplotlib>=3.8",
     ],
     extras_require={
@@ -54,7 +54,7 @@ setup(
             "pytorch-ood>=0.2",
             "beartype>=0.19",
             "pytest>=8",
-            "pytest-timeout>=2.3",
+            "pytest-timeout>=2.3.1",
             "pytest-xdist>=3.6",
             "psutil",
             "tensorboard",
@@ -63,5 +63,10 @@ setup(
         ],
     },
     entry_points={"console_scripts": ["robustfeat=robustfeat.cli:main"]},
-    classifiers=["Programming Language :: Python :: 3", "Topic :: Scientific/Engineering :: Artificial Intelligence"],
+    classifiers=[
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
 )
