@@ -32,7 +32,9 @@ class Deltas(NamedTuple):
         delta = attacked - ball.origin
         sizes = delta.abs().flatten(1).amax(dim=1) / LEVELS
         steps = (delta / sizes.clamp_min(1e-12).view(-1, 1, 1, 1)).round()
-        rounded = cls(steps.to(torch.int8), sizes, torch.zeros(len(delta), dtype=torch.bool), attacked[:0])
+        rounded = cls(
+            steps.to(torch.int8), sizes, torch.zeros(len(delta), dtype=torch.bool, device=delta.device), attacked[:0]
+        )
         longer = ball.distance(rounded.images(ball.origin)) / ball.distance(attacked).clamp_min(1e-12)
         return rounded._replace(sizes=sizes / longer.clamp_min(1))
 

@@ -56,19 +56,26 @@ def _full_float32(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 Training = Callable[..., Path]
 
 
+def of_the_cpu(*keys: int, device: torch.device) -> torch.Generator:
+    """A generator of the CPU, for whatever device."""
+    return generator(*keys)
+
+
 @pytest.fixture
 def training(data: tuple[MemoryImages, MemoryImages], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Training:
-    """train(where, objective, folder, ...) on "cpu" or on the device. All draw the same: the numbers of a CPU's generator.
+    """train(where, objective, folder, ...) on "cpu" or on the device; same_draws: with the numbers of a CPU's generator.
 
     What is the CPU's is computed without its usual library: where the device is a CPU too, they round differently.
     """
     learnt, measured = data
     monkeypatch.setattr(run, "dataset", lambda name, split, **_: learnt if split == "train" else measured)
-    monkeypatch.setattr(distiller, "generator", lambda *keys, device: generator(*keys))
     network = small_network(5, "cnn_small")
     monkeypatch.setattr(run, "teacher_of", lambda recipe, objective: (network if objective.needs_teacher else None, {}))
 
-    def go(where: str, objective: Objective, folder: str, *, resume: bool = False, **changes: Any) -> Path:
+    def go(
+        where: str, objective: Objective, folder: str, *, resume: bool = False, same_draws: bool = True, **changes: Any
+    ) -> Path:
+        monkeypatch.setattr(distiller, "generator", of_the_cpu if same_draws else generator)
         PartialState._reset_state()
         AcceleratorState._reset_state()
         monkeypatch.setenv("ACCELERATE_USE_CPU", str(where == "cpu" or DEVICE == "cpu").lower())

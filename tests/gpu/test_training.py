@@ -60,7 +60,7 @@ def test_no_step_waits_for_the_device(
             torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(Loop, "_step", step)
-    training("device", OBJECTIVES[name](), "run", max_steps=6, log_steps=100, clip=1.0)
+    training("device", OBJECTIVES[name](), "run", same_draws=False, max_steps=6, log_steps=100, clip=1.0)
     assert waits.count == {}
 
 
@@ -78,7 +78,7 @@ def test_a_killed_run_goes_on(optimizer: str, training: Training, monkeypatch: p
     whole, killed = state_of(root / "whole"), state_of(root / "killed")
     assert whole.keys() == killed.keys()
     for key, value in whole.items():
-        if not key.startswith("random"):
+        if key.startswith(("student", "average", "last")):
             torch.testing.assert_close(killed[key], value, rtol=1e-3, atol=1e-3)
 
 

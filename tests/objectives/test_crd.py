@@ -69,8 +69,11 @@ def test_the_half_with_the_teacher_as_anchor_trains_its_layer_alone() -> None:
     features = student[0].clone().requires_grad_()
     trained = [features, objective.student_side.weight, objective.teacher_side.weight]
     halves = [
-        objective._half(0, embed(objective.student_side, features), objective.teacher_bank, columns),
-        objective._half(1, embed(objective.teacher_side, teacher[0]), objective.student_bank, columns),
+        objective._half(bank.scores(embed(layer, outputs) / objective.tau, columns), torch.ones(()))
+        for bank, layer, outputs in (
+            (objective.teacher_bank, objective.student_side, features),
+            (objective.student_bank, objective.teacher_side, teacher[0]),
+        )
     ]
     reached = [[g is not None for g in torch.autograd.grad(h, trained, allow_unused=True)] for h in halves]
     assert reached == [[True, True, False], [False, False, True]]
