@@ -36,17 +36,17 @@ def main(argv: Sequence[str] | None = None, *, begin: float | None = None) -> in
     folders, overrides = Folders(arguments.out), Overrides.load(arguments.override)
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     code, left_out = 0, []
-    with Clock(60 * arguments.minutes, time.monotonic() if begin is None else begin) as clock:
-        try:
+    clock = Clock(60 * arguments.minutes, time.monotonic() if begin is None else begin)
+    try:
+        with clock:  # which may ring at once, where all the time has gone into imports
             for stage in arguments.stage:
                 left_out += run(stage, folders, overrides, device)
-        except KeyboardInterrupt as error:
-            print(
-                f"stopped after {clock}: {error or 'between two pieces of work'}; the same command goes on", flush=True
-            )
-            code = UNFINISHED
-        finally:
-            pieces = pack(folders)
+    except KeyboardInterrupt as error:
+        why = str(error) or "between two pieces of work"
+        print(f"stopped after {clock}: {why}; the same command goes on", flush=True)
+        code = UNFINISHED
+    finally:
+        pieces = pack(folders)
     for reason in left_out:
         print(f"left out: {reason}")
     print(f"{clock}: {len(pieces)} files to take along in {folders.travel}")

@@ -104,6 +104,13 @@ def test_a_call_that_is_over_saves_and_the_next_one_goes_on(
     assert seen[0] >= step
 
 
+def test_a_call_without_any_time_left_stops_cleanly(out: Path, recipes: Recipes) -> None:
+    assert recipes("natural", "--out", out, "--minutes", 1e-6) == 75
+    assert recipes("natural", "--out", out, "--override", TINY) == 0
+    with pytest.raises(ValueError, match="minutes of a call must be greater than 0"):
+        recipes("natural", "--out", out, "--minutes", 0)
+
+
 def test_reports_are_of_the_exported_weights_and_made_once(
     out: Path, recipes: Recipes, capsys: pytest.CaptureFixture[str]
 ) -> None:
