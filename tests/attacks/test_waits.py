@@ -10,11 +10,11 @@ from linear_model import Linear
 from robustfeat.attacks import APGD, CW, FGSM, PGD, Attack, Fast, Goal, Threat
 from robustfeat.checks import Pending, refuse
 from robustfeat.data import MemoryImages
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.random import generator
 from robustfeat.tasks import KNNProbe, LinearProbe, Mahalanobis, Retrieval, Task
 from robustfeat.tasks.pipeline import Cases, Pipeline
-from robustfeat.types import Eps
 
 THREAT = Threat("linf", Eps(0.02))
 

@@ -11,6 +11,7 @@ from robustfeat import hub
 from robustfeat.attacks import APGD, FGSM, PGD, Attack, AutoAttack, Noise, Square, Threat
 from robustfeat.card import Card
 from robustfeat.data import MemoryImages
+from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.heads import fit_head
 from robustfeat.heldout import measure
@@ -18,7 +19,6 @@ from robustfeat.network import Network
 from robustfeat.random import generator
 from robustfeat.tasks import TASKS, AdversarialProbe, LinearProbe, Mahalanobis, Task, evaluate
 from robustfeat.testing import small_network
-from robustfeat.types import Eps
 
 THREAT = Threat("linf", Eps("8/255"))
 PUBLISHED = sorted(path.parent for path in (Path(__file__).parents[2] / "pretrained").glob("*/card.json"))
