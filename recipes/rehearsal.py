@@ -17,7 +17,7 @@ from recipes import STAGES
 from recipes.stand_in import write_data
 
 SETTINGS = Path(__file__).with_name("rehearsal.yaml")
-PATIENCE = 900  # seconds for any stage
+PATIENCE = 1500  # seconds for any stage
 UNFINISHED = 75
 
 
