@@ -5,6 +5,7 @@ from __future__ import annotations
 from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective
+from robustfeat.objectives.ranges import smoothing
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -19,8 +20,7 @@ class AdversarialTraining(Objective):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
+        smoothing(label_smoothing=label_smoothing)
         self.label_smoothing = label_smoothing
 
     def inner(self, views: Views) -> Loss | None:

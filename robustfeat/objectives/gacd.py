@@ -21,6 +21,7 @@ from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.decided import Decided
 from robustfeat.objectives.pair import affine
+from robustfeat.objectives.ranges import not_negative, positive
 from robustfeat.objectives.rightness import Kind, Rightness
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
@@ -52,7 +53,8 @@ class GACD(Objective, Decided):
         tau: temperature.
         align: weight of the alignment term.
         guide: weight of the guide. Without labels y is the teacher's best class.
-        weight: "teacher_probability" of the label (without labels: of its best class), "teacher_correct" (0 or 1) or "none".
+        weight: "teacher_probability" of the label (without labels: of its best class), "teacher_correct" (0 or 1), "entropy" of
+            its prediction over that of a uniform one (needs weight_on="attacked") or "none".
         beta: exponent of the weight.
         weight_on: the image on which the teacher is judged, "clean" or "attacked".
         view: what the student sees: "student_adv" (attacked to raise `inner_loss`), "teacher_adv" (fools the teacher) or "clean".
@@ -86,12 +88,8 @@ class GACD(Objective, Decided):
         ce: float = 0.0,
     ) -> None:
         super().__init__()
-        for name, value in {"tau": tau, "map_dim": map_dim}.items():
-            if not value > 0:
-                raise ValueError(f"{name} must be greater than 0, got {value!r}")
-        for name, value in {"align": align, "guide": guide, "beta": beta, "bank": bank, "ce": ce}.items():
-            if not value >= 0:
-                raise ValueError(f"{name} must not be negative, got {value!r}")
+        positive(tau=tau, map_dim=map_dim)
+        not_negative(align=align, guide=guide, bank=bank, ce=ce)
         self.tau, self.align, self.guide = tau, align, guide
         self.weight, self.beta, self.weight_on = weight, beta, weight_on
         self.rightness = Rightness(weight, beta, weight_on)
@@ -128,12 +126,14 @@ class GACD(Objective, Decided):
         if spaces.teacher_dim is None:
             raise ValueError("gacd distils from a teacher; give one with teacher=...")
         labelled = spaces.labels is not None
-        judged = self.weight != "none" or self.uses_teacher_head or self.view == "teacher_adv"
+        judged = self.weight not in ("none", "entropy") or self.uses_teacher_head or self.view == "teacher_adv"
         if judged and labelled and spaces.teacher_classes != spaces.classes:
             raise ValueError(
                 f"the teacher knows {spaces.teacher_classes} classes and the data has {spaces.classes}; "
                 "choose another teacher, or weight='none' and guide=0 (features need no common classes)"
             )
+        if self.weight == "entropy" and (spaces.teacher_classes or 1) < 2:
+            raise ValueError("the teacher tells no classes apart, and has no entropy to weigh with; use another weight")
         if not labelled and (self.view == "teacher_adv" or self.weight == "teacher_correct"):
             raise ValueError(
                 "the data set has no labels; use another view than 'teacher_adv' and another weight than 'teacher_correct'"

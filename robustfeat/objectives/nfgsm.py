@@ -11,6 +11,7 @@ from robustfeat.eps import Eps
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.adversarial import AdversarialTraining
 from robustfeat.objectives.base import InnerAttack
+from robustfeat.objectives.ranges import not_negative
 from robustfeat.types import Images, Loss
 
 
@@ -48,8 +49,7 @@ class NFGSM(AdversarialTraining):
 
     def __init__(self, label_smoothing: float = 0.0, noise: float = 2.0) -> None:
         super().__init__(label_smoothing)
-        if not noise >= 0:
-            raise ValueError(f"noise must not be negative, got {noise!r}")
+        not_negative(noise=noise)
         self.noise = noise
 
     def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> InnerAttack:

@@ -8,6 +8,7 @@ from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_common_classes
+from robustfeat.objectives.ranges import share
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -30,8 +31,7 @@ class RSLAD(Objective):
 
     def __init__(self, alpha: float = 5 / 6) -> None:
         super().__init__()
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must be in [0, 1], got {alpha!r}")
+        share(alpha=alpha)
         self.alpha = alpha
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:

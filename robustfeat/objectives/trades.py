@@ -7,6 +7,7 @@ import torch
 from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective
+from robustfeat.objectives.ranges import not_negative
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -24,8 +25,7 @@ class TRADES(Objective):
 
     def __init__(self, beta: float = 6.0) -> None:
         super().__init__()
-        if not beta >= 0:
-            raise ValueError(f"beta must not be negative, got {beta!r}")
+        not_negative(beta=beta)
         self.beta = beta
 
     def inner(self, views: Views) -> Loss | None:

@@ -19,6 +19,7 @@ N = 8
         ({}, {"teacher_classes": 7}, "7 classes"),
         ({}, {"teacher_dim": None}, "teacher"),
         ({"view": "teacher_adv"}, {"labels": None}, "no labels"),
+        ({"weight": "entropy", "weight_on": "attacked", "guide": 0}, {"teacher_classes": 1}, "no entropy"),
         ({"weight": "teacher_correct", "inner_loss": "cosine"}, {"labels": None}, "no labels"),
     ],
 )
@@ -51,6 +52,8 @@ def test_settings_that_do_not_fit(options: dict[str, object], spaces: dict[str, 
 def test_impossible_options(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         GACD(**options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="weight_on='attacked'"):
+        GACD(weight="entropy")
     with pytest.raises(ValueError, match="teacher_head"):
         GACD(teacher_map="fixed", guide=0, inner_loss="teacher_head")
     with pytest.raises(ValueError, match="guide=0"):

@@ -123,7 +123,8 @@ def gacd(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
     scores = [[dot(unit(a), unit(b)) / o.tau for b in u] for a in v]
     offset = math.log(mean([mean([math.exp(x) for x in row]) for row in scores]) * (N - 1))
     w = [softmax(row)[label] ** o.beta for row, label in zip(t[1], LABELS, strict=True)]
-    w = [1.0] * N if o.weight == "none" else w
+    unsure = [-sum(p * math.log(p) for p in softmax(row)) / math.log(len(row)) for row in t[3]]
+    w = {"none": [1.0] * N, "entropy": [x**o.beta for x in unsure]}.get(o.weight, w)
     each = [
         softplus(offset - row[i])
         + sum(softplus(x - offset) for j, x in enumerate(row) if j != i)
@@ -188,6 +189,8 @@ OTHER_OPTIONS = [
     ("trades", {"beta": 1.0}),
     ("gacd", {"tau": 0.7, "align": 0.0, "beta": 2.0}),
     ("gacd", {"guide": 0.0}),
+    ("gacd", {"weight": "entropy", "weight_on": "attacked"}),
+    ("gacd", {"weight": "entropy", "weight_on": "attacked", "beta": 2.0, "align": 1.0}),
     ("gacd", {"align": 2.0, "weight": "none", "teacher_dim": STUDENT}),
 ]
 
