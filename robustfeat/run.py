@@ -225,6 +225,8 @@ class Run:
         """Continue from a checkpoint; ValueError where it belongs to another run."""
         tensors, state = checkpoint.read(path)
         mine, theirs = self.identity(), Recipe.completed(state["identity"])
+        if theirs["objective"]["name"] == self.objective.name:
+            theirs["objective"] = self.objective.completed(theirs["objective"])
         if changed := [key for key in mine if mine[key] != theirs.get(key)]:
             what = "; ".join(f"{key} was {theirs.get(key)!r} and is {mine[key]!r}" for key in changed)
             raise ValueError(

@@ -57,6 +57,11 @@ class Objective(nn.Module, ABC):
         """The hyper-parameters by name."""
         return {key: getattr(self, key) for key in inspect.signature(type(self)).parameters}
 
+    @classmethod
+    def completed(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """What `options` gave in an older version, with those that came later at their defaults: so the run was made."""
+        return {key: option.default for key, option in inspect.signature(cls).parameters.items()} | options
+
     @property
     def trains_head(self) -> bool:
         """Whether the student's own classifier is trained; otherwise a linear head is chosen when training is over

@@ -54,13 +54,13 @@ def test_natural_and_at(smoothing: float) -> None:
     assert at.item() == pytest.approx(cross_entropy(probabilities(views, views.attacked), labels, smoothing), rel=1e-5)
 
 
-@pytest.mark.parametrize("beta", [1.0, 6.0])
-def test_trades(beta: float) -> None:
+@pytest.mark.parametrize(("beta", "smoothing"), [(1.0, 0.0), (6.0, 0.0), (6.0, 0.4)])
+def test_trades(beta: float, smoothing: float) -> None:
     views = views_of_a_batch()
     p, q = probabilities(views, views.clean), probabilities(views, views.attacked)
     kl = sum(a * (math.log(a) - math.log(b)) for x, y in zip(p, q, strict=True) for a, b in zip(x, y, strict=True)) / N
-    terms = TRADES(beta=beta)(views).terms
-    assert terms["ce"].item() == pytest.approx(cross_entropy(p, views.labels.tolist()), rel=1e-5)
+    terms = TRADES(beta=beta, label_smoothing=smoothing)(views).terms
+    assert terms["ce"].item() == pytest.approx(cross_entropy(p, views.labels.tolist(), smoothing), rel=1e-5)
     assert terms["kl"].item() == pytest.approx(beta * kl, rel=1e-4)
 
 
