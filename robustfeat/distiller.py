@@ -69,8 +69,8 @@ class Distiller(nn.Module):
                 step_size = (
                     self.step_size if strength == 1 or self.step_size is None else Eps(self.step_size * strength)
                 )
-                attack = self.objective.attack(threat, self.steps, step_size)
-                views.attacked = attack(loss, batch.images, generator=random)
+                views.attack = self.objective.attack(threat, self.steps, step_size)
+                views.attacked = views.attack(loss, batch.images, generator=random)
         # Casts of the weights that were made without gradient must not be used for the training terms.
         torch.clear_autocast_cache()
         return self.objective(views)

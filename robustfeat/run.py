@@ -59,6 +59,7 @@ class Run:
             teacher_dim=self.teacher.feature_dim if self.teacher else None,
             teacher_classes=self.teacher.architecture.classes if self.teacher else None,
             labels=labels,
+            image_size=self.train_data.image_size,
         )
         objective.setup(spaces, generator(recipe.seed, SETUP))
         self.student.head.requires_grad_(objective.trains_head)

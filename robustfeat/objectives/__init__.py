@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from robustfeat.objectives.base import Objective, Spaces
     from robustfeat.objectives.crd import CRD
     from robustfeat.objectives.fare import FARE
+    from robustfeat.objectives.fgsm_pgi import FGSMPGI
     from robustfeat.objectives.fitnet import FitNet
     from robustfeat.objectives.gacd import GACD
     from robustfeat.objectives.iad import IAD
@@ -32,6 +33,7 @@ __all__ = [
     "ARD",
     "CRD",
     "FARE",
+    "FGSMPGI",
     "GACD",
     "IAD",
     "KD",

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from robustfeat.network import Network
-from robustfeat.types import Batch, Images, Labels, Output
+from robustfeat.objectives.sign_step import SignStep
+from robustfeat.types import Batch, Images, InnerAttack, Labels, Output
 
 
 class Views:
@@ -18,6 +19,7 @@ class Views:
 
     student, teacher: the networks, for the losses that an attack raises (call them on the attacked images).
     clean, labels, rows: of the batch.  attacked: the adversarial images; the clean ones where there is no inner attack.
+    attack: what made them, None where there was no inner attack.
     *_clean, *_attacked: outputs, cached. The teacher's carry no gradient.
     generator: for the random numbers of this step.
     known: what the teacher says about the clean images, where that is known already.
@@ -36,6 +38,7 @@ class Views:
         self.clean: Images = batch.images
         self.rows = batch.rows
         self.attacked: Images = batch.images
+        self.attack: InnerAttack | None = None
         self.generator = generator
         self._teacher = teacher
         self._known = known
@@ -86,6 +89,11 @@ class Views:
     @cached_property
     def student_attacked(self) -> Output:
         return self.student_clean if self.attacked is self.clean else self._run_student(self.attacked)
+
+    @cached_property
+    def student_start(self) -> Output:
+        """Where a single step began; of the clean images without one."""
+        return self._run_student(self.attack.start) if isinstance(self.attack, SignStep) else self.student_clean
 
     @cached_property
     def teacher_clean(self) -> Output:

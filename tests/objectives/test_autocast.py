@@ -24,7 +24,7 @@ VIEWS: list[dict[str, Any]] = [{"view": "clean"}, {"view": "teacher_adv"}, {"wei
 def test_networks_run_in_the_lower_precision_and_losses_do_not(name: str, options: dict[str, Any]) -> None:
     objective, student, teacher = OBJECTIVES[name](**options), small_network(0), small_network(1)
     labels = torch.arange(N) % CLASSES
-    spaces = Spaces(student.feature_dim, CLASSES, N, teacher.feature_dim, CLASSES, labels)
+    spaces = Spaces(student.feature_dim, CLASSES, N, teacher.feature_dim, CLASSES, labels, image_size=8)
     objective.setup(spaces, generator(0))
     seen: dict[str, set[torch.dtype]] = {"student": set(), "teacher": set()}
     for role, network in (("student", student), ("teacher", teacher)):
