@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from robustfeat.objectives.gacd import GACD
     from robustfeat.objectives.iad import IAD
     from robustfeat.objectives.kd import KD
+    from robustfeat.objectives.liet import LIET
     from robustfeat.objectives.natural import Natural
     from robustfeat.objectives.nfgsm import NFGSM
     from robustfeat.objectives.rkd import RKD
@@ -37,6 +38,7 @@ __all__ = [
     "GACD",
     "IAD",
     "KD",
+    "LIET",
     "NFGSM",
     "OBJECTIVES",
     "RKD",

@@ -24,7 +24,7 @@ class NoisySignStep(SignStep):
         self.noise = noise
 
     def begin(self, images: Images, generator: torch.Generator | None) -> Images:
-        return (images + self.noise * self.threat.eps * uniform(images, generator)).clamp(0, 1)
+        return (images + self.noise * self.threat.eps * uniform(images.shape, images, generator)).clamp(0, 1)
 
     def ended(self, stepped: Images, images: Images) -> Images:
         return stepped.clamp(0, 1)

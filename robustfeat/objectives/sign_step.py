@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from robustfeat.attacks import Goal, Threat
 from robustfeat.types import Images, Loss
@@ -38,7 +40,7 @@ class SignStep(ABC):
         return self.ended(self.start + self.threat.eps * gradient.sign(), images)
 
 
-def uniform(images: Images, generator: torch.Generator | None) -> Images:
-    """Numbers in [-1, 1), one for each of the images', wherever the generator lives."""
-    device = images.device if generator is None else generator.device
-    return torch.rand(images.shape, generator=generator, device=device).mul_(2).sub_(1).to(images)
+def uniform(shape: Sequence[int], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Numbers in [-1, 1) of the kind and on the device of `like`, wherever the generator lives."""
+    device = like.device if generator is None else generator.device
+    return torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1).to(like)
