@@ -31,6 +31,8 @@ def correct(logits: Logits, labels: Labels | None) -> PerExample:
 
 def entropy(logits: Logits, labels: Labels | None) -> PerExample:
     """-sum_k p_k log p_k / log K of the teacher's K class probabilities: 0 where it is sure, 1 where it knows nothing."""
+    if logits.shape[1] < 2:
+        raise ValueError("the teacher tells no classes apart, and has no entropy to weigh with; use another weight")
     log_p = losses.wide(logits).log_softmax(dim=1)
     return -(log_p.exp() * log_p).sum(dim=1).clamp(max=0) / math.log(logits.shape[1])
 
