@@ -23,7 +23,7 @@ def perturbed(network: nn.Module, gamma: float) -> Iterator[None]:
             if weight.ndim > 1 and weight.grad is not None:
                 length = weight.grad.norm()
                 usable = (length > 0) & length.isfinite()
-                weight += torch.where(usable, gamma * weight.norm() / length * weight.grad, 0.0)
+                weight.add_(torch.where(usable, gamma * weight.norm() / length * weight.grad, 0.0))
     try:
         yield
     finally:

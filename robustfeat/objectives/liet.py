@@ -15,7 +15,7 @@ from robustfeat.eps import Eps
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_labels
-from robustfeat.objectives.ranges import not_negative, positive, share, smoothing
+from robustfeat.objectives.ranges import below_one, not_negative, positive, share
 from robustfeat.objectives.sign_step import SignStep, uniform
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import follow_first
@@ -80,7 +80,7 @@ class LIET(Objective):
         refresh: int = 10,
     ) -> None:
         super().__init__()
-        smoothing(label_smoothing=label_smoothing)
+        below_one(label_smoothing=label_smoothing)
         not_negative(consistency=consistency, warmup_steps=warmup_steps)
         share(least=least, most=most)
         if least > most:

@@ -24,8 +24,8 @@ def share(**options: float) -> None:
             raise ValueError(f"{name} must be in [0, 1], got {value!r}")
 
 
-def smoothing(**options: float) -> None:
-    """ValueError naming the first of these options that is not in [0, 1); at 1 nothing would be left of a label."""
+def below_one(**options: float) -> None:
+    """ValueError naming the first of these options that is not in [0, 1)."""
     for name, value in options.items():
         if not 0 <= value < 1:
             raise ValueError(f"{name} must be in [0, 1), got {value!r}")

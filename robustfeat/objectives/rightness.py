@@ -26,6 +26,7 @@ def probability(logits: Logits, labels: Labels | None) -> PerExample:
 
 def correct(logits: Logits, labels: Labels | None) -> PerExample:
     """1 where the teacher's best class is y, else 0."""
+    assert labels is not None, "setup refuses data without labels"
     return (logits.argmax(dim=1) == labels).float()
 
 

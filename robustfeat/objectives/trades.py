@@ -7,7 +7,7 @@ import torch
 from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective
-from robustfeat.objectives.ranges import not_negative, smoothing
+from robustfeat.objectives.ranges import below_one, not_negative
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -27,7 +27,7 @@ class TRADES(Objective):
     def __init__(self, beta: float = 6.0, label_smoothing: float = 0.0) -> None:
         super().__init__()
         not_negative(beta=beta)
-        smoothing(label_smoothing=label_smoothing)
+        below_one(label_smoothing=label_smoothing)
         self.beta, self.label_smoothing = beta, label_smoothing
 
     def inner(self, views: Views) -> Loss | None:
