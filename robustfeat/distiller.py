@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -14,9 +15,16 @@ from robustfeat.modes import evaluating, frozen
 from robustfeat.network import Network
 from robustfeat.objectives import Objective, Views
 from robustfeat.random import generator
-from robustfeat.types import Batch, Losses
+from robustfeat.types import Batch, Images, InnerAttack, Losses
 
 ATTACK = 3  # what this stream of random numbers is for
+
+
+class Made(NamedTuple):
+    """The images that are trained on and the inner attack that made them; the clean ones and None without one."""
+
+    images: Images
+    attack: InnerAttack | None
 
 
 class Distiller(nn.Module):
@@ -27,6 +35,7 @@ class Distiller(nn.Module):
     none, and none are computed.
 
     known: set it to the teacher's outputs on the training images where those are the same in every epoch.
+    made: the attack of the last forward and its images.
     """
 
     def __init__(
@@ -42,6 +51,7 @@ class Distiller(nn.Module):
         self.student, self.teacher, self.objective = student, teacher, objective
         self.threat, self.steps, self.step_size = threat, steps, step_size
         self.known: Known | None = None
+        self.made: Made | None = None
         if teacher is not None:
             teacher.requires_grad_(False)
 
@@ -51,14 +61,21 @@ class Distiller(nn.Module):
             self.teacher.eval()
         return self
 
-    def forward(self, batch: Batch, key: tuple[int, ...], strength: float = 1.0) -> Losses:
+    def forward(self, batch: Batch, key: tuple[int, ...], strength: float = 1.0, made: Made | None = None) -> Losses:
         """One step on a batch.
 
         key: names the random numbers of this step, for example (seed, step, rank).  strength: scales eps (warm-up), in [0, 1].
+        made: what an earlier pass over this batch has made, in place of another inner attack.
         """
         random = generator(*key[:1], ATTACK, *key[1:], device=batch.images.device)
         known = None if self.known is None else self.known[batch.rows]
         views = Views(self.student, self.teacher, batch, random, known)
+        self.made = made or self._attack(views, strength)
+        views.attacked, views.attack = self.made
+        return self.objective(views)
+
+    def _attack(self, views: Views, strength: float) -> Made:
+        made = Made(views.clean, None)
         # A compiled pass computes the gradients of all that ask for one. Else nobody computes those of the weights, and under
         # autocast their casts are kept from one step of the attack to the next only while they ask.
         still = frozen(self.student) if self.student.compiled else nullcontext()
@@ -70,7 +87,7 @@ class Distiller(nn.Module):
                     self.step_size if strength == 1 or self.step_size is None else Eps(self.step_size * strength)
                 )
                 attack = self.objective.attack(threat, self.steps, step_size)
-                views.attacked = attack(loss, batch.images, generator=random)
+                made = Made(attack(loss, views.clean, generator=views.generator), attack)
         # Casts of the weights that were made without gradient must not be used for the training terms.
         torch.clear_autocast_cache()
-        return self.objective(views)
+        return made

@@ -48,6 +48,8 @@ class Recipe:
         schedule: "cosine", "onecycle", "multistep" (a tenth after 1/2 and 3/4 of the run) or "constant".
         warmup: share of the run over which the learning rate grows (onecycle: the rising part).
         clip: largest gradient norm; None does not clip.
+        awp: gamma of adversarial weight perturbation, which doubles the passes of training but not those of the attack; 0 is off.
+        awp_warmup: share of the run before it sets in.
         ema: decay of the averaged weights that are evaluated and saved; 0 turns averaging off.
         ema_start: share of the run over which the average just follows the weights; it begins after that.
         crop: pixels of zero padding before a random crop.
@@ -96,6 +98,8 @@ class Recipe:
     schedule: Literal["cosine", "onecycle", "multistep", "constant"] = "onecycle"
     warmup: float = 0.1
     clip: float | None = None
+    awp: float = 0.0
+    awp_warmup: float = 0.0
     ema: float = 0.0
     ema_start: float = 0.0
     crop: int = 4
@@ -125,10 +129,10 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be greater than 0 or left out, got {value!r}")
-        for name in ("steps", "crop", "cutout", "weight_decay", "eval_steps", "checkpoint_minutes"):
-            if getattr(self, name) < 0:
+        for name in ("steps", "crop", "cutout", "weight_decay", "eval_steps", "checkpoint_minutes", "awp"):
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)!r}")
-        for name in ("eps_warmup", "warmup", "ema", "ema_start", "momentum", "label_noise"):
+        for name in ("eps_warmup", "warmup", "awp_warmup", "ema", "ema_start", "momentum", "label_noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)!r}")
         if self.cache_teacher and (self.crop or self.flip or self.cutout):

@@ -59,6 +59,7 @@ class Run:
             teacher_dim=self.teacher.feature_dim if self.teacher else None,
             teacher_classes=self.teacher.architecture.classes if self.teacher else None,
             labels=labels,
+            image_size=self.train_data.image_size,
         )
         objective.setup(spaces, generator(recipe.seed, SETUP))
         self.student.head.requires_grad_(objective.trains_head)
@@ -225,6 +226,8 @@ class Run:
         """Continue from a checkpoint; ValueError where it belongs to another run."""
         tensors, state = checkpoint.read(path)
         mine, theirs = self.identity(), Recipe.completed(state["identity"])
+        if theirs["objective"]["name"] == self.objective.name:
+            theirs["objective"] = self.objective.completed(theirs["objective"])
         if changed := [key for key in mine if mine[key] != theirs.get(key)]:
             what = "; ".join(f"{key} was {theirs.get(key)!r} and is {mine[key]!r}" for key in changed)
             raise ValueError(

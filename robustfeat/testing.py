@@ -35,7 +35,13 @@ def check_objective(objective: Objective, *, seed: int = 0) -> None:
     labels = torch.arange(12) % 4
     batch = Batch(torch.rand(12, 3, 8, 8, generator=random), labels, torch.arange(12))
     spaces = Spaces(
-        student.feature_dim, 4, samples=12, teacher_dim=teacher.feature_dim, teacher_classes=4, labels=labels
+        student.feature_dim,
+        4,
+        samples=12,
+        teacher_dim=teacher.feature_dim,
+        teacher_classes=4,
+        labels=labels,
+        image_size=8,
     )
     objective.setup(spaces, random)
     distiller = Distiller(student, teacher if objective.needs_teacher else None, objective, Threat(), steps=2).train()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,14 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import GeneralTracker
 
 from robustfeat import checkpoint
+from robustfeat.awp import perturbed
 from robustfeat.best import Best
 from robustfeat.checks import Pending, refuse
+from robustfeat.distiller import Made
 from robustfeat.errors import DivergedError, InterruptedTraining
 from robustfeat.interrupts import Interrupts
 from robustfeat.journal import Journal
+from robustfeat.modes import evaluating
 from robustfeat.objectives import OBJECTIVES, Objective
 from robustfeat.parallel import largest_over_processes, rank
 from robustfeat.progress import Progress, duration
@@ -154,17 +158,13 @@ class Loop:
         lr = recipe.lr * SCHEDULES[recipe.schedule](position, recipe.warmup)
         for group in run.optimizer.param_groups:
             group["lr"] = lr
-        for i, batch in enumerate(parts):
-            key = (recipe.seed, run.step, rank(), i)
-            last = i == len(parts) - 1
-            with self.checks.gathering(), self.accelerator.no_sync(run.distiller) if not last else nullcontext():
-                losses: Losses = run.distiller(batch, key, strength(position, recipe.eps_warmup))
-                for name, value in losses.terms.items():
-                    value = value.detach()
-                    refuse(~torch.isfinite(value), partial(DivergedError.of, name, value, run.step))
-                self.journal.add(losses, run.loader.batch_size // len(parts))
-                total = torch.stack(list(losses.terms.values())).sum()
-                self.accelerator.backward(total / len(parts))
+        share = strength(position, recipe.eps_warmup)
+        made = self._gradient(parts, share, [None] * len(parts))
+        if recipe.awp and progress >= recipe.awp_warmup:
+            # The same images once more. Only the gradient is kept of this pass: objectives remember that of the true weights.
+            with perturbed(run.student, recipe.awp), evaluating(run.objective):
+                run.optimizer.zero_grad(set_to_none=True)
+                self._gradient(parts, share, made)
         if recipe.clip is not None:
             self.accelerator.clip_grad_norm_(run.distiller.parameters(), recipe.clip)
         run.optimizer.step()
@@ -178,6 +178,25 @@ class Loop:
             epoch = run.step / run.loader.steps_per_epoch
             seconds = time.monotonic() - self.begin
             self.journal.step(run.step, epoch, lr, progress, seconds, self.bar)
+
+    def _gradient(self, parts: list[Batch], share: float, made: Sequence[Made | None]) -> list[Made | None]:
+        """Add up the gradient of all parts. made: what an earlier pass has made of each.  Returns the same for a later one."""
+        run = self.run
+        found: list[Made | None] = []
+        for i, batch in enumerate(parts):
+            key = (self.recipe.seed, run.step, rank(), i)
+            last = i == len(parts) - 1
+            with self.checks.gathering(), self.accelerator.no_sync(run.distiller) if not last else nullcontext():
+                losses: Losses = run.distiller(batch, key, share, made[i])
+                found.append(self.accelerator.unwrap_model(run.distiller).made)
+                for name, value in losses.terms.items():
+                    value = value.detach()
+                    refuse(~torch.isfinite(value), partial(DivergedError.of, name, value, run.step))
+                if made[i] is None:
+                    self.journal.add(losses, run.loader.batch_size // len(parts))
+                total = torch.stack(list(losses.terms.values())).sum()
+                self.accelerator.backward(total / len(parts))
+        return found
 
     def _look(self) -> None:
         """Raise what went wrong since the last look, in all processes alike."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +24,13 @@ PerExample = Float[Tensor, " n"]
 
 Loss = Callable[[Images], PerExample]
 """What an attack makes larger: images -> one number per image."""
+
+
+@runtime_checkable
+class InnerAttack(Protocol):
+    """Makes the images that are trained on; every `Attack` can."""
+
+    def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images: ...
 
 
 class Output(NamedTuple):

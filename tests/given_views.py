@@ -34,6 +34,11 @@ def double(values: Table) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
+def mirrored_tables(width: int, which: int = 50) -> list[Table]:
+    """Features and logits where the perturbation is turned round; 52 and 53 are the teacher's."""
+    return [table(N, width, which), table(N, CLASSES, which + 1)]
+
+
 def head_tables(width: int) -> tuple[Table, Row]:
     """Weights and biases of the teacher's head."""
     return table(CLASSES, width, 40), table(1, CLASSES, 41)[0]
@@ -60,6 +65,8 @@ def given(student: list[Tensor], teacher: list[Tensor], labels: list[int] | None
     views.attacked = torch.ones(n, 3, 8, 8)
     views.student_clean, views.student_attacked = Output(*student[:2]), Output(*student[2:])
     views.teacher_clean, views.teacher_attacked = Output(*teacher[:2]), Output(*teacher[2:])
+    views.student_mirrored = Output(*(double(v) for v in mirrored_tables(len(student[0][0]))))
+    views.teacher_mirrored = Output(*(double(v) for v in mirrored_tables(len(teacher[0][0]), 52)))
     return views
 
 

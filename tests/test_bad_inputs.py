@@ -30,7 +30,7 @@ from robustfeat.data import MemoryImages, dataset
 from robustfeat.eps import Eps
 from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
-from robustfeat.objectives import GACD, NFGSM, TRADES, Natural
+from robustfeat.objectives import GACD, NFGSM, TRADES, AdversarialTraining, Natural
 from robustfeat.publish import publish
 from robustfeat.random import generator
 from robustfeat.recipe import Recipe
@@ -154,6 +154,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "map of gacd": (lambda _: GACD(teacher_map="mlp"), ValueError, "teacher_map must be one of"),
     "beta of trades": (lambda _: TRADES(beta=-1), ValueError, "beta must not be negative"),
     "noise of nfgsm": (lambda _: NFGSM(noise=-1), ValueError, "noise must not be negative"),
+    "spread of at": (lambda _: AdversarialTraining(eps_spread=1.0), ValueError, r"eps_spread must be in \[0, 1\), got 1.0"),
     "smoothing of at": (lambda _: NFGSM(label_smoothing=5), ValueError, "label_smoothing must be in"),
     "smoothing of natural": (lambda _: Natural(label_smoothing=-0.1), ValueError, "label_smoothing must be in"),
     "stem of a recipe": (lambda _: Recipe(stem="large"), ValueError, "stem must be one of 'small', 'cifar', 'timm'"),

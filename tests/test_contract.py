@@ -13,7 +13,7 @@ from robustfeat.testing import check_attack, check_objective, check_task
 
 def test_there_are_cases() -> None:
     peers = "kd crd rrm fitnet rkd fare ard iad rslad adaad"
-    assert set(OBJECTIVES) >= {"natural", "at", "nfgsm", "trades", "gacd", *peers.split()}
+    assert set(OBJECTIVES) >= {"natural", "at", "nfgsm", "fgsm-pgi", "liet", "trades", "gacd", *peers.split()}
     assert set(ATTACKS) >= {"fgsm", "pgd"}
     assert set(TASKS) >= {"probe", "retrieval", "anomaly", "ood"}
     assert set(DETECTORS) >= {"mahalanobis", "knn", "msp", "energy", "vim", "gmm", "one-class-svm"}

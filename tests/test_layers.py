@@ -20,6 +20,7 @@ ROWS = (
         "architecture",
         "choices",
         "modes",
+        "awp",
         "random",
         "sending",
         "progress",

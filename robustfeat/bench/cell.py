@@ -10,6 +10,7 @@ from typing import Any
 
 from robustfeat.errors import IntegrityError
 from robustfeat.files import write_text
+from robustfeat.objectives import OBJECTIVES
 from robustfeat.recipe import Recipe
 
 
@@ -40,6 +41,8 @@ class Cell:
             theirs = dict(cell.made_by)
             if "recipe" in theirs:
                 theirs["recipe"] = Recipe.completed(theirs["recipe"])
+            if "options" in theirs and theirs["objective"] == made_by.get("objective"):
+                theirs["options"] = OBJECTIVES[theirs["objective"]].completed(theirs["options"])
             changed = sorted(key for key in theirs.keys() | made_by.keys() if theirs.get(key) != made_by.get(key))
         except (ValueError, TypeError, AttributeError) as error:
             raise IntegrityError(f"{str(path)!r} can not be read: {error}; remove it, to measure again") from error

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from robustfeat.objectives.base import Objective, Spaces
     from robustfeat.objectives.crd import CRD
     from robustfeat.objectives.fare import FARE
+    from robustfeat.objectives.fgsm_pgi import FGSMPGI
     from robustfeat.objectives.fitnet import FitNet
     from robustfeat.objectives.gacd import GACD
     from robustfeat.objectives.iad import IAD
     from robustfeat.objectives.kd import KD
+    from robustfeat.objectives.liet import LIET
     from robustfeat.objectives.natural import Natural
     from robustfeat.objectives.nfgsm import NFGSM
     from robustfeat.objectives.rkd import RKD
@@ -32,9 +34,11 @@ __all__ = [
     "ARD",
     "CRD",
     "FARE",
+    "FGSMPGI",
     "GACD",
     "IAD",
     "KD",
+    "LIET",
     "NFGSM",
     "OBJECTIVES",
     "RKD",

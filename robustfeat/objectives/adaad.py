@@ -7,7 +7,9 @@ import torch
 from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
+from robustfeat.objectives.gradient_matching import gradient_matching
 from robustfeat.objectives.pair import need_common_classes
+from robustfeat.objectives.ranges import not_negative
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -21,9 +23,17 @@ class AdaAD(Objective):
     The attack follows the gradient through the teacher as well, which doubles its cost with a teacher of the student's size;
     in L the teacher is a constant. The authors' code can mix in KL(T(x) || S(x)) (its share is 0 by default), averages the KL
     over classes too on CIFAR-10, and starts the attack at x plus normal noise of 0.001, where ours starts anywhere in the ball.
+
+    Args:
+        igdm: weight of the matching of input gradients (`gradient_matching`).
     """
 
     needs_teacher = True
+
+    def __init__(self, igdm: float = 0.0) -> None:
+        super().__init__()
+        not_negative(igdm=igdm)
+        self.igdm = igdm
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         need_common_classes(spaces, self.name)
@@ -33,4 +43,5 @@ class AdaAD(Objective):
         return lambda images: losses.kl(teacher(images).logits, student(images).logits)
 
     def forward(self, views: Views) -> Losses:
-        return Losses({"kl": losses.kl(views.teacher_attacked.logits, views.student_attacked.logits).mean()}, {})
+        kl = losses.kl(views.teacher_attacked.logits, views.student_attacked.logits).mean()
+        return Losses({"kl": kl} | gradient_matching(self.igdm, views), {})

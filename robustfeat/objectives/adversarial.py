@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from robustfeat import losses
+from robustfeat.attacks import PGD, Threat
+from robustfeat.eps import Eps
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective
+from robustfeat.objectives.own_eps import OwnEps
+from robustfeat.objectives.ranges import below_one
 from robustfeat.objectives.views import Views
-from robustfeat.types import Loss, Losses
+from robustfeat.types import InnerAttack, Loss, Losses
 
 
 @OBJECTIVES.register("at")
@@ -15,13 +19,18 @@ class AdversarialTraining(Objective):
 
     Args:
         label_smoothing: share of each label that is spread over all classes, in training only.
+        eps_spread: the attack's size goes from (1 - eps_spread) eps, on images that the student gets wrong, to (1 + eps_spread)
+            eps, on those that it is sure of (`own_eps`); 0 for the same everywhere.
     """
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
+    def __init__(self, label_smoothing: float = 0.0, eps_spread: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
-        self.label_smoothing = label_smoothing
+        below_one(label_smoothing=label_smoothing, eps_spread=eps_spread)
+        self.label_smoothing, self.eps_spread = label_smoothing, eps_spread
+
+    def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> InnerAttack:
+        attack = PGD(threat, steps=steps, step_size=step_size, keep="last")
+        return OwnEps(attack, self.eps_spread) if self.eps_spread else attack
 
     def inner(self, views: Views) -> Loss | None:
         student, labels = views.student, views.labels

@@ -8,6 +8,7 @@ from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_common_classes, need_labels
+from robustfeat.objectives.ranges import positive, share
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -31,10 +32,8 @@ class ARD(Objective):
 
     def __init__(self, alpha: float = 1.0, temperature: float = 30.0) -> None:
         super().__init__()
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must be in [0, 1], got {alpha!r}")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be greater than 0, got {temperature!r}")
+        share(alpha=alpha)
+        positive(temperature=temperature)
         self.alpha, self.temperature = alpha, temperature
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:

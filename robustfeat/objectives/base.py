@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from torch import nn
 from robustfeat.attacks import PGD, Threat
 from robustfeat.eps import Eps
 from robustfeat.objectives.views import Views
-from robustfeat.types import Images, Labels, Loss, Losses
+from robustfeat.types import InnerAttack, Labels, Loss, Losses
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Spaces:
     student_dim, teacher_dim: widths of the features (teacher_dim is None without a teacher).
     classes, teacher_classes: of the data and of the teacher's head.
     samples, labels: M, the size of the training set, and its labels (M,) or None.
+    image_size: pixels per side of the training images, for objectives that keep something of each; None if nobody needs it.
     """
 
     student_dim: int
@@ -31,13 +32,7 @@ class Spaces:
     teacher_dim: int | None = None
     teacher_classes: int | None = None
     labels: Labels | None = None
-
-
-@runtime_checkable
-class InnerAttack(Protocol):
-    """Makes the images that are trained on; every `Attack` can."""
-
-    def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images: ...
+    image_size: int | None = None
 
 
 class Objective(nn.Module, ABC):
@@ -56,6 +51,11 @@ class Objective(nn.Module, ABC):
     def options(self) -> dict[str, Any]:
         """The hyper-parameters by name."""
         return {key: getattr(self, key) for key in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def completed(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """What `options` gave in an older version, with those that came later at their defaults: so the run was made."""
+        return {key: option.default for key, option in inspect.signature(cls).parameters.items()} | options
 
     @property
     def trains_head(self) -> bool:

@@ -12,6 +12,7 @@ from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.decided import Decided
 from robustfeat.objectives.pair import affine, need_labels, teacher_width
+from robustfeat.objectives.ranges import positive
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
 from robustfeat.types import Embeddings, Features, Labels, Loss, Losses
@@ -48,9 +49,7 @@ class CRD(Objective, Decided):
 
     def __init__(self, crd: float = 0.8, tau: float = 0.07, dim: int = 128, negatives: int = 16_384) -> None:
         super().__init__()
-        for name, value in {"crd": crd, "tau": tau, "dim": dim, "negatives": negatives}.items():
-            if not value > 0:
-                raise ValueError(f"{name} must be greater than 0, got {value!r}")
+        positive(crd=crd, tau=tau, dim=dim, negatives=negatives)
         self.crd, self.tau, self.dim, self.negatives = crd, tau, dim, negatives
         self._seen: list[tuple[Labels, Embeddings, Embeddings]] = []
 

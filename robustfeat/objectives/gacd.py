@@ -20,11 +20,13 @@ from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.decided import Decided
+from robustfeat.objectives.gradient_matching import gradient_matching
 from robustfeat.objectives.pair import affine
+from robustfeat.objectives.ranges import not_negative, positive
 from robustfeat.objectives.rightness import Kind, Rightness
 from robustfeat.objectives.views import Views
 from robustfeat.parallel import gather, mean_over_processes
-from robustfeat.types import Embeddings, Features, Images, Labels, Loss, Losses, PerExample
+from robustfeat.types import Embeddings, Features, Images, Labels, Logits, Loss, Losses, PerExample
 
 MOMENTUM = 0.5  # of the banks, as in CRD
 
@@ -52,7 +54,8 @@ class GACD(Objective, Decided):
         tau: temperature.
         align: weight of the alignment term.
         guide: weight of the guide. Without labels y is the teacher's best class.
-        weight: "teacher_probability" of the label (without labels: of its best class), "teacher_correct" (0 or 1) or "none".
+        weight: "teacher_probability" of the label (without labels: of its best class), "teacher_correct" (0 or 1), "entropy" of
+            its prediction over that of a uniform one (needs weight_on="attacked") or "none".
         beta: exponent of the weight.
         weight_on: the image on which the teacher is judged, "clean" or "attacked".
         view: what the student sees: "student_adv" (attacked to raise `inner_loss`), "teacher_adv" (fools the teacher) or "clean".
@@ -63,6 +66,7 @@ class GACD(Objective, Decided):
         teacher_map: "none", or a "fixed" (random) or "trained" linear map of the teacher's features to `map_dim`.
         map_dim: width of that space.
         ce: weight of a cross-entropy term on the student's own head; 0 leaves the head to be chosen afterwards.
+        igdm: weight of the matching of input gradients (`gradient_matching`), those of h_T(r s) being the student's.
     """
 
     needs_teacher = True
@@ -84,26 +88,23 @@ class GACD(Objective, Decided):
         teacher_map: Literal["none", "fixed", "trained"] = "none",
         map_dim: int = 128,
         ce: float = 0.0,
+        igdm: float = 0.0,
     ) -> None:
         super().__init__()
-        for name, value in {"tau": tau, "map_dim": map_dim}.items():
-            if not value > 0:
-                raise ValueError(f"{name} must be greater than 0, got {value!r}")
-        for name, value in {"align": align, "guide": guide, "beta": beta, "bank": bank, "ce": ce}.items():
-            if not value >= 0:
-                raise ValueError(f"{name} must not be negative, got {value!r}")
+        positive(tau=tau, map_dim=map_dim)
+        not_negative(align=align, guide=guide, bank=bank, ce=ce, igdm=igdm)
         self.tau, self.align, self.guide = tau, align, guide
         self.weight, self.beta, self.weight_on = weight, beta, weight_on
         self.rightness = Rightness(weight, beta, weight_on)
         self.view, self.inner_loss = view, inner_loss
         self.bank, self.symmetric = bank, symmetric
-        self.teacher_map, self.map_dim, self.ce = teacher_map, map_dim, ce
+        self.teacher_map, self.map_dim, self.ce, self.igdm = teacher_map, map_dim, ce, igdm
         check_choices(self)
         self._seen: list[tuple[Labels, Embeddings, Embeddings]] = []
         if self.uses_teacher_head and teacher_map != "none":
             raise ValueError(
-                "the teacher's head needs the teacher's own space; with a teacher_map use guide=0 and another inner_loss "
-                "than 'teacher_head'"
+                "the teacher's head needs the teacher's own space; with a teacher_map use guide=0, igdm=0 and another "
+                "inner_loss than 'teacher_head'"
             )
         if align and teacher_map == "trained":
             raise ValueError("alignment needs a space that stays where it is; with teacher_map='trained' use align=0")
@@ -115,7 +116,7 @@ class GACD(Objective, Decided):
     @property
     def uses_teacher_head(self) -> bool:
         """Whether the teacher's head is put on the student's features, in training or in the attack."""
-        return self.guide > 0 or (self.view == "student_adv" and self.inner_loss == "teacher_head")
+        return self.guide > 0 or self.igdm > 0 or (self.view == "student_adv" and self.inner_loss == "teacher_head")
 
     @property
     def in_teachers_space(self) -> bool:
@@ -128,7 +129,7 @@ class GACD(Objective, Decided):
         if spaces.teacher_dim is None:
             raise ValueError("gacd distils from a teacher; give one with teacher=...")
         labelled = spaces.labels is not None
-        judged = self.weight != "none" or self.uses_teacher_head or self.view == "teacher_adv"
+        judged = self.weight not in ("none", "entropy") or self.uses_teacher_head or self.view == "teacher_adv"
         if judged and labelled and spaces.teacher_classes != spaces.classes:
             raise ValueError(
                 f"the teacher knows {spaces.teacher_classes} classes and the data has {spaces.classes}; "
@@ -171,10 +172,13 @@ class GACD(Objective, Decided):
         """align |u - v|^2 / r^2, (n,)."""
         return self.align * (embeddings - targets).square().sum(dim=1) / self.radius**2
 
+    def classify(self, embeddings: Embeddings, views: Views) -> Logits:
+        """h_T(r s), (n, k)."""
+        return views.teacher.classify(self.radius * F.normalize(embeddings, dim=1))
+
     def through_head(self, embeddings: Embeddings, views: Views) -> PerExample:
         """CE(h_T(r s), y), (n,); without labels y is the teacher's best class."""
-        logits = views.teacher.classify(self.radius * F.normalize(embeddings, dim=1))
-        return losses.cross_entropy(logits, views.labels_or_best)
+        return losses.cross_entropy(self.classify(embeddings, views), views.labels_or_best)
 
     def inner(self, views: Views) -> Loss | None:
         if self.view == "clean":
@@ -218,6 +222,7 @@ class GACD(Objective, Decided):
                 terms["guide"] = self.guide * self.through_head(moved, views).mean()
             if self.ce:
                 terms["ce"] = self.ce * losses.cross_entropy(views.student_attacked.logits, views.labels).mean()
+        terms |= gradient_matching(self.igdm, views, lambda student: self.classify(self.embed(student.features), views))
         if self.bank and self.training:
             self._seen.append((views.rows, anchors.detach(), embeddings.detach()))
         notes = {

@@ -9,6 +9,7 @@ from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_common_classes, need_labels
+from robustfeat.objectives.ranges import not_negative
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -36,9 +37,7 @@ class IAD(Objective):
 
     def __init__(self, beta: float = 0.1, warmup_steps: int = 0) -> None:
         super().__init__()
-        for name, value in {"beta": beta, "warmup_steps": warmup_steps}.items():
-            if not value >= 0:
-                raise ValueError(f"{name} must not be negative, got {value!r}")
+        not_negative(beta=beta, warmup_steps=warmup_steps)
         self.beta, self.warmup_steps = beta, warmup_steps
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:

@@ -8,6 +8,7 @@ from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_common_classes, need_labels
+from robustfeat.objectives.ranges import not_negative, positive
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -31,10 +32,8 @@ class KD(Objective):
 
     def __init__(self, temperature: float = 4.0, ce: float = 1.0) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be greater than 0, got {temperature!r}")
-        if not ce >= 0:
-            raise ValueError(f"ce must not be negative, got {ce!r}")
+        positive(temperature=temperature)
+        not_negative(ce=ce)
         self.temperature, self.ce = temperature, ce
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective
+from robustfeat.objectives.ranges import below_one
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -21,8 +22,7 @@ class Natural(Objective):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
+        below_one(label_smoothing=label_smoothing)
         self.label_smoothing = label_smoothing
 
     def inner(self, views: Views) -> Loss | None:

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
-from robustfeat.attacks import Goal, Threat
+from robustfeat.attacks import Threat
 from robustfeat.eps import Eps
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.adversarial import AdversarialTraining
-from robustfeat.objectives.base import InnerAttack
-from robustfeat.types import Images, Loss
+from robustfeat.objectives.ranges import not_negative
+from robustfeat.objectives.sign_step import SignStep, uniform
+from robustfeat.types import Images, InnerAttack
 
 
-@dataclass(frozen=True)
-class NoisySignStep:
+class NoisySignStep(SignStep):
     """x + u + eps sign(gradient at x + u), u uniform in [-noise eps, noise eps], kept in [0, 1] and *not* in the ball.
 
-    It leaves its threat by design, so it is a way to make training images and not an attack to measure with; it lives
-    here and not among the attacks.
+    It leaves its threat by design.
     """
 
-    threat: Threat
-    noise: float = 2.0
+    def __init__(self, threat: Threat, name: str, noise: float) -> None:
+        super().__init__(threat, name)
+        self.noise = noise
 
-    def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images:
-        if self.threat.norm != "linf":
-            raise ValueError(f"nfgsm is defined for norm 'linf' only, got {self.threat.norm!r}; use at with steps=1")
-        device = images.device if generator is None else generator.device
-        uniform = torch.rand(images.shape, generator=generator, device=device).mul_(2).sub_(1).to(images)
-        noisy = (images + self.noise * self.threat.eps * uniform).clamp(0, 1)
-        _, gradient = Goal.of(loss, images).slope(noisy)
-        return (noisy + self.threat.eps * gradient.sign()).clamp(0, 1)
+    def begin(self, images: Images, generator: torch.Generator | None) -> Images:
+        return (images + self.noise * self.threat.eps * uniform(images.shape, images, generator)).clamp(0, 1)
+
+    def ended(self, stepped: Images, images: Images) -> Images:
+        return stepped.clamp(0, 1)
 
 
 @OBJECTIVES.register("nfgsm")
@@ -48,9 +43,8 @@ class NFGSM(AdversarialTraining):
 
     def __init__(self, label_smoothing: float = 0.0, noise: float = 2.0) -> None:
         super().__init__(label_smoothing)
-        if not noise >= 0:
-            raise ValueError(f"noise must not be negative, got {noise!r}")
+        not_negative(noise=noise)
         self.noise = noise
 
     def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> InnerAttack:
-        return NoisySignStep(threat, noise=self.noise)
+        return NoisySignStep(threat, self.name, self.noise)

@@ -10,6 +10,7 @@ from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_labels, teacher_width
+from robustfeat.objectives.ranges import not_negative
 from robustfeat.objectives.views import Views
 from robustfeat.types import Features, Loss, Losses
 
@@ -36,9 +37,7 @@ class RKD(Objective):
 
     def __init__(self, distance: float = 25.0, angle: float = 50.0) -> None:
         super().__init__()
-        for name, value in {"distance": distance, "angle": angle}.items():
-            if not value >= 0:
-                raise ValueError(f"{name} must not be negative, got {value!r}")
+        not_negative(distance=distance, angle=angle)
         self.distance, self.angle = distance, angle
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:

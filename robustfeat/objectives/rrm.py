@@ -8,6 +8,7 @@ from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_labels, to_teacher
+from robustfeat.objectives.ranges import not_negative
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -29,8 +30,7 @@ class RRM(Objective):
 
     def __init__(self, ce: float = 0.005) -> None:
         super().__init__()
-        if not ce >= 0:
-            raise ValueError(f"ce must not be negative, got {ce!r}")
+        not_negative(ce=ce)
         self.ce = ce
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:

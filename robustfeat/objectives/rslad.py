@@ -7,7 +7,9 @@ import torch
 from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
+from robustfeat.objectives.gradient_matching import gradient_matching
 from robustfeat.objectives.pair import need_common_classes
+from robustfeat.objectives.ranges import not_negative, share
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -24,15 +26,16 @@ class RSLAD(Objective):
 
     Args:
         alpha: share of the attacked term, in [0, 1].
+        igdm: weight of the matching of input gradients (`gradient_matching`).
     """
 
     needs_teacher = True
 
-    def __init__(self, alpha: float = 5 / 6) -> None:
+    def __init__(self, alpha: float = 5 / 6, igdm: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must be in [0, 1], got {alpha!r}")
-        self.alpha = alpha
+        share(alpha=alpha)
+        not_negative(igdm=igdm)
+        self.alpha, self.igdm = alpha, igdm
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         need_common_classes(spaces, self.name)
@@ -45,4 +48,5 @@ class RSLAD(Objective):
         target = views.teacher_clean.logits
         attacked = losses.kl(target, views.student_attacked.logits).mean()
         clean = losses.kl(target, views.student_clean.logits).mean()
-        return Losses({"kl": self.alpha * attacked, "clean_kl": (1 - self.alpha) * clean}, {})
+        terms = {"kl": self.alpha * attacked, "clean_kl": (1 - self.alpha) * clean}
+        return Losses(terms | gradient_matching(self.igdm, views), {})

@@ -7,6 +7,7 @@ import torch
 from robustfeat import losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective
+from robustfeat.objectives.ranges import below_one, not_negative
 from robustfeat.objectives.views import Views
 from robustfeat.types import Loss, Losses
 
@@ -20,13 +21,14 @@ class TRADES(Objective):
 
     Args:
         beta: weight of the stability term; the authors use 6.
+        label_smoothing: share of each label that is spread over all classes in CE(S(x)); the KL has no label in it.
     """
 
-    def __init__(self, beta: float = 6.0) -> None:
+    def __init__(self, beta: float = 6.0, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        if not beta >= 0:
-            raise ValueError(f"beta must not be negative, got {beta!r}")
-        self.beta = beta
+        not_negative(beta=beta)
+        below_one(label_smoothing=label_smoothing)
+        self.beta, self.label_smoothing = beta, label_smoothing
 
     def inner(self, views: Views) -> Loss | None:
         student = views.student
@@ -36,6 +38,6 @@ class TRADES(Objective):
 
     def forward(self, views: Views) -> Losses:
         clean = views.student_clean.logits
-        ce = losses.cross_entropy(clean, views.labels).mean()
+        ce = losses.cross_entropy(clean, views.labels, self.label_smoothing).mean()
         stability = losses.kl(clean, views.student_attacked.logits).mean()
         return Losses({"ce": ce, "kl": self.beta * stability}, {})

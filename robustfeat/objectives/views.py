@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from robustfeat.network import Network
-from robustfeat.types import Batch, Images, Labels, Output
+from robustfeat.objectives.sign_step import SignStep
+from robustfeat.types import Batch, Images, InnerAttack, Labels, Output
 
 
 class Views:
@@ -18,7 +19,8 @@ class Views:
 
     student, teacher: the networks, for the losses that an attack raises (call them on the attacked images).
     clean, labels, rows: of the batch.  attacked: the adversarial images; the clean ones where there is no inner attack.
-    *_clean, *_attacked: outputs, cached. The teacher's carry no gradient.
+    attack: what made them, None where there was no inner attack.
+    *_clean, *_attacked, *_mirrored (of the opposite perturbation): outputs, cached. The teacher's carry no gradient.
     generator: for the random numbers of this step.
     known: what the teacher says about the clean images, where that is known already.
     """
@@ -36,6 +38,7 @@ class Views:
         self.clean: Images = batch.images
         self.rows = batch.rows
         self.attacked: Images = batch.images
+        self.attack: InnerAttack | None = None
         self.generator = generator
         self._teacher = teacher
         self._known = known
@@ -88,12 +91,30 @@ class Views:
         return self.student_clean if self.attacked is self.clean else self._run_student(self.attacked)
 
     @cached_property
+    def mirrored(self) -> Images:
+        """The clean images with the opposite of the attack's perturbation, kept in [0, 1]."""
+        return self.clean if self.attacked is self.clean else (2 * self.clean - self.attacked).clamp(0, 1)
+
+    @cached_property
+    def student_mirrored(self) -> Output:
+        return self.student_clean if self.mirrored is self.clean else self._run_student(self.mirrored)
+
+    @cached_property
+    def student_start(self) -> Output:
+        """Where a single step began; of the clean images without one."""
+        return self._run_student(self.attack.start) if isinstance(self.attack, SignStep) else self.student_clean
+
+    @cached_property
     def teacher_clean(self) -> Output:
         return self._run_teacher(self.clean) if self._known is None else self._known
 
     @cached_property
     def teacher_attacked(self) -> Output:
         return self.teacher_clean if self.attacked is self.clean else self._run_teacher(self.attacked)
+
+    @cached_property
+    def teacher_mirrored(self) -> Output:
+        return self.teacher_clean if self.mirrored is self.clean else self._run_teacher(self.mirrored)
 
     def _run_teacher(self, images: Tensor) -> Output:
         with torch.no_grad():

@@ -17,14 +17,22 @@ from robustfeat.types import Batch
 
 N, CLASSES = 12, 4
 DEFAULTS: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in OBJECTIVES]
-VIEWS: list[dict[str, Any]] = [{"view": "clean"}, {"view": "teacher_adv"}, {"weight_on": "attacked"}, {"bank": 4}]
+VIEWS: list[dict[str, Any]] = [
+    {"view": "clean"},
+    {"view": "teacher_adv"},
+    {"weight_on": "attacked"},
+    {"bank": 4},
+    {"igdm": 1.0},
+]
 
 
-@pytest.mark.parametrize(("name", "options"), DEFAULTS + [("gacd", options) for options in VIEWS])
+@pytest.mark.parametrize(
+    ("name", "options"), DEFAULTS + [("gacd", options) for options in VIEWS] + [("rslad", {"igdm": 1.0})]
+)
 def test_networks_run_in_the_lower_precision_and_losses_do_not(name: str, options: dict[str, Any]) -> None:
     objective, student, teacher = OBJECTIVES[name](**options), small_network(0), small_network(1)
     labels = torch.arange(N) % CLASSES
-    spaces = Spaces(student.feature_dim, CLASSES, N, teacher.feature_dim, CLASSES, labels)
+    spaces = Spaces(student.feature_dim, CLASSES, N, teacher.feature_dim, CLASSES, labels, image_size=8)
     objective.setup(spaces, generator(0))
     seen: dict[str, set[torch.dtype]] = {"student": set(), "teacher": set()}
     for role, network in (("student", student), ("teacher", teacher)):

@@ -54,13 +54,28 @@ def test_natural_and_at(smoothing: float) -> None:
     assert at.item() == pytest.approx(cross_entropy(probabilities(views, views.attacked), labels, smoothing), rel=1e-5)
 
 
-@pytest.mark.parametrize("beta", [1.0, 6.0])
-def test_trades(beta: float) -> None:
+def test_at_goes_further_on_images_that_the_student_is_sure_of() -> None:
+    views, eps, spread = views_of_a_batch(attacked=False), 8 / 255, 0.5
+    views.clean.mul_(0.5).add_(0.25)  # away from the border of what is an image
+    objective = AdversarialTraining(eps_spread=spread)
+    attack, loss = objective.attack(Threat("linf", Eps(eps)), 10, None), objective.inner(views)
+    assert loss is not None
+    found = attack(loss, views.clean, generator=generator(3))
+    right = [row[label] for row, label in zip(probabilities(views, views.clean), views.labels.tolist(), strict=True)]
+    assert max(right) > 1.5 * min(right)
+    reached = (found - views.clean).abs().flatten(1).amax(dim=1)
+    assert reached.tolist() == pytest.approx([eps * (1 + spread * (2 * p - 1)) for p in right], rel=1e-4)
+    same = AdversarialTraining(eps_spread=0.0).attack(Threat("linf", Eps(eps)), 10, None)
+    assert same == Natural().attack(Threat("linf", Eps(eps)), 10, None), "the plain attack"
+
+
+@pytest.mark.parametrize(("beta", "smoothing"), [(1.0, 0.0), (6.0, 0.0), (6.0, 0.4)])
+def test_trades(beta: float, smoothing: float) -> None:
     views = views_of_a_batch()
     p, q = probabilities(views, views.clean), probabilities(views, views.attacked)
     kl = sum(a * (math.log(a) - math.log(b)) for x, y in zip(p, q, strict=True) for a, b in zip(x, y, strict=True)) / N
-    terms = TRADES(beta=beta)(views).terms
-    assert terms["ce"].item() == pytest.approx(cross_entropy(p, views.labels.tolist()), rel=1e-5)
+    terms = TRADES(beta=beta, label_smoothing=smoothing)(views).terms
+    assert terms["ce"].item() == pytest.approx(cross_entropy(p, views.labels.tolist(), smoothing), rel=1e-5)
     assert terms["kl"].item() == pytest.approx(beta * kl, rel=1e-4)
 
 
@@ -89,7 +104,6 @@ def test_nfgsm_is_one_sign_step_from_strong_noise() -> None:
 def test_nfgsm_is_for_linf() -> None:
     views = views_of_a_batch(attacked=False)
     objective = NFGSM()
-    loss = objective.inner(views)
-    assert loss is not None
-    with pytest.raises(ValueError, match="'l2'"):
-        objective.attack(Threat("l2", Eps(0.5)), 1, None)(loss, views.clean)
+    objective.inner(views)
+    with pytest.raises(ValueError, match="nfgsm is defined for norm 'linf' only, got 'l2'"):
+        objective.attack(Threat("l2", Eps(0.5)), 1, None)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from robustfeat.objectives import GACD, Views
 from robustfeat.objectives.critic import Critic
 from robustfeat.random import generator
-from robustfeat.types import Losses
+from robustfeat.types import Losses, Output
 
 
 def gradient(objective: GACD, loss: Tensor, views: Views) -> float:
@@ -105,6 +105,15 @@ def test_weights() -> None:
         assert not w.requires_grad
     objective, views = make(GACD(inner_loss="cosine"), labels=False)
     torch.testing.assert_close(objective.rightness(views), views.teacher_clean.logits.softmax(1).amax(1))
+
+
+def test_entropy_is_0_for_a_sure_teacher_and_1_for_one_that_knows_nothing() -> None:
+    objective, views = make(GACD(weight="entropy", weight_on="attacked"), labels=False)
+    logits = torch.zeros(N, 4)
+    logits[0, 2], logits[1, :2] = 200.0, 200.0
+    views.teacher_attacked = Output(views.teacher_clean.features, logits)
+    expected = torch.tensor([0.0, 0.5, *[1.0] * (N - 2)])  # of four classes: one, two alike, all alike
+    torch.testing.assert_close(objective.rightness(views), expected)
 
 
 def test_a_sample_without_weight_has_no_influence() -> None:

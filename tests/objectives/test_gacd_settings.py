@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from robustfeat.objectives import GACD, Spaces, Views
+from robustfeat.objectives.rightness import entropy
 from robustfeat.random import generator
 from robustfeat.testing import small_network
 from robustfeat.types import Batch, Output
@@ -45,18 +46,26 @@ def test_settings_that_do_not_fit(options: dict[str, object], spaces: dict[str, 
         {"beta": -1},
         {"bank": -1},
         {"ce": -0.1},
+        {"igdm": -0.1},
         {"map_dim": 0},
     ],
 )
 def test_impossible_options(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         GACD(**options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="weight_on='attacked'"):
+        GACD(weight="entropy")
     with pytest.raises(ValueError, match="teacher_head"):
         GACD(teacher_map="fixed", guide=0, inner_loss="teacher_head")
     with pytest.raises(ValueError, match="guide=0"):
         GACD(teacher_map="fixed")
     with pytest.raises(ValueError, match="align=0"):
         GACD(teacher_map="trained", guide=0)
+
+
+def test_a_teacher_of_one_class_has_no_entropy() -> None:
+    with pytest.raises(ValueError, match="no entropy"):
+        entropy(torch.zeros(3, 1), None)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])

@@ -8,7 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from given_views import LABELS, SEEN, STUDENT, N, double, given, head_tables, ready, student_tables, teacher_tables
+from given_views import (
+    LABELS,
+    SEEN,
+    STUDENT,
+    TEACHER,
+    N,
+    double,
+    given,
+    head_tables,
+    mirrored_tables,
+    ready,
+    student_tables,
+    teacher_tables,
+)
 from plain_losses import Row, Table, cross_entropy, dot, huber, kl, mean, minus, softmax, softplus, unit
 from torch import Tensor
 
@@ -83,12 +96,22 @@ def iad(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
             "self_kl": mean([(1 - a) * b for a, b in zip(w, itself, strict=True)])}  # fmt: skip
 
 
+def igdm(o: Any, attacked: Table, mirrored: Table, t: list[Table]) -> dict[str, float]:
+    """attacked, mirrored: the student's logits."""
+    if o.igdm == 0:
+        return {}
+    found = [minus(a, b) for a, b in zip(attacked, mirrored, strict=True)]
+    taught = [minus(a, b) for a, b in zip(t[3], mirrored_tables(TEACHER, 52)[1], strict=True)]
+    return {"igdm": o.igdm * mean(kls(taught, found))}
+
+
 def rslad(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
-    return {"kl": o.alpha * mean(kls(t[1], s[3])), "clean_kl": (1 - o.alpha) * mean(kls(t[1], s[1]))}
+    found = {"kl": o.alpha * mean(kls(t[1], s[3])), "clean_kl": (1 - o.alpha) * mean(kls(t[1], s[1]))}
+    return found | igdm(o, s[3], mirrored_tables(STUDENT)[1], t)
 
 
 def adaad(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
-    return {"kl": mean(kls(t[3], s[3]))}
+    return {"kl": mean(kls(t[3], s[3]))} | igdm(o, s[3], mirrored_tables(STUDENT)[1], t)
 
 
 def crd(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
@@ -123,7 +146,8 @@ def gacd(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
     scores = [[dot(unit(a), unit(b)) / o.tau for b in u] for a in v]
     offset = math.log(mean([mean([math.exp(x) for x in row]) for row in scores]) * (N - 1))
     w = [softmax(row)[label] ** o.beta for row, label in zip(t[1], LABELS, strict=True)]
-    w = [1.0] * N if o.weight == "none" else w
+    unsure = [-sum(p * math.log(p) for p in softmax(row)) / math.log(len(row)) for row in t[3]]
+    w = {"none": [1.0] * N, "entropy": [x**o.beta for x in unsure]}.get(o.weight, w)
     each = [
         softplus(offset - row[i])
         + sum(softplus(x - offset) for j, x in enumerate(row) if j != i)
@@ -131,9 +155,14 @@ def gacd(o: Any, s: list[Table], t: list[Table]) -> dict[str, float]:
         for i, row in enumerate(scores)
     ]
     weight, bias = head_tables(len(v[0]))
-    logits = [[r * dot(row, unit(a)) + b for row, b in zip(weight, bias, strict=True)] for a in u]
+
+    def classify(f: Table) -> Table:
+        return [[r * dot(row, unit(a)) + b for row, b in zip(weight, bias, strict=True)] for a in f]
+
+    logits, turned = classify(u), classify(mapped(o, "student_side", mirrored_tables(STUDENT)[0]))
     guide = mean([cross_entropy(row, label) for row, label in zip(logits, LABELS, strict=True)])
-    return {"gacd": dot(w, each) / sum(w)} | ({"guide": o.guide * guide} if o.guide else {})
+    found = {"gacd": dot(w, each) / sum(w)} | ({"guide": o.guide * guide} if o.guide else {})
+    return found | igdm(o, logits, turned, t)
 
 
 OURS = (natural, at, trades, kd, crd, rrm, fitnet, rkd, fare, ard, iad, rslad, adaad, gacd)
@@ -188,6 +217,12 @@ OTHER_OPTIONS = [
     ("trades", {"beta": 1.0}),
     ("gacd", {"tau": 0.7, "align": 0.0, "beta": 2.0}),
     ("gacd", {"guide": 0.0}),
+    ("rslad", {"igdm": 2.0}),
+    ("adaad", {"igdm": 10.0}),
+    ("gacd", {"igdm": 3.0}),
+    ("gacd", {"igdm": 3.0, "guide": 0.0, "teacher_dim": STUDENT}),
+    ("gacd", {"weight": "entropy", "weight_on": "attacked"}),
+    ("gacd", {"weight": "entropy", "weight_on": "attacked", "beta": 2.0, "align": 1.0}),
     ("gacd", {"align": 2.0, "weight": "none", "teacher_dim": STUDENT}),
 ]
 

@@ -114,6 +114,8 @@ def test_where_the_head_and_the_best_weights_come_from(name: str) -> None:
         ("iad", {"beta": -0.1}),
         ("iad", {"warmup_steps": -1}),
         ("rslad", {"alpha": -0.5}),
+        ("rslad", {"igdm": -0.5}),
+        ("adaad", {"igdm": float("nan")}),
     ],
 )
 def test_impossible_options(name: str, options: dict[str, float]) -> None:

@@ -65,6 +65,7 @@ def test_a_checkpoint_of_before_goes_on_with_the_default_only(teacher: str, tmp_
     assert path is not None
     state, manifest = (json.loads((path / name).read_text()) for name in ("state.json", "manifest.json"))
     assert state["identity"].pop("ema_start") == 0.0
+    assert state["identity"]["objective"].pop("ce") == 0.0
     (path / "state.json").write_text(json.dumps(state))
     (path / "manifest.json").write_text(json.dumps(manifest | {"state.json": sha256(path / "state.json")}))
     with pytest.raises(ValueError, match=r"ema_start was 0\.0 and is 0\.5"):
@@ -79,6 +80,14 @@ def test_a_cell_of_before_is_that_of_the_default(tmp_path: Path) -> None:
     assert Cell.load(tmp_path / "cell.json", {"recipe": recipe}).seed == 3
     with pytest.raises(ValueError, match="made with another recipe"):
         Cell.load(tmp_path / "cell.json", {"recipe": recipe | {"ema_start": 0.2}})
+
+
+def test_a_cell_of_before_has_the_defaults_of_later_options(tmp_path: Path) -> None:
+    facts: dict[str, Any] = {"objective": "trades", "options": {"beta": 6.0}}
+    Cell("trades", "cnn_tiny", 3, {}, [], facts).save(tmp_path / "cell.json")
+    assert Cell.load(tmp_path / "cell.json", facts | {"options": {"beta": 6.0, "label_smoothing": 0.0}}).seed == 3
+    with pytest.raises(ValueError, match="made with another options"):
+        Cell.load(tmp_path / "cell.json", facts | {"options": {"beta": 6.0, "label_smoothing": 0.4}})
 
 
 def test_a_start_outside_the_run_is_refused() -> None:

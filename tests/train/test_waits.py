@@ -86,7 +86,7 @@ def test_a_step_creates_its_tensors_where_the_batch_is(name: str, monkeypatch: p
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     objective, student, teacher = new(name), small_network(0), small_network(1)
     labels = torch.arange(12) % 4
-    spaces = Spaces(student.feature_dim, 4, 12, teacher.feature_dim, 4, labels)
+    spaces = Spaces(student.feature_dim, 4, 12, teacher.feature_dim, 4, labels, image_size=8)
     objective.setup(spaces, generator(0))
     monkeypatch.setattr("robustfeat.objectives.decided.Decided.decided", lambda *_: True)
     monkeypatch.setattr("robustfeat.objectives.rightness.Rightness._remark", lambda *_: None)
