@@ -40,7 +40,8 @@ class Threat:
     def around(self, images: Points, eps: PerExample | None = None) -> Ball:
         """The ball around each image; `eps` (n,) gives each its own size instead of the threat's.
 
-        Raises ValueError for images that are not finite floats in [0, 1], and for sizes that are not positive or, in linf, above 1.
+        Raises ValueError for images that are not finite floats in [0, 1], and for sizes that are not positive or, in linf,
+        above 1.
         """
         check_pixels(images)
         if eps is None:

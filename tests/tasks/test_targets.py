@@ -43,7 +43,7 @@ def test_all_integers_are_alike(name: str, dtype: torch.dtype) -> None:
 def test_floats_are_refused(name: str) -> None:
     task, features, targets = ready(name, torch.int64)
     for ask in (task.score, task.loss, task.judge):
-        with pytest.raises(ValueError, match="targets must be integer class numbers, got torch.float32"):
+        with pytest.raises(ValueError, match=r"targets must be integer class numbers, got torch\.float32"):
             ask(features, targets.float())
     with pytest.raises(ValueError, match="targets must be integer class numbers"):
         KINDS[name]().fit(FEATURES, LABELS.float())
