@@ -14,6 +14,7 @@ from torch import Tensor
 
 from robustfeat.checks import refuse
 from robustfeat.tasks.base import Task, check_features
+from robustfeat.tasks.delong import Ranking
 from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
 from robustfeat.types import Features, PerExample
 
@@ -92,6 +93,9 @@ class AnomalyDetector(Task):
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         return ranking_metrics(judged["anomaly"], targets == 1)
+
+    def rankings(self, judged: dict[str, PerExample], targets: Tensor) -> list[Ranking]:
+        return [Ranking(judged["anomaly"], targets == 1, torch.arange(len(targets)))]
 
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
         return attacked_sides(targets == 1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from robustfeat.checks import refuse
 from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
+from robustfeat.tasks.delong import Ranking
 from robustfeat.types import Features, Logits, PerExample
 
 
@@ -113,6 +114,10 @@ class Task(nn.Module, ABC):
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         """Metrics in [0, 1], larger is better for the defender; the first is the headline."""
         return {name: float(values.double().mean()) for name, values in judged.items()}
+
+    def rankings(self, judged: dict[str, PerExample], targets: Tensor) -> list[Ranking]:
+        """What a metric "auroc" is the mean over, for its interval; nothing where there is none."""
+        return []
 
     def score(self, features: Features, targets: Tensor) -> dict[str, float]:
         """Metrics on features (n, d) with one target each."""
