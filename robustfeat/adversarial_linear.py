@@ -52,12 +52,17 @@ def fit_attacked(
         label: how the progress bar is called.
         quiet: whether there is none.
 
-    Raises ValueError where the data has no labels.
+    Raises ValueError where the data has no labels, and for features of a scale at which SGD in float32 loses its steps.
     """
     labels = data.require_labels()
     weight, bias = (values.detach().clone().requires_grad_() for values in start)
     device = weight.device
-    rate = lr / max(mean_square, 1e-12)
+    if mean_square and not 1e-30 <= mean_square <= 1e30:
+        raise ValueError(
+            f"features have a mean square length of {mean_square:g}, where steps of SGD are lost in float32; scale them "
+            "to about 1"
+        )
+    rate = lr / (mean_square or 1.0)
     optimizer = torch.optim.SGD([weight, bias], lr=rate, momentum=0.9)
     attack = PGD(threat, steps=steps, keep="last")
     total = epochs * math.ceil(len(data) / batch_size)

@@ -38,3 +38,15 @@ def usual_eps(norm: str) -> Eps:
     if norm not in sizes:
         raise ValueError(f"norm must be 'linf' or 'l2', got {norm!r}")
     return sizes[norm]
+
+
+def check_eps(norm: str, size: float, name: str = "eps", most: float = 1) -> None:
+    """ValueError for a size beyond the range of pixels, `most`, in linf: there it is steps of 1/255 that were meant.
+
+    In l2 images can be farther apart than 1.
+    """
+    if norm == "linf" and size > most:
+        meant = f"{size:g}/255" if size == int(size) and size <= 255 else "8/255"
+        raise ValueError(
+            f"{name} {size:g} is beyond the range of pixels, which are in [0, 1], in norm 'linf'; did you mean {meant}?"
+        )

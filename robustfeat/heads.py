@@ -17,6 +17,7 @@ from robustfeat.logistic import Linear
 from robustfeat.modes import evaluating
 from robustfeat.network import Network
 from robustfeat.random import generator
+from robustfeat.scale import mean_square
 from robustfeat.types import Features
 
 HEAD = 4  # what this stream of random numbers is for
@@ -148,7 +149,7 @@ class Heads:
                 data,
                 _logistic(network, data, features, self.seed),
                 self.threat,
-                float(features.square().sum(dim=1).mean()),
+                mean_square(features),
                 steps=STEPS,
                 seed=self.seed,
                 quiet=self.quiet,

@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from robustfeat.scale import mean_variance
+
 RELATIVE_PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Tried from smooth to sharp, in units of the mean variance of a feature, so that the scale of the features is no matter."""
 
 STEPS, PRODUCTS = 200, 250
 """At most so many Newton steps, each of at most so many products with the Hessian; usual are 10 to 20, and 10 to 50 a step."""
+
+TINY = 1e-200  # far below the variance of any float32
 
 ROUNDING = 64 * torch.finfo(torch.float64).eps
 
@@ -57,7 +61,7 @@ def fit(
     # weights as returned.
     p = torch.addmm(bias, x, weight.T).softmax(dim=1)
     variances, axes = torch.linalg.eigh(x.T @ x / n)
-    size = ((p * (1 - p)).mean() * variances.clamp_min(0) + penalty).clamp_min(1e-30).sqrt()
+    size = ((p * (1 - p)).mean() * variances.clamp_min(0) + penalty).clamp_min(TINY).sqrt()
     # The bias is the weight of a column of ones, without penalty.
     x = torch.cat([x @ (axes / size), x.new_ones(n, 1)], dim=1)
     penalties = torch.cat([penalty / size**2, size.new_zeros(1)])
@@ -147,10 +151,10 @@ def fit_held_out(
     order = torch.randperm(len(labels), generator=generator)
     held = order[: max(1, int(share * len(labels)))]
     kept = order[len(held) :] if len(held) < len(labels) else order
-    variance = float(features.float().var(dim=0).mean())
+    variance = mean_variance(features)
     best, best_loss, solution, chosen = variance, float("inf"), None, None
     for relative in RELATIVE_PENALTIES:  # each start is close to its solution
-        penalty = max(relative * variance, 1e-30)
+        penalty = max(relative * variance, TINY)
         solution = fit(features[kept], labels[kept], classes, penalty, solution, tolerance=1e-5)
         loss = float(F.cross_entropy(solution(features[held].cpu().float()), labels[held].cpu().long()))
         if loss >= best_loss:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from robustfeat.architecture import Stem
 from robustfeat.choices import check_choices
-from robustfeat.eps import Eps, usual_eps
+from robustfeat.eps import Eps, check_eps, usual_eps
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,9 @@ class Recipe:
         check_choices(self)
         if self.eps is None:
             object.__setattr__(self, "eps", usual_eps(self.norm))
+        for name in ("eps", "step_size"):
+            if getattr(self, name) is not None:
+                check_eps(self.norm, getattr(self, name), name)
         # Written out once so that a config file, a flag and Python code are checked alike.
         for name in ("epochs", "batch_size", "accumulate", "lr", "eval_epochs", "eval_images", "keep", "log_steps"):
             if not getattr(self, name) > 0:

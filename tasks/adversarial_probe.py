@@ -12,6 +12,7 @@ from robustfeat.data import ImageDataset
 from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.logistic import Linear
+from robustfeat.scale import mean_square
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.linear import LinearHead
 from robustfeat.tasks.probe import LinearProbe
@@ -68,7 +69,7 @@ class AdversarialProbe(LinearHead):
             data,
             Linear(*(values.to(extractor.device) for values in start)),
             self.threat,
-            float(features.pow(2).sum(dim=1).mean()),
+            mean_square(features),
             steps=self.steps,
             epochs=self.epochs,
             lr=self.lr,

@@ -12,7 +12,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from robustfeat.checks import refuse
 from robustfeat.tasks.base import Task, check_features
+from robustfeat.tasks.delong import Ranking
 from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
 from robustfeat.types import Features, PerExample
 
@@ -29,6 +31,9 @@ class AnomalyDetector(Task):
 
     needs_classes: ClassVar[bool] = False
     """Whether `fit` needs the classes of the normal examples, at least two of them."""
+
+    scores: ClassVar[str] = ""
+    """Names the scale of the scores, where it has changed since detectors were first saved: a threshold is on one scale."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,6 +94,9 @@ class AnomalyDetector(Task):
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         return ranking_metrics(judged["anomaly"], targets == 1)
 
+    def rankings(self, judged: dict[str, PerExample], targets: Tensor) -> list[Ranking]:
+        return [Ranking(judged["anomaly"], targets == 1, torch.arange(len(targets)))]
+
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
         return attacked_sides(targets == 1)
 
@@ -113,7 +121,15 @@ def _casting(anomaly: Callable[..., PerExample]) -> Callable[..., PerExample]:
     def anomaly_as_learnt(self: AnomalyDetector, features: Features) -> PerExample:
         dtypes = [buffer.dtype for buffer in self.buffers() if buffer.is_floating_point()]
         floats = isinstance(features, Tensor) and features.is_floating_point()
-        return anomaly(self, features.to(dtypes[0]) if dtypes and floats else features)
+        scores = anomaly(self, features.to(dtypes[0]) if dtypes and floats else features)
+        refuse(
+            ~torch.isfinite(scores.detach()).all(),
+            lambda: ValueError(
+                f"scores of {type(self).__name__} are NaN or infinite: the features are beyond what it can tell in "
+                f"{scores.dtype}; scale them, or give float64"
+            ),
+        )
+        return scores
 
     return anomaly_as_learnt
 

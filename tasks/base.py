@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from robustfeat.checks import refuse
 from robustfeat.data import ImageDataset
 from robustfeat.extractor import FeatureExtractor
+from robustfeat.tasks.delong import Ranking
 from robustfeat.types import Features, Logits, PerExample
 
 
@@ -41,6 +43,13 @@ class Task(nn.Module, ABC):
     """Whether test labels may have classes that the training labels have not."""
     learns: ClassVar[bool] = True
     """Whether it learns from training images; one that does not is fitted on the test images, whose features are there."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Whatever a task does with targets, it sees them as int64."""
+        super().__init_subclass__(**options)
+        for name in ("fit", "judge", "loss"):
+            if name in cls.__dict__:
+                setattr(cls, name, _counting(cls.__dict__[name]))
 
     @property
     def title(self) -> str:
@@ -106,15 +115,43 @@ class Task(nn.Module, ABC):
         """Metrics in [0, 1], larger is better for the defender; the first is the headline."""
         return {name: float(values.double().mean()) for name, values in judged.items()}
 
+    def rankings(self, judged: dict[str, PerExample], targets: Tensor) -> list[Ranking]:
+        """What a metric "auroc" is the mean over, for its interval; nothing where there is none."""
+        return []
+
     def score(self, features: Features, targets: Tensor) -> dict[str, float]:
         """Metrics on features (n, d) with one target each."""
         if len(features) == 0:
             raise ValueError("there are no features to score")
+        targets = class_numbers(targets)
         return self.summary(self.judge(features, targets), targets)
 
     def _require(self, fitted: object) -> None:
         if fitted is None:
             raise RuntimeError(f"{type(self).__name__} is not fitted; call fit first")
+
+
+def class_numbers(targets: Any) -> Any:
+    """Targets of any type of integers, or bools, as int64; ValueError for floats and for what is no tensor. None stays None."""
+    if targets is None:
+        return None
+    if not isinstance(targets, Tensor):
+        raise ValueError(f"targets must be a tensor of integer class numbers, got {type(targets).__name__}")
+    if targets.is_floating_point() or targets.is_complex():
+        raise ValueError(f"targets must be integer class numbers, got {targets.dtype} of shape {tuple(targets.shape)}")
+    return targets.long()
+
+
+def _counting(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def with_class_numbers(self: Task, features: Features, *arguments: Any, **options: Any) -> Any:
+        if arguments:
+            arguments = class_numbers(arguments[0]), *arguments[1:]
+        elif "targets" in options:
+            options["targets"] = class_numbers(options["targets"])
+        return method(self, features, *arguments, **options)
+
+    return with_class_numbers
 
 
 def check_features(features: Tensor, targets: Tensor | None = None, width: int | None = None) -> None:
@@ -141,7 +178,5 @@ def check_fit(features: Tensor, targets: Tensor) -> None:
     check_features(features, targets)
     if len(features) == 0:
         raise ValueError("there are no features to fit on")
-    if targets.is_floating_point() or targets.ndim != 1:
-        raise ValueError(
-            f"targets must be integer class numbers (n,), got {targets.dtype} of shape {tuple(targets.shape)}"
-        )
+    if targets.ndim != 1:
+        raise ValueError(f"targets must be integer class numbers (n,), got shape {tuple(targets.shape)}")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from robustfeat.attacks import Attack
-from robustfeat.data import ImageDataset
+from robustfeat.data import ImageDataset, overlap
 from robustfeat.environment import environment
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.modes import evaluating
@@ -56,6 +56,8 @@ def evaluate(
     Metrics are those of the task, computed from the features of the attacked images; each row has n (test images) and a
     95 % interval. With several processes (`accelerate launch`) the batches are shared and every process gets the report.
 
+    Test images whose pixels are in `train` as well are counted, and the report warns of them.
+
     Raises ValueError for data without labels, where both splits hold the same images, and for records of another
     evaluation; KeyError for unknown task names.
     """
@@ -71,7 +73,7 @@ def evaluate(
     threats = dict.fromkeys(str(attack.threat) for rungs in evaluation.ladders.values() for attack in rungs.values())
     return Report(
         model=extractor.card.name,
-        data={"train": _describe(train), "test": _describe(test)},
+        data={"train": _describe(train), "test": _describe(test) | evaluation.learnt_by_heart()},
         threat=", ".join(threats) or "none",
         attacks=evaluation.configurations(),
         rows=tuple(rows),
@@ -138,6 +140,13 @@ class _Evaluation:
             "seed": self.seed,
             "batch_size": self.batch_size,
         }
+
+    def learnt_by_heart(self) -> dict[str, object]:
+        """How many test images were learnt from as well, where there are some."""
+        if not any(task.learns for task in self.by_title.values()):
+            return {}
+        count = int(overlap(self.train, self.test).sum())
+        return {"in train": count} if count else {}
 
     def configurations(self) -> dict[str, str]:
         """Every attack by the name of its rows."""

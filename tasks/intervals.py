@@ -1,4 +1,4 @@
-"""95 % intervals: Wilson's for rates, the bootstrap over images for everything else."""
+"""95 % intervals: Wilson's for rates, the bootstrap over images for what is neither a rate nor an AUROC (`delong`)."""
 
 from __future__ import annotations
 

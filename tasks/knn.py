@@ -6,8 +6,8 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from robustfeat.scale import unit
 from robustfeat.tasks import DETECTORS
 from robustfeat.tasks.anomaly import AnomalyDetector
 from robustfeat.tasks.base import check_features
@@ -36,14 +36,14 @@ class KNN(AnomalyDetector):
         check_features(features)
         if len(features) < self.k:
             raise ValueError(f"k = {self.k} is larger than the number of normal examples, {len(features)}")
-        self.normal = F.normalize(features.detach(), dim=1)
+        self.normal = unit(features.detach())
         return self
 
     def anomaly(self, features: Features) -> PerExample:
         self._require(self.normal)
         assert self.normal is not None
         check_features(features, width=self.normal.shape[1])
-        x = F.normalize(features, dim=1)
+        x = unit(features)
         with torch.no_grad():  # which neighbour it is needs no gradient, the distance to it does
             kth = (x @ self.normal.T).topk(self.k, dim=1).indices[:, -1]
         return (x - self.normal[kth]).pow(2).sum(dim=1).clamp_min(1e-12).sqrt()

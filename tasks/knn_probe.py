@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from robustfeat import losses
 from robustfeat.index import FeatureIndex
+from robustfeat.scale import unit
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Aim, Task, check_features, check_fit
 from robustfeat.tasks.linear import checked, classifier_aim
@@ -59,7 +60,7 @@ class KNNProbe(Task):
         check_fit(features, targets)
         if len(targets.unique()) < 2:
             raise ValueError("a probe needs at least two classes, the training targets have one")
-        self.normal = F.normalize(features.detach().float(), dim=1)
+        self.normal = unit(features.detach().float())
         self.labels, self.classes = targets.clone(), int(targets.max()) + 1
         self.index_ = FeatureIndex(self.normal.shape[1], factory=self.index).add(self.normal)
         return self
@@ -106,7 +107,7 @@ class KNNProbe(Task):
         assert self.normal is not None
         assert self.labels is not None
         check_features(features, width=self.normal.shape[1])
-        return F.normalize(features.to(self.normal.dtype), dim=1) @ self.normal.T / self.temperature, self.labels
+        return unit(features.to(self.normal.dtype)) @ self.normal.T / self.temperature, self.labels
 
     def _votes(self, scores: Tensor, labels: Tensor) -> Logits:
         """log sum exp of the scores (n, k) of each class, labels (n, k)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from robustfeat.tasks import DETECTORS
@@ -42,10 +43,18 @@ class LogitDetector(AnomalyDetector):
 
 @DETECTORS.register("msp")
 class MSP(LogitDetector):
-    """anomaly(x) = -max softmax(logits), Hendrycks & Gimpel 2017; in [-1, -1/k]."""
+    """anomaly(x) = log((1 - p) / p), p = max softmax(logits): the order of -p, Hendrycks & Gimpel 2017; at most log(k - 1).
+
+    p itself is 1 to the last digit from a lead of 17 on: all that are sure would be equally normal, and no attack could move
+    them. p = sigmoid(-anomaly).
+    """
+
+    scores = "log odds"
 
     def score_logits(self, logits: Logits) -> PerExample:
-        return -logits.softmax(dim=1).amax(dim=1)
+        best = logits.argmax(dim=1, keepdim=True)
+        others = logits.scatter(1, best, -torch.inf).logsumexp(dim=1)
+        return others - logits.gather(1, best).squeeze(1)
 
 
 @DETECTORS.register("energy")

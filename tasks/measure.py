@@ -10,6 +10,7 @@ from torch import Tensor
 from robustfeat.random import generator
 from robustfeat.report import Row
 from robustfeat.tasks.base import Task
+from robustfeat.tasks.delong import auroc_interval
 from robustfeat.tasks.intervals import bootstrap, wilson
 from robustfeat.tasks.pipeline import Cases
 from robustfeat.types import Features, PerExample
@@ -31,11 +32,15 @@ def measure(
     rates = {name for name in metrics if name in judged and only_hits_and_misses(judged[name])}
     again = resampled(task, judged, cases.rows, cases.targets)
     intervals = {} if len(rates) == len(metrics) else bootstrap(again, images, generator(seed, RESAMPLE))
+    if rankings := task.rankings(judged, cases.targets):
+        intervals["auroc"] = auroc_interval(rankings, cases.rows)
     found = []
     for name, value in metrics.items():
         n = counted.get(name, images)
         # Where no resample had the metric (fewer images than classes, say), nothing is known about it.
         low, high = wilson(value, n) if name in rates else intervals.get(name, (0.0, 1.0))
+        if name not in rates and high - low < 1e-9:  # all resamples agree: that is no more certain than a rate of 0 or 1
+            low, high = wilson(value, n)
         # Resampling is biased for some metrics (AUPR at its floor); the interval must not exclude what was measured.
         low, high = min(low, value), max(high, value)
         found.append(Row(title, name, attack, value, low, high, n, round(seconds, 3)))

@@ -12,6 +12,7 @@ from robustfeat.random import generator
 from robustfeat.tasks import DETECTORS, TASKS
 from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.base import Task, check_features, check_fit
+from robustfeat.tasks.delong import Ranking
 from robustfeat.tasks.mahalanobis import Mahalanobis
 from robustfeat.types import Features, PerExample
 
@@ -93,13 +94,18 @@ class OneClass(Task):
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         return {"anomaly": self.anomaly(features, targets)}
 
-    def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
-        per_class = []
+    def rankings(self, judged: dict[str, PerExample], targets: Tensor) -> list[Ranking]:
+        """One for each detector with cases of both sides."""
+        found = []
         for detector in targets[:, 0].unique():
-            mine = targets[:, 0] == detector
-            anomalous = targets[mine, 1] == 1
+            cases = (targets[:, 0] == detector).nonzero().squeeze(1)
+            anomalous = targets[cases, 1] == 1
             if anomalous.any() and not anomalous.all():
-                per_class.append(ranking_metrics(judged["anomaly"][mine], anomalous))
+                found.append(Ranking(judged["anomaly"][cases], anomalous, cases))
+        return found
+
+    def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
+        per_class = [ranking_metrics(ranking.scores, ranking.anomalous) for ranking in self.rankings(judged, targets)]
         if not per_class:
             raise ValueError("no class has both normal and anomalous test images")
         return {metric: sum(found[metric] for found in per_class) / len(per_class) for metric in per_class[0]}

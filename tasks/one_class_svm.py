@@ -60,12 +60,16 @@ class OneClassSVM(AnomalyDetector):
             (torch.from_numpy(fitted.support_vectors_) - centre).to(features),
         )
         self.weights = torch.from_numpy(fitted.dual_coef_[0]).to(features)
-        self.gamma, self.rho = gamma.to(features), torch.as_tensor(-fitted.intercept_[0]).to(features)
+        self.gamma, self.rho = gamma.to(features.device), torch.as_tensor(-fitted.intercept_[0]).to(features)
         return self
 
     def anomaly(self, features: Features) -> PerExample:
         self._require(self.support)
         check_features(features, width=self.support.shape[1])
-        x = features - self.centre
-        squared = x.pow(2).sum(1, keepdim=True) - 2 * x @ self.support.T + self.support.pow(2).sum(1)
-        return self.rho.log() - (self.weights.log() - self.gamma * squared).logsumexp(dim=1)
+        # Near 1 by a power of two: gamma and the squares alone may be beyond float32.
+        half = torch.frexp(self.gamma.double()).exponent // 2
+        gamma = torch.ldexp(self.gamma.double(), -2 * half).to(features)
+        near = torch.ldexp(torch.ones_like(self.gamma, dtype=torch.float64), half).to(features)
+        x, support = (features - self.centre) * near, self.support * near
+        squared = x.pow(2).sum(1, keepdim=True) - 2 * x @ support.T + support.pow(2).sum(1)
+        return self.rho.log() - (self.weights.log() - gamma * squared).logsumexp(dim=1)

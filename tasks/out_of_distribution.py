@@ -10,6 +10,7 @@ from torch import Tensor
 from robustfeat.tasks import DETECTORS, TASKS
 from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.base import Task, check_fit
+from robustfeat.tasks.delong import Ranking
 from robustfeat.tasks.mahalanobis import Mahalanobis
 from robustfeat.types import Features, PerExample
 
@@ -49,6 +50,9 @@ class OutOfDistribution(Task):
         self._require(self.known)
         assert self.known is not None
         return torch.arange(len(labels)), (~torch.isin(labels, self.known.to(labels.device))).long()
+
+    def rankings(self, judged: dict[str, PerExample], targets: Tensor) -> list[Ranking]:
+        return [Ranking(judged["anomaly"], targets == 1, torch.arange(len(targets)))]
 
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
         return attacked_sides(targets == 1)

@@ -7,9 +7,9 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from robustfeat.random import generator
+from robustfeat.scale import unit
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Aim, Task, check_features, check_fit
 from robustfeat.tasks.retrieval import Retrieval
@@ -82,10 +82,10 @@ class Poisoning(Task):
         device = self.gallery.device
         searches = (poison == 0).nonzero().squeeze(1)
         self.queries, self.asked = (
-            F.normalize(features[searches].float(), dim=1).to(device),
+            unit(features[searches].float()).to(device),
             labels[searches].to(device),
         )
-        cosines = self.queries @ F.normalize(self.gallery, dim=1).T
+        cosines = self.queries @ unit(self.gallery).T
         self.best = cosines.masked_fill(self.labels != self.asked[:, None], -1).amax(dim=1)
         self.spread = (cosines - self.best[:, None]).std().clamp_min(1e-6)
         return torch.arange(n), torch.stack([labels.cpu(), poison], dim=1)
@@ -138,7 +138,7 @@ class Poisoning(Task):
         assert self.spread is not None
         assert self.asked is not None
         check_features(features, width=self.queries.shape[1])
-        gaps = F.normalize(features.to(self.queries.dtype), dim=1) @ self.queries.T - self.best
+        gaps = unit(features.to(self.queries.dtype)) @ self.queries.T - self.best
         other = self.asked != targets[:, :1]
         counted = torch.sigmoid(sharpness / self.spread * gaps).masked_fill(~other, 0).sum(dim=1) / other.sum(
             dim=1

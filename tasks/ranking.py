@@ -8,12 +8,14 @@ from torch import Tensor
 
 def auroc(scores: Tensor, anomalous: Tensor) -> float:
     """Probability that an anomalous example scores above a normal one. scores: (n,), anomalous: bool (n,)."""
-    positives, negatives = _sides(anomalous, "auroc")
+    positives, negatives = _sides(scores, anomalous, "auroc")
     return float((_midranks(scores)[anomalous].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def _sides(anomalous: Tensor, metric: str) -> tuple[int, int]:
-    """Numbers of anomalous and of normal examples, neither 0."""
+def _sides(scores: Tensor, anomalous: Tensor, metric: str) -> tuple[int, int]:
+    """Numbers of anomalous and of normal examples, neither 0, all with a score."""
+    if bool(scores.isnan().any()):
+        raise ValueError(f"{int(scores.isnan().sum())} of {len(scores)} scores are NaN, which has no rank: no {metric}")
     positives = int(anomalous.sum())
     negatives = len(anomalous) - positives
     if positives == 0 or negatives == 0:
@@ -40,7 +42,7 @@ def _curve(scores: Tensor, anomalous: Tensor) -> tuple[Tensor, Tensor]:
 
 def aupr(scores: Tensor, anomalous: Tensor) -> float:
     """Average precision with anomalous examples as the positive class."""
-    _sides(anomalous, "aupr")
+    _sides(scores, anomalous, "aupr")
     true, false = _curve(scores, anomalous)
     recall = true / true[-1]
     precision = true / (true + false)
@@ -49,7 +51,7 @@ def aupr(scores: Tensor, anomalous: Tensor) -> float:
 
 def fpr_at_tpr(scores: Tensor, anomalous: Tensor, rate: float = 0.95) -> float:
     """Share of normal examples called anomalous at the threshold that finds `rate` of the anomalous ones."""
-    _sides(anomalous, "fpr_at_tpr")
+    _sides(scores, anomalous, "fpr_at_tpr")
     true, false = _curve(scores, anomalous)
     first = int((true / true[-1] >= rate).nonzero()[0])
     return float(false[first] / false[-1])

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.random import generator
+from robustfeat.scale import unit
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Task, check_features, check_fit
 from robustfeat.types import Features, PerExample
@@ -63,7 +64,7 @@ class Ranks(Task):
             raise ValueError(
                 f"ranks need at least {2 * TOP} gallery items of two classes, got {len(features)} of {len(targets.unique())}"
             )
-        self.gallery, self.labels, self.clean = F.normalize(features.detach().float(), dim=1), targets.clone(), None
+        self.gallery, self.labels, self.clean = unit(features.detach().float()), targets.clone(), None
         return self
 
     def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
@@ -75,7 +76,7 @@ class Ranks(Task):
             raise ValueError(f"ranks need at least two test images, got {len(features)}")
         if self.queries > len(self.gallery) // 2:
             raise ValueError(f"queries = {self.queries} is more than half of the {len(self.gallery)} gallery items")
-        self.clean = F.normalize(features.detach().float(), dim=1).to(self.gallery.device)
+        self.clean = unit(features.detach().float()).to(self.gallery.device)
         n, m = len(features), len(self.gallery)
         random = generator(self.seed, RANKS)
         # Items one after the other round the gallery, from a random one on: different, and as random as its order.
@@ -124,7 +125,7 @@ class Ranks(Task):
         self._require(self.clean)
         assert self.gallery is not None
         check_features(features, width=self.gallery.shape[1])
-        x = F.normalize(features.to(self.gallery.dtype), dim=1)
+        x = unit(features.to(self.gallery.dtype))
         values = x.new_zeros(len(x))
         for kind, name in enumerate(KINDS):
             mine = (targets[:, 0] == kind).nonzero().squeeze(1)

@@ -26,7 +26,7 @@ def recount(
     *,
     progress: bool = True,
 ) -> list[tuple[Row, Row | None]]:
-    """The rows of a report that are not found again, each with what is found; none where the report is right.
+    """The rows of a report whose value is not found again, each with what is found; none where the report is right.
 
     Tasks are fitted anew, features computed anew from the images in `records` (kept by `Records(..., images=True)`), and each
     image is checked to be within its threat. The arguments are those of the evaluation.
@@ -50,8 +50,8 @@ def recount(
     )
     found = {(row.task, row.metric, row.attack): row for row in again.rows}
     pairs = [(row, found.get((row.task, row.metric, row.attack))) for row in report.rows]
-    return [(row, other) for row, other in pairs if other is None or row != _timed_as(other, row)]
+    return [(row, other) for row, other in pairs if other is None or row != _measured_as(other, row)]
 
 
-def _timed_as(row: Row, other: Row) -> Row:
-    return dataclasses.replace(row, seconds=other.seconds)
+def _measured_as(row: Row, other: Row) -> Row:
+    return dataclasses.replace(row, seconds=other.seconds, low=other.low, high=other.high)

@@ -7,9 +7,9 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from robustfeat.index import FeatureIndex
+from robustfeat.scale import unit
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Aim, Task, check_features, check_fit
 from robustfeat.tasks.retrieval_metrics import average_precision, map_at_r, ndcg, recall_at
@@ -61,7 +61,7 @@ class Retrieval(Task):
 
     def fit(self, features: Features, targets: Tensor) -> Self:
         check_fit(features, targets)
-        self.gallery = F.normalize(features.detach().float(), dim=1)
+        self.gallery = unit(features.detach().float())
         self.labels, self.largest = targets.clone(), int(targets.bincount().max())
         self.index_ = FeatureIndex(self.gallery.shape[1], factory=self.index).add(self.gallery)
         return self
@@ -149,6 +149,6 @@ class Retrieval(Task):
         assert self.gallery is not None
         assert self.labels is not None
         check_features(features, targets, width=self.gallery.shape[1])
-        similarity = F.normalize(features.to(self.gallery.dtype), dim=1) @ self.gallery.T
+        similarity = unit(features.to(self.gallery.dtype)) @ self.gallery.T
         same = self.labels == targets[:, None]
         return similarity.masked_fill(~same, -1), similarity.masked_fill(same, -1), same.sum(dim=1)

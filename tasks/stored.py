@@ -39,6 +39,8 @@ def save_task(task: Task, folder: str | os.PathLike[str], *, extractor: str = ""
         raise RuntimeError(f"{type(task).__name__} is not fitted; call fit first")
     options = {name: _encoded(getattr(task, name)) for name in inspect.signature(type(task)).parameters}
     facts = {"task": task.name, "options": options, "extractor": extractor}
+    if isinstance(task, AnomalyDetector) and task.scores:
+        facts["scores"] = task.scores
     sidecar.write(Path(folder), SIDECAR, "safetensors", lambda path: safetensors.torch.save_file(state, path), facts)
     return Path(folder)
 
@@ -62,6 +64,8 @@ def load_task(folder: str | os.PathLike[str], *, extractor: str | None = None) -
         task = kind(**{name: _decoded(value) for name, value in facts["options"].items()})
         if not isinstance(task, AnomalyDetector | LinearHead):
             raise ValueError(f"task {facts['task']!r} is no detector and no linear head")
+        if facts.get("scores", "") != getattr(task, "scores", ""):
+            raise ValueError(f"its scores are on another scale than those of {type(task).__name__} now")
         for name, tensor in safetensors.torch.load(content).items():
             _put(task, name, tensor)
     except (ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:

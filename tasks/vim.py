@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from robustfeat.scale import length
 from robustfeat.tasks import DETECTORS
 from robustfeat.tasks.anomaly import AnomalyDetector
 from robustfeat.tasks.probe import LinearProbe
@@ -67,4 +68,4 @@ class ViM(AnomalyDetector):
         self._require(self.alpha)
         logits = self.probe.logits(features)
         residual = (features - self.origin) @ self.residual_space
-        return self.alpha * residual.norm(dim=1) - logits.logsumexp(dim=1)
+        return self.alpha * length(residual) - logits.logsumexp(dim=1)

@@ -44,6 +44,7 @@ from robustfeat.tasks import (
     compare,
     evaluate,
     ladder,
+    named,
     recount,
 )
 from robustfeat.testing import small_network
@@ -112,6 +113,14 @@ CASES: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "eps negative": (lambda _: Threat("linf", -0.1), ValueError, "eps must be a positive number"),
     "eps NaN": (lambda _: Threat("linf", torch.nan), ValueError, "eps must be a positive number"),
     "eps infinite": (lambda _: Threat("linf", torch.inf), ValueError, "eps must be a positive number"),
+    "eps 8": (lambda _: Threat("linf", 8), ValueError, r"eps 8 is beyond .*did you mean 8/255\?"),
+    "eps 1.5": (lambda _: Threat("linf", 1.5), ValueError, r"eps 1\.5 is beyond .*did you mean 8/255\?"),
+    "recipe eps 8": (lambda _: Recipe(eps=Eps(8)), ValueError, r"eps 8 is beyond .*did you mean 8/255\?"),
+    "recipe step 2": (lambda _: Recipe(step_size=Eps(2)), ValueError, r"step_size 2 is beyond .*did you mean 2/255\?"),
+    "ladder to 8": (lambda _: ladder(PGD(THREAT), [4, 8]), ValueError, r"eps 4 is beyond .*did you mean 4/255\?"),
+    "PGD step size 2": (lambda _: PGD(step_size=2), ValueError, r"step_size 2 is beyond .*did you mean 2/255\?"),
+    "probe attacked by 8": (lambda _: named("adversarial-probe:8"), ValueError, r"did you mean 8/255\?"),
+    "eps 8 for one image": (lambda _: attack(eps=torch.tensor([0.1, 8, 0.1, 0.1])), ValueError, "at most 1"),
     "eps a word": (lambda _: Threat("linf", "big"), ValueError, "eps 'big' is not a number"),  # type: ignore[arg-type]
     "eps 8/0": (lambda _: Eps("8/0"), ValueError, "eps '8/0' is not a number"),
     "eps a list": (lambda _: Threat("linf", [0.1]), ValueError, "eps"),  # type: ignore[arg-type]

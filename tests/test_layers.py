@@ -31,7 +31,7 @@ ROWS = (
         "settings",
         "version",
     ),
-    ("files", "pixels", "registry", "recipe", "losses", "environment", "download"),
+    ("files", "pixels", "scale", "registry", "recipe", "losses", "environment", "download"),
     ("sidecar", "hub_cache", "parts"),
     ("weights", "memory", "logistic", "backbones", "attacks", "data", "index"),
     ("network", "report"),

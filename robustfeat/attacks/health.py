@@ -146,9 +146,7 @@ def black_box_is_stronger(patient: Patient) -> Flag | None:
 def not_monotone(patient: Patient) -> Flag | None:
     """A larger ball holds the smaller one: the loss can not be lower in it."""
     threat, limit = patient.attack.threat, _a_few(patient)
-    small, large = (
-        patient.under(PGD(replace(threat, eps=Eps(factor * threat.eps)), steps=STEPS)) for factor in (0.5, 2)
-    )
+    small, large = (patient.under(PGD(threat.times(factor), steps=STEPS)) for factor in (0.5, 2))
     if patient.goal.wins:
         drop = float((patient.held(large).float() - patient.held(small).float()).mean())
     else:

@@ -13,7 +13,7 @@ from robustfeat.attacks.climb import Climb
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
 from robustfeat.choices import check_choices
-from robustfeat.eps import Eps
+from robustfeat.eps import Eps, check_eps
 from robustfeat.types import Loss, PerExample, Points
 
 
@@ -47,6 +47,7 @@ class PGD(Attack):
         if self.step_size is not None and not self.step_size > 0:
             raise ValueError(f"step_size must be greater than 0, got {self.step_size!r}")
         step = min(2.5 / self.steps, 1.25) * self.threat.eps if self.step_size is None else self.step_size
+        check_eps(self.threat.norm, step, "step_size", most=1.25)  # what one step within eps = 1 takes
         object.__setattr__(self, "step_size", Eps(step))
 
     def __call__(

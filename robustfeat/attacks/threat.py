@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from robustfeat.checks import refuse
-from robustfeat.eps import Eps, usual_eps
+from robustfeat.eps import Eps, check_eps, usual_eps
 from robustfeat.pixels import check_pixels
 from robustfeat.types import PerExample, Points
 
@@ -20,7 +20,8 @@ class Threat:
     """All images within `eps` of the original, in the given norm and in [0, 1].
 
     norm: "linf" or "l2", over all pixels and channels of an image.
-    eps: in pixel units of [0, 1], such as Eps("8/255"); None takes what is usual for the norm (`usual_eps`).
+    eps: in pixel units of [0, 1], such as Eps("8/255"); None takes what is usual for the norm (`usual_eps`). At
+        most 1 in linf: larger numbers are steps of 1/255 without saying so, and are refused.
     """
 
     norm: Literal["linf", "l2"] = "linf"
@@ -29,21 +30,31 @@ class Threat:
     def __post_init__(self) -> None:
         usual = usual_eps(self.norm)
         object.__setattr__(self, "eps", usual if self.eps is None else Eps(self.eps))
+        check_eps(self.norm, self.eps)
+
+    def times(self, factor: float) -> Threat:
+        """The threat with `factor` times its size; in linf, at most all images."""
+        size = factor * self.eps
+        return replace(self, eps=Eps(min(size, 1.0) if self.norm == "linf" else size))
 
     def around(self, images: Points, eps: PerExample | None = None) -> Ball:
         """The ball around each image; `eps` (n,) gives each its own size instead of the threat's.
 
-        Raises ValueError for images that are not finite floats in [0, 1], and for sizes that are not positive.
+        Raises ValueError for images that are not finite floats in [0, 1], and for sizes that are not positive or, in linf,
+        above 1.
         """
         check_pixels(images)
         if eps is None:
             sizes = torch.full((len(images),), self.eps, device=images.device)
         else:
             sizes = eps
-            wrong = ValueError(f"eps must be {len(images)} positive numbers, one per image, got {eps!r}")
+            largest = 1.0 if self.norm == "linf" else math.inf
+            wrong = ValueError(
+                f"eps must be {len(images)} positive numbers, at most {largest:g}, one per image, got {eps!r}"
+            )
             if eps.shape != images.shape[:1]:
                 raise wrong
-            refuse(~(eps > 0).all(), lambda: wrong)
+            refuse(~((eps > 0) & (eps <= largest)).all(), lambda: wrong)
         return Ball(self.norm, images.detach(), sizes.to(images))
 
     def __str__(self) -> str:

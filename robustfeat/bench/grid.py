@@ -96,6 +96,7 @@ class Grid:
             self.recipe_of(method, self.students[0], self.seeds[0], "teacher")
         if isinstance(self.teacher, Method):
             self.teacher_recipe()
+        self.second_threat()
 
     def recipe_of(self, method: Method, student: str, seed: int, teacher: str) -> Recipe:
         """Of one student."""
@@ -114,6 +115,11 @@ class Grid:
         recipe = _recipe(self.recipe)
         assert recipe.eps is not None  # the recipe fills it in
         return Threat(recipe.norm, recipe.eps)
+
+    def second_threat(self) -> Threat:
+        """The same on the second data set, with the size that was named for it."""
+        first = self.threat()
+        return first if self.second_eps is None else Threat(first.norm, Eps(self.second_eps))
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""

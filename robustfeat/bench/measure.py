@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from robustfeat.analysis import Shift, describe, feature_shift
-from robustfeat.attacks import ATTACKS, CW, FGSM, PGD, Attack, Threat
+from robustfeat.attacks import ATTACKS, CW, FGSM, PGD, Attack
 from robustfeat.bench.grid import Grid
 from robustfeat.data import dataset
-from robustfeat.eps import Eps
 from robustfeat.extractor import FeatureExtractor
 from robustfeat.report import Report
 from robustfeat.tasks import evaluate
@@ -70,8 +69,7 @@ class Measure:
         assert grid.second is not None
         learnt = dataset(grid.second, f"train[:{grid.fit}]", image_size=side)
         test = dataset(grid.second, "test", image_size=side).head(grid.limit)
-        eps = self.threat.eps if grid.second_eps is None else Eps(grid.second_eps)
-        attacks = {FINAL: ATTACKS[grid.attack](Threat(self.threat.norm, eps))}
+        attacks = {FINAL: ATTACKS[grid.attack](grid.second_threat())}
         report = evaluate(extractor, ["probe"], learnt, test, attacks, cache=self.cache, progress=False, examined=8)
         report.save(path)
         self.warnings += report.warnings()

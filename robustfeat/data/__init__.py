@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from robustfeat.data.loader import Loader
     from robustfeat.data.noise import with_label_noise
     from robustfeat.data.outliers import with_outliers
+    from robustfeat.data.overlap import overlap
     from robustfeat.data.source import dataset, is_hub_id
     from robustfeat.data.square import fit_square, to_rgb
     from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
@@ -25,6 +26,7 @@ __all__ = [
     "dataset",
     "fit_square",
     "is_hub_id",
+    "overlap",
     "to_rgb",
     "with_label_noise",
     "with_outliers",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from robustfeat.data.rows import Rows, row_numbers
 from robustfeat.data.store import ImageDataset
 
 
@@ -49,8 +49,8 @@ class _Both(ImageDataset):
                 found[mine] = part.pixels(source[mine] - start)
         return found
 
-    def take(self, rows: Sequence[int] | Tensor) -> ImageDataset:
-        return _Both(self._inside, self._outside, self._rows[torch.as_tensor(rows, dtype=torch.long)], self._classes)
+    def take(self, rows: Rows) -> ImageDataset:
+        return _Both(self._inside, self._outside, self._rows[row_numbers(rows, len(self))], self._classes)
 
     @property
     def fingerprint(self) -> str:

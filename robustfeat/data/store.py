@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robustfeat.data.rows import Rows, check_count, row_numbers
 from robustfeat.data.split import Split
 from robustfeat.pixels import check_pixels
 from robustfeat.random import generator
@@ -60,8 +61,8 @@ class ImageDataset(ABC):
         """uint8 images (len(rows), 3, h, w) of these rows, which are numbers on the CPU."""
 
     @abstractmethod
-    def take(self, rows: Sequence[int] | Tensor) -> ImageDataset:
-        """The data set of these rows only, in this order."""
+    def take(self, rows: Rows) -> ImageDataset:
+        """The data set of these rows only, in this order: row numbers, a mask or a slice, as NumPy takes them (`row_numbers`)."""
 
     def on(self, device: torch.device | str) -> ImageDataset:
         """The same data set, its pixels on a device where they are kept in memory; what is decoded on demand comes on the CPU."""
@@ -75,18 +76,22 @@ class ImageDataset(ABC):
     def head(self, n: int | None) -> ImageDataset:
         """n rows (all of them for None or a larger n): the first ones, or a share of each class where the data comes class
         by class."""
-        if n is None or n >= len(self):
+        if n is None:
+            return self
+        check_count(n, "n")
+        if n >= len(self):
             return self
         return self.take(Split("", None, str(n)).rows(len(self), self.labels))
 
     def shots(self, n: int, seed: int = 0) -> ImageDataset:
         """n random images of each class, for few-shot learning; ValueError where a class has fewer."""
+        check_count(n, "shots")
         labels = self.require_labels()
         order = torch.randperm(len(labels), generator=generator(seed, SHOTS))
         chosen = []
         for c in labels.unique().tolist():
             rows = order[labels[order] == c]
-            if not 1 <= n <= len(rows):
+            if n > len(rows):
                 raise ValueError(
                     f"shots must be in 1..{len(rows)}, the images of class {c} in {self.name!r}; got {n!r}"
                 )
@@ -125,6 +130,8 @@ class MemoryImages(ImageDataset):
             raise ValueError(f"images must be uint8 (n, 3, h, w), got {images.dtype} {tuple(images.shape)}")
         if labels is not None and len(labels) != len(images):
             raise ValueError(f"{len(images)} images but {len(labels)} labels")
+        if labels is not None and (labels.ndim != 1 or labels.is_floating_point() or labels.is_complex()):
+            raise ValueError(f"labels must be integers (n,), got {labels.dtype} of shape {tuple(labels.shape)}")
         self.name = name
         self.images = images
         self.labels = None if labels is None else labels.long()
@@ -140,8 +147,8 @@ class MemoryImages(ImageDataset):
     def on(self, device: torch.device | str) -> MemoryImages:
         return MemoryImages(self.name, self.images.to(device), self.labels, self.classes)
 
-    def take(self, rows: Sequence[int] | Tensor) -> MemoryImages:
-        index = torch.as_tensor(rows, dtype=torch.long)
+    def take(self, rows: Rows) -> MemoryImages:
+        index = row_numbers(rows, len(self))
         labels = None if self.labels is None else self.labels[index]
         return MemoryImages(self.name, self.images[index], labels, self.classes)
 
@@ -187,8 +194,8 @@ class StreamedImages(ImageDataset):
         images = np.stack(list(self._threads.map(self._decode, self._rows[rows].tolist())))
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
-    def take(self, rows: Sequence[int] | Tensor) -> StreamedImages:
-        index = torch.as_tensor(rows, dtype=torch.long)
+    def take(self, rows: Rows) -> StreamedImages:
+        index = row_numbers(rows, len(self))
         labels = None if self.labels is None else self.labels[index]
         kept = self._rows[index]
         return StreamedImages(

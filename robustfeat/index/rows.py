@@ -11,9 +11,14 @@ from robustfeat.index.faiss import import_faiss
 
 Rows = Tensor | np.ndarray
 
+SMALLEST, LARGEST = 1e-15, 1e15
+"""Between these the products of features, summed over thousands of dimensions, are ordinary numbers in float32."""
+
 
 def as_rows(features: Rows, dim: int, *, unit: bool) -> np.ndarray:
-    """Contiguous float32 (n, dim), of length 1 where `unit`. Raises ValueError for another shape, NaN or infinite values."""
+    """Contiguous float32 (n, dim), of length 1 where `unit`. Raises ValueError for another shape, NaN or infinite values, and,
+    where they are not brought to length 1, for features of a scale that float32 can not square.
+    """
     x = features.detach().cpu().numpy() if isinstance(features, Tensor) else np.asarray(features)
     if x.ndim != 2 or not np.issubdtype(x.dtype, np.floating):
         raise ValueError(f"features must be floats (n, {dim}), got {x.dtype} of shape {x.shape}")
@@ -24,7 +29,14 @@ def as_rows(features: Rows, dim: int, *, unit: bool) -> np.ndarray:
     if not np.isfinite(rows).all():
         raise ValueError("features contain NaN or infinite values")
     if unit:
+        # Near 1 by a power of two, which costs no digit: FAISS squares in float32.
+        rows = np.ldexp(rows, -np.frexp(np.abs(rows).max(axis=1, initial=0, keepdims=True))[1])
         import_faiss().normalize_L2(rows)
+    elif rows.size and not SMALLEST <= (largest := float(np.abs(rows).max())) <= LARGEST and largest > 0:
+        raise ValueError(
+            f"features of up to {largest:g} are beyond {SMALLEST:g}..{LARGEST:g}: their products are lost in float32; scale "
+            "them, or use metric 'cosine'"
+        )
     return rows
 
 

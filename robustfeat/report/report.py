@@ -80,8 +80,11 @@ class Report:
         return tuple(ran for ran in self.runs if ran.flags)
 
     def warnings(self) -> tuple[str, ...]:
-        """The flags, one line each."""
-        return tuple(
+        """The test images that were learnt from, and the flags, one line each."""
+        test = self.data.get("test", {})
+        known = test.get("in train", 0)
+        shared = f"{known} of the {test.get('images')} test images are among the training images, pixel by pixel"
+        return (shared,) * (known > 0) + tuple(
             f"{ran.task} {ran.metric}".rstrip() + f" under {ran.attack}: {flag.check}: {flag.value:.3g} {flag.text}"
             for ran in self.flagged
             for flag in ran.flags

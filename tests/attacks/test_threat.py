@@ -137,3 +137,11 @@ def test_the_configuration_is_its_repr() -> None:
         "climb='ce', momentum=0.0, keep='worst')"
     )
     assert PGD(Threat("linf", Eps("8/255")), steps=10).step_size == pytest.approx(2 / 255)
+
+
+def test_a_size_beyond_the_pixels_is_no_mistake_in_l2() -> None:
+    assert Threat("l2", 8).eps == 8
+    assert Threat("linf", 1).eps == 1
+    assert PGD(Threat("linf", 1), steps=1).step_size == 1.25
+    assert Threat("linf", 0.75).times(2).eps == 1
+    assert Threat("l2", 0.75).times(2).eps == 1.5

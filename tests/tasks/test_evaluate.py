@@ -182,3 +182,15 @@ def test_every_registered_task_can_be_evaluated(extractor: FeatureExtractor) -> 
     fitted = [LinearProbe(), Retrieval(), OneClass(KNN(2)), OneClass(KNN(2))]
     again = evaluate(extractor, fitted, TRAIN, TEST, progress=False, examined=0)
     assert again.value("anomaly:knn", "auroc") == again.value("anomaly:knn-2", "auroc")
+
+
+def test_test_images_that_were_learnt_are_counted(extractor: FeatureExtractor) -> None:
+    """Image by image: two sets that are not the same share some."""
+    train, test = dataset("digits", "train[:60]"), dataset("digits", "test[:20]")
+    both = torch.cat([train.batch(torch.tensor([7, 3, 3])).images, test.batch(torch.arange(20)).images])
+    mixed = MemoryImages("mixed", (both * 255).round().byte(), torch.arange(23) % 10)
+    report = evaluate(extractor, ["probe"], train, mixed, progress=False)
+    assert report.data["test"]["in train"] == 3
+    assert report.warnings() == ("3 of the 23 test images are among the training images, pixel by pixel",)
+    assert Report.from_dict(report.as_dict()).warnings() == report.warnings()
+    assert "in train" not in evaluate(extractor, ["probe"], train, test, progress=False).data["test"]

@@ -1,0 +1,28 @@
+"""Images that two data sets have in common, pixel by pixel."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from robustfeat.data.store import ImageDataset
+
+BATCH = 256
+
+
+def overlap(first: ImageDataset, second: ImageDataset) -> Tensor:
+    """Which images of `second` are in `first` as well, whatever their labels: bool (len(second),)."""
+    if first.image_size != second.image_size:
+        return torch.zeros(len(second), dtype=torch.bool)
+    known = set(_digests(first))
+    return torch.tensor([digest in known for digest in _digests(second)], dtype=torch.bool)
+
+
+def _digests(data: ImageDataset) -> Iterator[bytes]:
+    """One per image, equal for equal pixels."""
+    for start in range(0, len(data), BATCH):
+        pixels = data.pixels(torch.arange(start, min(start + BATCH, len(data)))).cpu().contiguous().numpy()
+        yield from (hashlib.blake2b(image.data, digest_size=16).digest() for image in pixels)
