@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
@@ -14,6 +14,9 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=str, required=True, help="a data set")
     add_columns(parser)
     parser.add_argument("--split", type=str, default="test", help="split or part of one, such as train[:90%%]")
+    parser.add_argument(
+        "--on_error", type=Literal["raise", "skip"], default="raise", help="a broken image ends it, or is left out"
+    )
     parser.add_argument("--out", type=str, required=True, help="a .safetensors file: features, labels, rows")
     parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
@@ -25,8 +28,16 @@ def _run(values: dict[str, Any]) -> Result:
     from robustfeat.extract import extract
 
     extractor = hub.load(values["model"], device=values["device"])
-    side = extractor.card.architecture.image_size
-    data = dataset(values["data"], values["split"], image_size=side, image=values["image"], label=values["label"])
+    architecture = extractor.card.architecture
+    data = dataset(
+        values["data"],
+        values["split"],
+        image_size=architecture.image_size,
+        framing=architecture.framing,
+        image=values["image"],
+        label=values["label"],
+        on_error=values["on_error"],
+    )
     path = extract(extractor, data, values["out"], batch_size=values["batch_size"])
     facts = {"file": str(path), "images": len(data), "feature_dim": extractor.feature_dim}
     return Result(f"{facts['images']} x {facts['feature_dim']} features in {path}", facts)
