@@ -86,7 +86,7 @@ def test_another_format_is_refused(copy: Path, version: object) -> None:
 
 def test_the_format_of_framings_has_one(copy: Path) -> None:
     change_card(copy, lambda card: card.update(format=3))
-    with pytest.raises(IntegrityError, match="not a valid card .*a card of format 3 lacks a framing"):
+    with pytest.raises(IntegrityError, match=r"not a valid card .*a card of format 3 lacks a framing"):
         hub.load(copy)
 
 
