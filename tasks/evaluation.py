@@ -103,21 +103,23 @@ class Evaluation:
 
     def learnt(self, architecture: Architecture) -> ImageDataset:
         """The images that tasks are fitted on, as the architecture wants them."""
-        train = self._read(self.data, self.train, architecture, image=self.image, label=self.label)
+        train = self._read(self.data, self.train, architecture, self.image, self.label)
         return train if self.shots is None else train.shots(self.shots, self.seed)
 
     def measured(self, architecture: Architecture, learnt: ImageDataset) -> ImageDataset:
         """The images that are measured; learnt: whose classes are no outliers."""
-        test = self._read(self.data, self.test, architecture, image=self.image, label=self.label).head(self.limit)
+        test = self._read(self.data, self.test, architecture, self.image, self.label).head(self.limit)
         if self.outliers is None:
             return test
         outliers = self._read(self.outliers, "test", architecture).head(self.limit)
         return with_outliers(test, outliers, classes=int(learnt.require_labels().max()) + 1)
 
     @staticmethod
-    def _read(name: str, split: str, architecture: Architecture, **columns: str | None) -> ImageDataset:
+    def _read(
+        name: str, split: str, architecture: Architecture, image: str | None = None, label: str | None = None
+    ) -> ImageDataset:
         size, framing = architecture.image_size, architecture.framing
-        return dataset(name, split, image_size=size, framing=framing, **columns)
+        return dataset(name, split, image_size=size, framing=framing, image=image, label=label)
 
     def arguments(self, extractor: FeatureExtractor) -> dict[str, Any]:
         """The arguments of `evaluate` and `recount`: the extractor, tasks, train, test and attacks."""

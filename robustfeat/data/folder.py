@@ -34,7 +34,7 @@ def images_below(root: Path) -> Listing:
     paths: list[Path] = []
     left_out: Counter[str] = Counter()
     read: set[str] = set()
-    folders, links = [root], []
+    folders, links = [root], list[Path]()
     while folders or links:
         folder = folders.pop() if folders else links.pop(links.index(min(links)))
         real = os.path.realpath(folder)

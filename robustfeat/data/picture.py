@@ -24,7 +24,6 @@ TURNS = {
 }
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF, and a value of the second
 SIXTEEN_BITS = ("PNG", "PPM")  # formats whose integers of PIL's mode "I" have 16 bits
-HEAD = 12  # bytes that say which format of the ISO family a file has
 
 
 def read_picture(source: str | os.PathLike[str] | bytes | Image.Image) -> Image.Image:
@@ -62,22 +61,26 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _open(source: str | os.PathLike[str] | bytes) -> Image.Image:
-    encoded = isinstance(source, bytes)
+    file = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
     try:
-        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else Path(source))
+        return Image.open(file)
     except UnidentifiedImageError:
-        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
-            head = file.read(HEAD)
-        if head[4:8] != b"ftyp":
-            raise
-        if head[8:].startswith(b"avi"):
+        brand = _brand(file)
+        if brand.startswith(b"avi"):
             raise ImportError("reading AVIF images needs a newer Pillow: pip install 'pillow>=11.3'") from None
-        if not head[8:].startswith((b"he", b"mif1", b"msf1")) or "HEIF" in Image.OPEN:
-            raise  # a film, say, or damaged
+        if not brand.startswith((b"he", b"mif1", b"msf1")) or "HEIF" in Image.OPEN:
+            raise  # no image, or damaged
         with needed("reading HEIC photographs", "pillow_heif", "'robustfeat[heic]'"):
             import pillow_heif
         pillow_heif.register_heif_opener()
-        return Image.open(io.BytesIO(source) if encoded else Path(source))
+        return Image.open(file)
+
+
+def _brand(file: io.BytesIO | Path) -> bytes:
+    """Which format of the ISO family, to which AVIF, HEIC and films belong; empty for all others."""
+    with io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else file.open("rb") as opened:
+        head = opened.read(12)
+    return head[8:12] if head[4:8] == b"ftyp" else b""
 
 
 def _seen(image: Image.Image) -> Image.Image:

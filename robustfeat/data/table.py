@@ -42,8 +42,7 @@ class Table:
     @property
     def features(self) -> dict[str, Any]:
         """What Hugging Face `datasets` has written about each column; empty for a table by others."""
-        described = json.loads((self.rows.schema.metadata or {}).get(b"huggingface", b"{}"))
-        return described.get("info", {}).get("features", {})
+        return _features(self.rows.schema)
 
 
 def read(
@@ -108,6 +107,17 @@ def _column(table: Table, wanted: str | None, kind: str, role: str) -> str | Non
     return found[0] if found else None
 
 
+def class_columns(schema: pa.Schema) -> dict[str, list[str]]:
+    """The columns of classes that have names, with these in their order."""
+    classes = {name: feature for name, feature in _features(schema).items() if _kind(feature) == "ClassLabel"}
+    return {name: list(feature["names"]) for name, feature in classes.items() if feature.get("names")}
+
+
+def _features(schema: pa.Schema) -> dict[str, Any]:
+    described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    return described.get("info", {}).get("features", {})
+
+
 def _kind(feature: Any) -> Any:
     return feature.get("_type") if isinstance(feature, dict) else None  # a list is a column of lists
 
@@ -147,9 +157,10 @@ def _open(name: str, cells: pa.ChunkedArray, row: int) -> Image.Image:
     content, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
     path = content if isinstance(content, str) else path
     try:
-        if not (content or path):
+        source = content or path
+        if source is None:
             raise BrokenImageError("the cell is empty")
-        return read_picture(content or path)
+        return read_picture(source)
     except (BrokenImageError, FileNotFoundError) as error:
         where = f"{name!r}, row {row}" + (f" ({path})" if path else "")
         raise BrokenImageError(
