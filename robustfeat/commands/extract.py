@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from jsonargparse import ArgumentParser
 
@@ -14,9 +14,6 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=str, required=True, help="a data set")
     add_columns(parser)
     parser.add_argument("--split", type=str, default="test", help="split or part of one, such as train[:90%%]")
-    parser.add_argument(
-        "--on_error", type=Literal["raise", "skip"], default="raise", help="a broken image ends it, or is left out"
-    )
     parser.add_argument("--out", type=str, required=True, help="a .safetensors file: features, labels, rows")
     parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
@@ -36,7 +33,6 @@ def _run(values: dict[str, Any]) -> Result:
         framing=architecture.framing,
         image=values["image"],
         label=values["label"],
-        on_error=values["on_error"],
     )
     path = extract(extractor, data, values["out"], batch_size=values["batch_size"])
     facts = {"file": str(path), "images": len(data), "feature_dim": extractor.feature_dim}

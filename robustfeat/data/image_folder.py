@@ -15,14 +15,15 @@ from robustfeat.data.split import SPLITS, no_splits
 from robustfeat.data.table import Table
 from robustfeat.registry import unknown
 
-KNOWN = {*SPLITS, "val"}  # names by which a folder is seen to be one of splits
+# Names, in any case, by which a folder is seen to be one of splits.
+KNOWN = {*SPLITS, "training", "testing", "val", "valid", "dev", "eval", "evaluation"}
 Parts = tuple[str, ...]  # the names of folders on the way to an image
 
 
 def image_folder(root: Path, split: str) -> Table:
     """The images of a split, sorted by folder and name.
 
-    The folders in `root` are splits where one of them is called "train", "test", "validation" or "val", or as the split that is
+    The folders in `root` are splits where one of them is called as splits are ("train", "Test", "val"), or as the split that is
     asked for; else all is "train". No name below says anything about splits. Each folder that holds images is a class, called by
     its path below the split; the leading folders that all classes share are left out of their names. Classes are sorted by name
     and have the same number in every split. A single folder of images tells no classes apart and has no labels.
@@ -38,7 +39,10 @@ def image_folder(root: Path, split: str) -> Table:
     if splits is None and split != "train":
         raise no_splits(str(root), split)
     if splits is not None and split not in splits:
-        raise unknown("split", split, splits)
+        same = [name for name in splits if name.casefold() == split.casefold()]
+        if len(same) != 1:
+            raise unknown("split", split, splits)
+        split = same[0]
     depth = 0 if splits is None else 1
     left_out = Counter(listing.left_out)
     folders: dict[Path, tuple[str, Parts]] = {}  # of each image: its split, and the folders below that
@@ -59,13 +63,14 @@ def image_folder(root: Path, split: str) -> Table:
 def _splits(root: Path, listing: Listing, split: str) -> list[str] | None:
     """The names of the splits; None where there are none."""
     names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if KNOWN.isdisjoint(names) and split not in names:
+    known = [name for name in names if name.casefold() in KNOWN]
+    if not known and split not in names:
         return None
-    others = [name for name in names if name not in KNOWN]
-    if len(others) < len(names) and others and all(len(p.relative_to(root).parts) <= 2 for p in listing.paths):
-        known = ", ".join(sorted(KNOWN.intersection(names)))
+    others = [name for name in names if name not in known]
+    flat = all(len(path.relative_to(root).parts) <= 2 for path in listing.paths)
+    if len(known) == 1 and others and flat and split not in others:
         raise ValueError(
-            f"folder {str(root)!r} has {known} beside {', '.join(others)}, and images right in them: are they splits or "
+            f"folder {str(root)!r} has {known[0]} beside {', '.join(others)}, and images right in them: are they splits or "
             "classes? Put classes into a folder named train, or rename the class that is called like a split"
         )
     return names

@@ -73,6 +73,25 @@ def test_folds_number_their_classes_alike(tmp_path: Path) -> None:
     assert dataset(tmp_path, "fold2").require_labels().tolist() == [0, 2]
 
 
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("TRAIN", "VAL"), ("training", "testing")])
+def test_splits_by_other_names_are_not_taken_for_classes(tmp_path: Path, train: str, test: str) -> None:
+    """Otherwise the images to test on would be trained on, as classes of their own."""
+    fill(tmp_path, f"{train}/a/0.png", f"{train}/b/0.png", f"{test}/b/0.png")
+    for split in {train, train.lower()}:
+        assert numbers(dataset(tmp_path, split)) == [0, 1]
+    assert dataset(tmp_path, test).require_labels().tolist() == [1]
+    if train == "training":
+        with pytest.raises(KeyError, match="unknown split 'train'; did you mean 'training'"):
+            dataset(tmp_path)
+
+
+def test_several_splits_without_classes(tmp_path: Path) -> None:
+    fill(tmp_path, "train/0.png", "test/0.png", "calibration/0.png", "calibration/1.png")
+    for split, found in {"train": [0], "test": [1], "calibration": [2, 3]}.items():
+        data = dataset(tmp_path, split)
+        assert (numbers(data), data.labels) == (found, None)
+
+
 def test_a_split_without_classes(tmp_path: Path) -> None:
     fill(tmp_path, "train/a/0.png", "train/b/0.png", "test/0.png", "test/1.png", "cover.png")
     assert dataset(tmp_path).require_labels().tolist() == [0, 1]
