@@ -38,7 +38,7 @@ setup(
         "huggingface_hub>=1.2",
         "jaxtyping>=0.2.36",
         "jsonargparse[signatures]>=4.36",
-        "pillow>=10",
+        "pillow>=10.1",
         "pyyaml>=6",
         "tqdm>=4.66.3",
         "matplotlib>=3.8",
@@ -47,6 +47,7 @@ setup(
         # All FAISS wheels write the same `faiss/` folder, so exactly one of these is chosen by the user.
         "cpu": ["faiss-cpu>=1.14.3"],
         "gpu": ["faiss-gpu>=1.14.3"],
+        "heic": ["pillow-heif>=0.16"],  # photographs as many telephones write them
         "autoattack": ["pyautoattack==0.2.0"],
         "dev": [
             "pyautoattack==0.2.0",

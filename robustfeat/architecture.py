@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Literal
 
 Stem = Literal["small", "cifar", "timm"]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a picture of any size becomes the square that a model of timm was measured with.
+
+    crop_pct: side of the square over that of the scaled picture; 0.875 scales to 256 pixels for a square of 224.
+    interpolation: of timm and PIL: "bicubic", "bilinear", "nearest", "lanczos", "box" or "hamming".
+    crop_mode: "center" scales the shorter side and cuts the middle out, "squash" scales both sides, "border" scales the longer
+        side and fills the margin.  fill: RGB of that margin, 0 to 255.
+
+    Raises ValueError for anything else.
+    """
+
+    crop_pct: float
+    interpolation: str = "bicubic"
+    crop_mode: str = "center"
+    fill: tuple[int, int, int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop_pct < math.inf:
+            raise ValueError(f"crop_pct must be positive, got {self.crop_pct!r}")
+        for name, value, known in (
+            ("interpolation", self.interpolation, INTERPOLATIONS),
+            ("crop_mode", self.crop_mode, CROP_MODES),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+INTERPOLATIONS = ("bicubic", "bilinear", "nearest", "lanczos", "box", "hamming")
+CROP_MODES = ("center", "squash", "border")
 
 
 @dataclass(frozen=True)
@@ -16,6 +49,8 @@ class Architecture:
     stem: "small" = first convolution 3x3 stride 1, max-pool kept; "cifar" = the same without max-pool; "timm" = as is.
         Vision transformers read it as patch size: 4, 2, and their own.
     classes: width of the head.  image_size: pixels per side.  mean, std: per channel, for images in [0, 1].
+    framing: how a picture becomes a square of that side, for models of timm. None scales the shorter side to it (bicubic) and
+        cuts the middle out; it is left out of what is printed, so that digests of models without one are what they were.
     """
 
     name: str
@@ -24,3 +59,4 @@ class Architecture:
     image_size: int = 32
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    framing: Framing | None = field(default=None, repr=False)

@@ -10,6 +10,10 @@ class IntegrityError(RuntimeError):
     """A file is not what was written: wrong size, wrong sha256, not parseable."""
 
 
+class BrokenImageError(ValueError):
+    """The bytes of an image are damaged, are no image, or hold values of which nobody knows what they look like."""
+
+
 class OfflineError(ConnectionError):
     """Something has to be downloaded and the network does not give it."""
 

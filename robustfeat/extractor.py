@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor, nn
 
+from robustfeat.architecture import Architecture
 from robustfeat.card import Card
-from robustfeat.data import ImageDataset, check_images, fit_square, to_rgb
+from robustfeat.data import ImageDataset, check_images, fit_square, read_picture
+from robustfeat.errors import BrokenImageError
 from robustfeat.modes import evaluating
 from robustfeat.network import Network
 from robustfeat.progress import Progress
@@ -42,7 +43,10 @@ class FeatureExtractor(nn.Module):
 
     def digest(self) -> str:
         """sha256 of architecture and weights as they are now; the card knows only what they were when loaded."""
-        digest = hashlib.sha256(repr(self.card.architecture).encode())
+        architecture = self.card.architecture
+        digest = hashlib.sha256(repr(architecture).encode())
+        if architecture.framing is not None:  # features of photographs depend on it
+            digest.update(repr(architecture.framing).encode())
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
@@ -55,8 +59,9 @@ class FeatureExtractor(nn.Module):
     def transform(self, images: ImageSource, *, batch_size: int | None = None, progress: bool = False) -> np.ndarray:
         """Features as a float32 array (n, d), without gradient and in eval mode.
 
-        images: a tensor or array (n, 3, h, w) in [0, 1], a data set, or a sequence of paths or PIL images, which are scaled
-            and centre-cropped to the size the backbone was trained with.
+        images: a tensor or array (n, 3, h, w) in [0, 1], a data set, or a sequence of paths or PIL images, which are turned
+            as their EXIF orientation says, laid on white where they are transparent, and made squares of the size the
+            backbone was trained with, as its architecture says.
         batch_size: images at a time; None takes what is fast on the device.
         """
         if batch_size is None:
@@ -87,25 +92,25 @@ class FeatureExtractor(nn.Module):
             tensor = check_images(torch.as_tensor(images))
             yield from tensor.split(batch_size)
         elif isinstance(images, Sequence) and not isinstance(images, str):
-            side = self.card.architecture.image_size
             for start in range(0, len(images), batch_size):
-                yield torch.stack([read_image(item, side) for item in images[start : start + batch_size]])
+                chunk = images[start : start + batch_size]
+                yield torch.stack([read_image(item, self.card.architecture) for item in chunk])
         else:
             raise TypeError(
                 f"images must be a tensor or array (n, 3, h, w), a data set or a list of paths, got {type(images).__name__}"
             )
 
 
-def read_image(item: str | os.PathLike[str] | Image.Image, side: int) -> Tensor:
-    """One image as float (3, side, side) in [0, 1]: RGB, shorter side scaled, middle cut out."""
+def read_image(item: str | os.PathLike[str] | Image.Image, architecture: Architecture) -> Tensor:
+    """One image as float (3, side, side) in [0, 1], as `read_picture` sees it and the architecture wants it.
+
+    Raises FileNotFoundError for a missing file, BrokenImageError, which names it, for one that can not be read.
+    """
     try:
-        opened = item if isinstance(item, Image.Image) else Image.open(Path(item))
-        rgb = to_rgb(opened)
-    except (UnidentifiedImageError, SyntaxError, OSError, TypeError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{item!r} is not an image that can be read: {error}") from error
-    pixels = np.asarray(fit_square(rgb, side))
+        seen = read_picture(item)
+    except BrokenImageError as error:
+        raise BrokenImageError(f"{item!r} is not an image that can be read: {error}") from error
+    pixels = np.asarray(fit_square(seen, architecture.image_size, architecture.framing))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float().div_(255)
 
 

@@ -12,7 +12,7 @@ import timm
 import torch
 
 from robustfeat.architecture import Architecture
-from robustfeat.backbones import check_name, timm_config
+from robustfeat.backbones import as_timm_sees, check_name, timm_config
 from robustfeat.card import Card
 from robustfeat.errors import IntegrityError, OfflineError
 from robustfeat.extractor import FeatureExtractor
@@ -144,13 +144,7 @@ def _from_timm(name: str, local_files_only: bool | None) -> tuple[Network, Card]
         raise unknown("timm weights", name, timm.list_pretrained(f"{architecture_name}.*"))
     architecture = Architecture(architecture_name)
     if cfg is not None:  # None for an architecture of which timm has no weights at all
-        architecture = replace(
-            architecture,
-            classes=cfg.num_classes or 1000,
-            image_size=(cfg.input_size or (3, 224, 224))[-1],
-            mean=tuple(cfg.mean or (0.5,) * 3),  # type: ignore[arg-type]
-            std=tuple(cfg.std or (0.5,) * 3),  # type: ignore[arg-type]
-        )
+        architecture = as_timm_sees(architecture, cfg)
     # timm asks the Hub, with a minute of retries, even for weights it has; without a connection it asks its cache only.
     offline = bool(tag) and (bool(local_files_only) or not reachable(hub_endpoint()))
     if offline and local_files_only is False:

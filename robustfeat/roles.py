@@ -72,9 +72,12 @@ def student_of(recipe: Recipe, data: ImageDataset) -> tuple[Network, dict[str, A
             f"the student {recipe.student} with stem {recipe.stem}; they must be the same"
         )
     facts = _facts(source, card)
+    # What is trained here is trained on images as `dataset` frames them.
+    architecture = dataclasses.replace(source.architecture, classes=classes, framing=None)
     if source.architecture.classes == classes:
+        source.architecture = architecture
         return source, facts
-    network = new_network(dataclasses.replace(source.architecture, classes=classes), recipe.seed)
+    network = new_network(architecture, recipe.seed)
     head = {id(parameter) for parameter in source.head.parameters()}
     own = {name for name, parameter in source.model.named_parameters() if id(parameter) in head}
     state = {name: value for name, value in source.model.state_dict().items() if name not in own}

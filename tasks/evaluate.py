@@ -58,8 +58,11 @@ def evaluate(
 
     Test images whose pixels are in `train` as well are counted, and the report warns of them.
 
-    Raises ValueError for data without labels, where both splits hold the same images, and for records of another
-    evaluation; KeyError for unknown task names.
+    Classes of the two data sets are matched by their names, where both have names; where one has none, by number, and the report
+    says so.
+
+    Raises ValueError for data without labels or with other classes, where both splits hold the same images, and for records of
+    another evaluation; KeyError for unknown task names.
     """
     evaluation = _Evaluation(
         extractor, tasks, train, test, attacks, batch_size, seed, examined, records, cache, progress
@@ -73,7 +76,10 @@ def evaluate(
     threats = dict.fromkeys(str(attack.threat) for rungs in evaluation.ladders.values() for attack in rungs.values())
     return Report(
         model=extractor.card.name,
-        data={"train": _describe(train), "test": _describe(test) | evaluation.learnt_by_heart()},
+        data={
+            "train": _describe(train),
+            "test": _describe(evaluation.test) | evaluation.learnt_by_heart() | _matched(train, test),
+        },
         threat=", ".join(threats) or "none",
         attacks=evaluation.configurations(),
         rows=tuple(rows),
@@ -113,6 +119,8 @@ class _Evaluation:
         train.require_labels()
         if len(test.require_labels()) == 0:
             raise ValueError(f"the test split of {test.name!r} is empty")
+        if train.names and test.names:
+            test = test.numbered_as(train.names)
         if train.fingerprint == test.fingerprint:
             raise ValueError(
                 f"train and test are the same images of {test.name!r}; what is learnt by heart says nothing"
@@ -226,6 +234,14 @@ class _Evaluation:
         self.cases |= {f"{title}/{attack}/{name}": values for name, values in kept.items()}
         self.cases |= {f"{title}/rows": cases.rows, f"{title}/targets": cases.targets}
         return [row for row in rows if row.metric in wanted]
+
+
+def _matched(train: ImageDataset, test: ImageDataset) -> dict[str, object]:
+    """A word where classes could not be matched by their names, though one side has some."""
+    if bool(train.names) == bool(test.names):
+        return {}
+    which = "training" if test.names else "test"
+    return {"note": f"classes were matched by their numbers, the {which} data has no names for them"}
 
 
 def _describe(data: ImageDataset) -> dict[str, object]:

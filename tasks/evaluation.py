@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from robustfeat import hub
+from robustfeat.architecture import Architecture
 from robustfeat.attacks import ATTACKS, Attack, Threat, Transfer
 from robustfeat.data import ImageDataset, dataset, with_outliers
 from robustfeat.eps import Eps
@@ -100,30 +101,34 @@ class Evaluation:
         """Unfitted tasks."""
         return [named(name) for name in self.task]
 
-    def learnt(self, side: int) -> ImageDataset:
-        """The images that tasks are fitted on, `side` pixels per side."""
-        train = self._split(self.train, side)
+    def learnt(self, architecture: Architecture) -> ImageDataset:
+        """The images that tasks are fitted on, as the architecture wants them."""
+        train = self._read(self.data, self.train, architecture, self.image, self.label)
         return train if self.shots is None else train.shots(self.shots, self.seed)
 
-    def measured(self, side: int, learnt: ImageDataset) -> ImageDataset:
+    def measured(self, architecture: Architecture, learnt: ImageDataset) -> ImageDataset:
         """The images that are measured; learnt: whose classes are no outliers."""
-        test = self._split(self.test, side).head(self.limit)
+        test = self._read(self.data, self.test, architecture, self.image, self.label).head(self.limit)
         if self.outliers is None:
             return test
-        outliers = dataset(self.outliers, "test", image_size=side).head(self.limit)
+        outliers = self._read(self.outliers, "test", architecture).head(self.limit)
         return with_outliers(test, outliers, classes=int(learnt.require_labels().max()) + 1)
 
-    def _split(self, split: str, side: int) -> ImageDataset:
-        return dataset(self.data, split, image_size=side, image=self.image, label=self.label)
+    @staticmethod
+    def _read(
+        name: str, split: str, architecture: Architecture, image: str | None = None, label: str | None = None
+    ) -> ImageDataset:
+        size, framing = architecture.image_size, architecture.framing
+        return dataset(name, split, image_size=size, framing=framing, image=image, label=label)
 
     def arguments(self, extractor: FeatureExtractor) -> dict[str, Any]:
         """The arguments of `evaluate` and `recount`: the extractor, tasks, train, test and attacks."""
         attacks, tasks = self.attacks(), self.tasks()
         if self.patches:
             extractor = PatchExtractor(extractor)
-        side = extractor.card.architecture.image_size
-        train = self.learnt(side)
-        test = self.measured(side, train)
+        architecture = extractor.card.architecture
+        train = self.learnt(architecture)
+        test = self.measured(architecture, train)
         return {"extractor": extractor, "tasks": tasks, "train": train, "test": test, "attacks": attacks}
 
     def run(

@@ -145,11 +145,11 @@ def test_files_are_scaled_and_cut(extractor: FeatureExtractor, images: Images, t
     red = np.full((16, 40, 3), (255, 0, 0), dtype=np.uint8)
     red[:, 12:28] = (0, 0, 255)
     Image.fromarray(red).save(tmp_path / "wide.png")
-    side = extractor.card.architecture.image_size
-    assert read_image(tmp_path / "wide.png", side).shape == (3, 8, 8)
+    shape = extractor.card.architecture
+    assert read_image(tmp_path / "wide.png", shape).shape == (3, 8, 8)
     blue = torch.zeros(1, 3, 8, 8)
     blue[:, 2] = 1
-    middle = read_image(Image.fromarray(red), side)[:, :, 2:6]  # bicubic rings at the edges of the blue
+    middle = read_image(Image.fromarray(red), shape)[:, :, 2:6]  # bicubic rings at the edges of the blue
     assert torch.allclose(middle, blue[0, :, :, 2:6], atol=0.01)
     Image.fromarray(np.full((30, 20, 3), (0, 0, 255), dtype=np.uint8)).save(tmp_path / "tall.png")
     assert close(extractor.transform([tmp_path / "tall.png"]), forward(extractor, blue))
@@ -208,7 +208,7 @@ def test_progress_is_quiet_unless_asked(
 
 def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
     ramp = (np.arange(64, dtype=np.uint16) * 1023).reshape(8, 8)
-    pixels = read_image(Image.fromarray(ramp), 8)
+    pixels = read_image(Image.fromarray(ramp), Architecture("cnn_tiny", image_size=8))
     np.testing.assert_allclose(pixels[0].numpy(), ramp / 65535, atol=0.003)
 
 

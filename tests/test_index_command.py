@@ -119,3 +119,38 @@ def test_shards(factory: str, model: str, photos: Path, tmp_path: Path, capsys: 
         assert main(["index", *map(str, arguments)]) == 2, arguments
         assert message in capsys.readouterr().err.strip().splitlines()[-1]
     assert run(capsys, "index", "info", two)["items"] == 20
+
+
+def test_folders_are_read_as_data_sets_are(
+    model: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same files are left out, and counted in one line."""
+    (photos / "0" / ".hidden.png").write_bytes((photos / "0" / "00.png").read_bytes())
+    (photos / "0" / "bare").write_bytes((photos / "0" / "00.png").read_bytes())
+    (photos / "0" / "notes.txt").touch()
+    (photos / "1" / "loop").symlink_to(photos)
+    assert main(["index", "build", model, str(photos), "--out", str(tmp_path / "index")]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert lines == [
+        f"left out: 1 that can not be read ({photos / 'broken.png'}), 1 hidden, 1 links to folders that are read already, "
+        "2 of other formats or without a suffix"
+    ]
+    (photos / "broken.png").unlink()
+    assert len(dataset(photos)) == 40
+
+
+def test_the_index_turns_photographs(
+    model: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the camera stored lying on its side is found by what it shows, and shown so on the sheet."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = Image.open(photos / "1" / "07.png")
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "query.png", exif=exif)
+    run(capsys, "index", "build", model, photos, "--metric", "l2", "--out", tmp_path / "index")
+    query, sheet = tmp_path / "query.png", tmp_path / "sheet.png"
+    (found,) = run(capsys, "index", "search", tmp_path / "index", query, "--k", 1, "--sheet", sheet)
+    assert found["path"] == str(photos / "1" / "07.png")
+    assert found["score"] == pytest.approx(0, abs=1e-5)
+    shown = np.asarray(Image.open(sheet).convert("RGB"))
+    assert np.array_equal(shown[2:130, 2:130], shown[2:130, 134:262])

@@ -18,7 +18,7 @@ import timm
 from timm.models import build_model_with_cfg, register_model
 from torch import nn
 
-from robustfeat.architecture import Architecture, Stem
+from robustfeat.architecture import Architecture, Framing, Stem
 from robustfeat.backbones.build import arguments, build
 
 ENTRY = "robustfeat"
@@ -31,6 +31,7 @@ def timm_config(model: nn.Module, architecture: Architecture, classes: Sequence[
     known = timm.get_pretrained_cfg(architecture.name, allow_unregistered=True)
     own = {"model": architecture.name, "stem": architecture.stem, "image_size": architecture.image_size}
     modules: Any = model
+    framing = architecture.framing or Framing(1.0)
     config = {
         "architecture": architecture.name if alone else ENTRY,
         "num_classes": architecture.classes,
@@ -40,9 +41,9 @@ def timm_config(model: nn.Module, architecture: Architecture, classes: Sequence[
         "pretrained_cfg": {
             "input_size": [3, architecture.image_size, architecture.image_size],
             "fixed_input_size": alone and known is not None and known.fixed_input_size,
-            "interpolation": "bicubic",
-            "crop_pct": 1.0,
-            "crop_mode": "center",
+            "interpolation": framing.interpolation,
+            "crop_pct": framing.crop_pct,
+            "crop_mode": framing.crop_mode,
             "mean": architecture.mean,
             "std": architecture.std,
             "num_classes": architecture.classes,

@@ -7,14 +7,15 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from robustfeat.architecture import Architecture, Stem
+from robustfeat.architecture import Architecture, Framing, Stem
 from robustfeat.errors import IntegrityError
 from robustfeat.recipe import Recipe
 from robustfeat.report import Report
 
 # 2: the results are whole reports, one per evaluation; 1 had the rows of a single one. Without a number of its own an older
 # version would call such a card damaged, instead of asking for a newer version.
-FORMAT = 2
+# 3: the architecture has a framing; cards without one stay of format 2, which older versions read.
+FORMAT, FRAMED = 2, 3
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,12 @@ class Card:
     def to_json(self) -> str:
         """The text of card.json."""
         values = dataclasses.asdict(dataclasses.replace(self, reports=()))
+        if self.architecture.framing is None:
+            del values["architecture"]["framing"]
         values["recipe"] = self.recipe.as_dict() if self.recipe else None
         values["reports"] = [report.as_dict() for report in self.reports]
-        return json.dumps({"format": FORMAT} | values, indent=2) + "\n"
+        version = FORMAT if self.architecture.framing is None else FRAMED
+        return json.dumps({"format": version} | values, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Card:
@@ -74,13 +78,17 @@ class Card:
         try:
             values = json.loads(text)
             version = values.pop("format")
-            if version not in (1, FORMAT) or isinstance(version, bool):
+            if version not in (1, FORMAT, FRAMED) or isinstance(version, bool):
                 raise IntegrityError(
-                    f"card format {version!r} is not {FORMAT}; install the version of robustfeat that wrote it"
+                    f"card format {version!r} is neither {FORMAT} nor {FRAMED}; install the version of robustfeat that wrote it"
                 )
             if version == 1:
                 values = _of_the_first_format(values)
             architecture = values["architecture"]
+            if (version == FRAMED) != ("framing" in architecture):
+                raise ValueError(f"a card of format {version} {'lacks' if version == FRAMED else 'has'} a framing")
+            if version == FRAMED:
+                architecture["framing"] = _framing(architecture["framing"])
             for name in ("mean", "std"):
                 architecture[name] = tuple(map(float, architecture[name]))
             for name in ("classes", "image_size"):
@@ -104,6 +112,11 @@ class Card:
         from robustfeat.card.page import page  # which needs to know what a card is
 
         return page(self)
+
+
+def _framing(values: dict[str, Any]) -> Framing:
+    red, green, blue = map(int, values["fill"])
+    return Framing(**values | {"crop_pct": float(values["crop_pct"]), "fill": (red, green, blue)})
 
 
 def _of_the_first_format(values: dict[str, Any]) -> dict[str, Any]:

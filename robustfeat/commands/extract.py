@@ -25,8 +25,15 @@ def _run(values: dict[str, Any]) -> Result:
     from robustfeat.extract import extract
 
     extractor = hub.load(values["model"], device=values["device"])
-    side = extractor.card.architecture.image_size
-    data = dataset(values["data"], values["split"], image_size=side, image=values["image"], label=values["label"])
+    architecture = extractor.card.architecture
+    data = dataset(
+        values["data"],
+        values["split"],
+        image_size=architecture.image_size,
+        framing=architecture.framing,
+        image=values["image"],
+        label=values["label"],
+    )
     path = extract(extractor, data, values["out"], batch_size=values["batch_size"])
     facts = {"file": str(path), "images": len(data), "feature_dim": extractor.feature_dim}
     return Result(f"{facts['images']} x {facts['feature_dim']} features in {path}", facts)

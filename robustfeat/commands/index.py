@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jsonargparse import ArgumentParser
-from PIL import Image
 
 from robustfeat.commands.base import Command, Result
+from robustfeat.errors import BrokenImageError
 from robustfeat.progress import Progress
 from robustfeat.report import contact_sheet
 
 if TYPE_CHECKING:
+    from robustfeat.data import Listing
     from robustfeat.extractor import FeatureExtractor
     from robustfeat.index import FeatureIndex
 
-CHUNK = 512
+CHUNK = 64  # images that are decoded at once
 TRAINING = 20_000  # images that a clustered or compressed index learns from
 
 
@@ -70,14 +72,16 @@ def _build(values: dict[str, Any]) -> Result:
     from robustfeat import hub
 
     extractor = hub.load(values["model"], device=values["device"])
-    paths = _images_in(values["images"])
+    listing = _images_in(values["images"])
+    paths = listing.paths
     index = _new(values, extractor)
     folder = Path(values["model"])
     index.notes["model"] = str(folder.resolve()) if folder.exists() else values["model"]
     if not index.trained:
         step = -(-len(paths) // TRAINING)
-        index.train(extractor.transform([p for p in paths[::step] if _is_image(p)], progress=True))
-    return _fill(index, extractor, paths, values["out"], first=values["first_id"])
+        some = [features for _, features in _features(extractor, paths[::step], "training")]
+        index.train(np.concatenate(some))
+    return _fill(index, extractor, paths, listing, values["out"], first=values["first_id"])
 
 
 def _new(values: dict[str, Any], extractor: FeatureExtractor) -> FeatureIndex:
@@ -98,7 +102,8 @@ def _new(values: dict[str, Any], extractor: FeatureExtractor) -> FeatureIndex:
 def _add(values: dict[str, Any]) -> Result:
     index, extractor = _open(values)
     known = {entry["path"] for entry in index.metadata.values()}
-    return _fill(index, extractor, [p for p in _images_in(values["images"]) if str(p) not in known], values["index"])
+    listing = _images_in(values["images"])
+    return _fill(index, extractor, [p for p in listing.paths if str(p) not in known], listing, values["index"])
 
 
 def _search(values: dict[str, Any]) -> Result:
@@ -152,48 +157,59 @@ def _open(values: dict[str, Any], *, mmap: bool = False) -> tuple[FeatureIndex, 
 
 
 def _fill(
-    index: FeatureIndex, extractor: FeatureExtractor, paths: Sequence[Path], out: str, *, first: int = 0
+    index: FeatureIndex,
+    extractor: FeatureExtractor,
+    paths: Sequence[Path],
+    listing: Listing,
+    out: str,
+    *,
+    first: int = 0,
 ) -> Result:
-    skipped: list[str] = []
-    with Progress("index", len(paths)) as bar:
-        for chunk in _chunks(paths):
-            good = [path for path in chunk if _is_image(path)]
-            skipped += [str(path) for path in chunk if path not in good]
-            if good:
-                ids = None if len(index) else np.arange(first, first + len(good))
-                index.add(extractor.transform(good), ids, [{"path": str(path)} for path in good])
-            bar.advance(len(chunk))
+    """Add the images of `paths`; what is left out of them, and of the listing that they come from, is said in one line."""
+    added: set[Path] = set()
+    for good, features in _features(extractor, paths, "index"):
+        ids = None if len(index) else np.arange(first, first + len(good))
+        index.add(features, ids, [{"path": str(path)} for path in good])
+        added.update(good)
     if not len(index):
         raise ValueError(f"none of the {len(paths)} files is an image that can be read")
     index.save(out)
-    text = f"{len(index)} images in {out}" + "".join(f"\nnot an image, left out: {path}" for path in skipped)
-    return Result(text, {"items": len(index), "skipped": skipped, "index": out})
+    skipped = [str(path) for path in paths if path not in added]
+    broken = [f"{len(skipped)} that can not be read ({skipped[0]}{', ...' if skipped[1:] else ''})"] if skipped else []
+    left_out = ", ".join(broken + ([listing.words()] if listing.left_out else []))
+    text = f"{len(index)} images in {out}" + (f"\nleft out: {left_out}" if left_out else "")
+    return Result(text, {"items": len(index), "skipped": skipped, "left_out": dict(listing.left_out), "index": out})
 
 
-def _images_in(folder: str) -> list[Path]:
-    """Every file with the suffix of an image format, sorted."""
+def _images_in(folder: str) -> Listing:
+    """The images of a folder, as `dataset` finds them."""
+    from robustfeat.data import images_below
+
     root = Path(folder).resolve()  # the index must mean the same images wherever it is used from
     if not root.is_dir():
         raise NotADirectoryError(f"no such folder of images: {folder!r}")
-    known = Image.registered_extensions()
-    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in known and path.is_file())
-    if not found:
+    listing = images_below(root)
+    if not listing.paths:
         raise ValueError(f"folder {folder!r} has no image files")
-    return found
+    return listing
 
 
-def _is_image(path: Path) -> bool:
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
-    return True
+def _features(extractor: FeatureExtractor, paths: Sequence[Path], what: str) -> Iterator[tuple[list[Path], np.ndarray]]:
+    """The features of those files that can be read, a chunk at a time."""
+    import torch
 
+    from robustfeat.extractor import read_image
 
-def _chunks(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
-    for start in range(0, len(paths), CHUNK):
-        yield paths[start : start + CHUNK]
+    with Progress(what, len(paths)) as bar:
+        for start in range(0, len(paths), CHUNK):
+            chunk = paths[start : start + CHUNK]
+            found = {}
+            for path in chunk:
+                with suppress(BrokenImageError):
+                    found[path] = read_image(path, extractor.card.architecture)
+            if found:
+                yield list(found), extractor.transform(torch.stack(list(found.values())))
+            bar.advance(len(chunk))
 
 
 ACTIONS = {"build": _build, "add": _add, "search": _search, "info": _info, "merge": _merge}

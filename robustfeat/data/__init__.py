@@ -8,25 +8,30 @@ from robustfeat.lazy import attach
 
 if TYPE_CHECKING:
     from robustfeat.data.augment import Augment
+    from robustfeat.data.folder import Listing, images_below
     from robustfeat.data.loader import Loader
     from robustfeat.data.noise import with_label_noise
     from robustfeat.data.outliers import with_outliers
     from robustfeat.data.overlap import overlap
+    from robustfeat.data.picture import read_picture, to_rgb
     from robustfeat.data.source import dataset, is_hub_id
-    from robustfeat.data.square import fit_square, to_rgb
+    from robustfeat.data.square import fit_square
     from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
 
 __all__ = [
     "Augment",
     "ImageDataset",
+    "Listing",
     "Loader",
     "MemoryImages",
     "StreamedImages",
     "check_images",
     "dataset",
     "fit_square",
+    "images_below",
     "is_hub_id",
     "overlap",
+    "read_picture",
     "to_rgb",
     "with_label_noise",
     "with_outliers",

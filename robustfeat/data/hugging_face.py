@@ -1,34 +1,16 @@
-"""Image folders and data sets of the Hub, through Hugging Face `datasets`."""
+"""Data sets of the Hub, through Hugging Face `datasets`."""
 
 from __future__ import annotations
 
-from glob import escape
-from pathlib import Path
 from typing import Any
 
-from robustfeat.data.split import SPLITS, no_splits
 from robustfeat.data.table import Table
 from robustfeat.errors import OfflineError, UnknownNameError
 from robustfeat.needed import needed
 from robustfeat.online import cache_only, hub_endpoint, reachable
-from robustfeat.registry import unknown
 
-with needed("reading image folders and data sets of the Hub", "datasets"):
+with needed("reading data sets of the Hub", "datasets"):
     import datasets
-
-
-def image_folder(folder: Path, split: str) -> Table:
-    """A folder of images by class, with or without one folder per split above the classes; a plain folder has no labels."""
-    parts = [name for name in dict.fromkeys((*SPLITS, split)) if (folder / name).is_dir()]
-    if not parts:
-        if split != "train":
-            raise no_splits(str(folder), split)
-        return _local(str(folder), data_dir=escape(str(folder)), split="train")
-    if split not in parts:
-        raise unknown("split", split, [path.name for path in folder.iterdir() if path.is_dir()])
-    # All splits at once: a class has the same number in each, also where one of them lacks a class.
-    files = {f"part{i}": escape(str(folder / name)) + "/**" for i, name in enumerate(parts)}
-    return _local(str(folder), data_files=files, split=f"part{parts.index(split)}")
 
 
 def hub(repository: str, split: str) -> Table:
@@ -36,12 +18,6 @@ def hub(repository: str, split: str) -> Table:
     name, _, config = repository.partition(":")
     with cache_only(not reachable(hub_endpoint())):
         return _load(repository, name, config or None, split=split)
-
-
-def _local(source: str, **options: Any) -> Table:
-    """Files need no network; left alone, `datasets` tells the Hub of every load, which without one takes seconds."""
-    with cache_only():
-        return _load(source, "imagefolder", **options)
 
 
 def _load(source: str, *arguments: Any, **options: Any) -> Table:

@@ -40,6 +40,13 @@ class _Both(ImageDataset):
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._inside.names
+
+    def numbered_as(self, names: tuple[str, ...]) -> ImageDataset:
+        return _Both(self._inside.numbered_as(names), self._outside, self._rows, self._classes)
+
     def pixels(self, rows: Tensor) -> Tensor:
         source = self._rows[rows]
         first = source < len(self._inside)

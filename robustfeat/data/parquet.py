@@ -11,6 +11,7 @@ import pyarrow as pa
 from huggingface_hub import constants
 from pyarrow.parquet import ParquetFile
 
+from robustfeat.data.class_names import Names, common_names, renumbered
 from robustfeat.data.split import SPLITS, no_splits
 from robustfeat.data.table import Table
 from robustfeat.errors import FullDiskError
@@ -22,7 +23,10 @@ BATCH = 256  # rows that are read at once, of a table that is not small
 
 
 def parquet(files: Sequence[Path], split: str) -> Table:
-    """The files of a split: those whose name begins with it (`train-00000-of-00001.parquet`); other single files are "train"."""
+    """The files of a split: those whose name begins with it (`train-00000-of-00001.parquet`); other single files are "train".
+
+    Files that number the names of their classes differently are numbered alike, in this split and all others.
+    """
     if len(files) == 1 and not files[0].name.startswith(SPLITS):
         if split != "train":
             raise no_splits(str(files[0]), split)
@@ -33,31 +37,40 @@ def parquet(files: Sequence[Path], split: str) -> Table:
         raise unknown("split", split, {file.name.split("-")[0].removesuffix(".parquet") for file in files})
     source = str(chosen[0] if len(files) == 1 else chosen[0].parent)
     try:
-        rows = _rows(chosen)
+        # Those to train on say which number a name has.
+        first = sorted(files, key=lambda file: not file.name.startswith("train"))
+        names = common_names(ParquetFile(file).schema_arrow for file in first) if len(files) > 1 else {}
+        fingerprint = _fingerprint(chosen, names)
+        rows = _rows(chosen, names, fingerprint)
     except FullDiskError:
         raise
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"data set {source!r} can not be read: {' '.join(str(error).split())}") from error
     if len(rows) == 0:
         raise ValueError(f"data set {source!r} can not be read: the split is empty")
-    return Table(rows, _fingerprint(chosen))
+    return Table(rows, fingerprint)
 
 
-def _rows(files: Sequence[Path]) -> pa.Table:
+def _rows(files: Sequence[Path], names: Names, fingerprint: str) -> pa.Table:
     opened = [ParquetFile(file) for file in files]
     groups = [file.metadata.row_group(i) for file in opened for i in range(file.num_row_groups)]
     if sum(group.total_byte_size for group in groups) <= SMALL:
-        return pa.concat_tables([file.read() for file in opened])
-    path = Path(constants.HF_ASSETS_CACHE) / "robustfeat" / "tables" / f"{_fingerprint(files)}.arrow"
+        return pa.concat_tables([_alike(file.read(), names) for file in opened])
+    path = Path(constants.HF_ASSETS_CACHE) / "robustfeat" / "tables" / f"{fingerprint}.arrow"
     if not path.is_file():
-        with atomic_file(path) as temporary, pa.ipc.new_file(str(temporary), opened[0].schema_arrow) as writer:
+        schema = _alike(opened[0].schema_arrow.empty_table(), names).schema
+        with atomic_file(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
             for file in opened:
                 for batch in file.iter_batches(BATCH):
-                    writer.write_batch(batch)
+                    writer.write_table(_alike(pa.Table.from_batches([batch]), names))
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def _fingerprint(files: Sequence[Path]) -> str:
+def _alike(rows: pa.Table, names: Names) -> pa.Table:
+    return renumbered(rows, names) if names else rows
+
+
+def _fingerprint(files: Sequence[Path], names: Names) -> str:
     """Of names, sizes and times of the last change: the content may be too much to read."""
-    facts = [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
+    facts: list[object] = [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(facts + ([names] if names else [])).encode()).hexdigest()

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
+from robustfeat.architecture import Framing
 from robustfeat.data import idx
+from robustfeat.data.image_folder import image_folder
 from robustfeat.data.parquet import parquet
 from robustfeat.data.split import Split, parse_split
+from robustfeat.data.square import fit_square
 from robustfeat.data.store import ImageDataset, MemoryImages, OnError
 from robustfeat.data.table import Table, read
 from robustfeat.needed import needed
@@ -26,7 +31,6 @@ HUB_IDS = {
 }
 LABELS = {"cifar100": "fine_label", "uoft-cs/cifar100": "fine_label"}
 PATHS = (".", "/", "~")  # how a name begins that can be nothing but a path
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 
 def dataset(
@@ -34,6 +38,7 @@ def dataset(
     split: str = "train",
     *,
     image_size: int | None = None,
+    framing: Framing | None = None,
     image: str | None = None,
     label: str | None = None,
     on_error: OnError = "raise",
@@ -43,11 +48,13 @@ def dataset(
 
     name: "digits" (embedded in scikit-learn), "fashion-mnist" (Debian's IDX files or the Hub), "cifar10", "cifar100",
         "stl10" (a folder of that name under $ROBUSTFEAT_DATA, else the Hub), any Hub id ("owner/name" or
-        "owner/name:config"), a folder of images by class, a parquet file or a folder of them (above 1 GiB
-        written once as a table into huggingface_hub's HF_ASSETS_CACHE, to be read from there row by row).
+        "owner/name:config"), a folder of images by class, with or without a folder per split above the classes, a parquet
+        file or a folder of them (above 1 GiB written once as a table into huggingface_hub's HF_ASSETS_CACHE, to be read from
+        there row by row).
     split: "train", "test", or a part such as "train[:90%]" or "train[100:200]". Files without splits are all "train".
         Parts follow the data's order; where that goes class by class, each part gets its share of every class.
     image_size: scale and centre-crop to so many pixels per side; needed where sizes differ.
+    framing: how images are brought to that size, where it is not the default: that of `extractor.card.architecture`.
     image, label: column names, where the data has more than one column that could be meant.
     on_error: "raise" names file and row of a broken image; "skip" leaves such rows out and counts them in the log.
     in_memory: False decodes on demand; None decides by size (1 GiB).
@@ -60,7 +67,7 @@ def dataset(
     root = os.environ.get("ROBUSTFEAT_DATA")
     local = Path(root).expanduser() / text if root and text in HUB_IDS else None
     if text in ("digits",):
-        return _select(_digits(), part, image_size)
+        return _select(_digits(), part, image_size, framing)
     if text == "fashion-mnist":
         folder = next((f for f in (local, idx.DEBIAN_FOLDER) if f and idx.holds(f, part.name)), None)
         if part.name not in idx.PREFIX:
@@ -68,7 +75,7 @@ def dataset(
         if folder:
             images, labels = idx.read(folder, part.name)
             whole = MemoryImages(text, images, labels, idx.FASHION_CLASSES)
-            return _select({part.name: lambda: whole}, part, image_size)
+            return _select({part.name: lambda: whole}, part, image_size, framing)
     open_split = _opener(text, local)
     return read(
         text,
@@ -77,6 +84,7 @@ def dataset(
         image=image,
         label=label or LABELS.get(text),
         image_size=image_size,
+        framing=framing,
         on_error=on_error,
         in_memory=in_memory,
     )
@@ -90,13 +98,9 @@ def _opener(text: str, local: Path | None) -> Callable[[str], Table]:
     if path.is_dir():
         if files := sorted(path.rglob("*.parquet")):
             return partial(parquet, files)
-        if any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.rglob("*")):
-            from robustfeat.data.hugging_face import image_folder  # with `datasets`, which few need and takes a second
-
-            return partial(image_folder, path)
-        raise ValueError(f"folder {str(path)!r} has neither parquet files nor images in it")
+        return partial(image_folder, path)
     if text in HUB_IDS or is_hub_id(text):
-        from robustfeat.data.hugging_face import hub
+        from robustfeat.data.hugging_face import hub  # with `datasets`, which few need and takes a second
 
         return partial(hub, HUB_IDS.get(text, text))
     if text.startswith(PATHS) or text.endswith(".parquet"):
@@ -124,14 +128,22 @@ def _digits() -> dict[str, Callable[[], MemoryImages]]:
     return {key: partial(MemoryImages, "digits", images[r], labels[r], names) for key, r in rows.items()}
 
 
-def _select(splits: dict[str, Callable[[], MemoryImages]], part: Split, image_size: int | None) -> MemoryImages:
+def _select(
+    splits: dict[str, Callable[[], MemoryImages]], part: Split, image_size: int | None, framing: Framing | None
+) -> MemoryImages:
     """A part of an embedded data set, scaled if asked."""
     if part.name not in splits:
         raise unknown("split", part.name, splits)
     whole = splits[part.name]()
     chosen = whole.take(part.rows(len(whole), whole.labels))
-    if image_size is None or image_size == chosen.image_size:
+    if image_size is None or (framing is None and image_size == chosen.image_size):
         return chosen
+    if framing is not None:
+        arrays = chosen.images.permute(0, 2, 3, 1).numpy()
+        framed = np.stack([np.asarray(fit_square(Image.fromarray(array), image_size, framing)) for array in arrays])
+        return MemoryImages(
+            chosen.name, torch.from_numpy(framed).permute(0, 3, 1, 2).contiguous(), chosen.labels, chosen.classes
+        )
     scaled = torch.nn.functional.interpolate(
         chosen.images.float(), size=(image_size, image_size), mode="bilinear", antialias=True
     )

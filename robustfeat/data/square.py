@@ -1,23 +1,61 @@
-"""Images of any mode and size made square RGB."""
+"""Images of any size made square."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 from PIL import Image
 
+from robustfeat.architecture import Framing
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB with 8 bits a channel; 16-bit grey is scaled, where PIL alone would clip it to white."""
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+LONGEST = (
+    16  # a longer image, in sides of its shorter one, is cut before it is scaled: one of 1x30000 would take gigabytes
+)
 
 
-def fit_square(image: Image.Image, side: int) -> Image.Image:
-    """The shorter side scaled to `side` pixels (bicubic), the middle cut out."""
+def fit_square(image: Image.Image, side: int, framing: Framing | None = None) -> Image.Image:
+    """An image as a square of `side` pixels.
+
+    framing: how; None scales the shorter side to `side` pixels (bicubic) and cuts the middle out.
+    """
+    if framing is not None:
+        return _framed(image, side, framing)
     if image.size == (side, side):
         return image
+    image = _cut(image)
     scale = side / min(image.size)
     width, height = (max(side, round(length * scale)) for length in image.size)
     left, top = (width - side) // 2, (height - side) // 2
     return image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + side, top + side))
+
+
+def _framed(image: Image.Image, side: int, framing: Framing) -> Image.Image:
+    """To the rounding of each length what the transforms of timm do: the features of its models depend on it."""
+    scaled = math.floor(side / framing.crop_pct)
+    if framing.crop_mode == "center":
+        image = _cut(image)
+        short = min(image.size)
+        width, height = (scaled if length == short else int(scaled * length / short) for length in image.size)
+    elif framing.crop_mode == "border":
+        ratio = max(image.size) / scaled
+        width, height = (max(1, round(length / ratio)) for length in image.size)
+    else:
+        width = height = scaled
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling[framing.interpolation.upper()])
+    if min(image.size) < side:
+        paper = Image.new("RGB", (max(side, width), max(side, height)), framing.fill)
+        paper.paste(image, (max(0, side - width) // 2, max(0, side - height) // 2))
+        image = paper
+    left, top = (round((length - side) / 2) for length in image.size)
+    return image.crop((left, top, left + side, top + side))
+
+
+def _cut(image: Image.Image) -> Image.Image:
+    """The middle of an image that is very long, with the same pixel, or the same edge between two, in its middle."""
+    limit = LONGEST * min(image.size)
+    if max(image.size) <= limit:
+        return image
+    width, height = (min(length, limit + (length - limit) % 2) for length in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from abc import ABC, abstractmethod
@@ -103,6 +104,33 @@ class ImageDataset(ABC):
         if self.labels is None:
             raise ValueError(f"data set {self.name!r} has no labels; name their column with label=...")
         return self.labels
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which classes can be matched with those of other data: none where they are only the numbers."""
+        numbers = tuple(map(str, range(len(self.classes))))
+        return () if self.classes == numbers else self.classes
+
+    def numbered_as(self, names: tuple[str, ...]) -> ImageDataset:
+        """The same images, each class with the number that it has in `names`.
+
+        Raises ValueError where the two do not have the same names, or a label has none.
+        """
+        if names == self.classes:
+            return self
+        more = sorted(set(self.classes).symmetric_difference(names))
+        if more or len(names) != len(self.classes):
+            raise ValueError(
+                f"classes of {self.name!r} do not match: {', '.join(map(repr, more)) or 'a name that is there twice'} is in one "
+                "of the two data sets only; rename the classes, or leave out what is not in both"
+            )
+        labels = self.require_labels()
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(names):
+            raise ValueError(f"{self.name!r} has labels that are no number of its {len(names)} classes")
+        same = copy.copy(self)
+        same.labels = torch.tensor([names.index(name) for name in self.classes])[labels]
+        same.classes = names
+        return same
 
     def batch(self, rows: Tensor) -> Batch:
         """float32 images in [0, 1] with labels and row numbers."""

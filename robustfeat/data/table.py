@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from robustfeat.architecture import Framing
+from robustfeat.data.picture import read_picture
 from robustfeat.data.split import Split
-from robustfeat.data.square import fit_square, to_rgb
+from robustfeat.data.square import fit_square
 from robustfeat.data.store import ImageDataset, MemoryImages, OnError, StreamedImages
+from robustfeat.errors import BrokenImageError
 from robustfeat.registry import unknown
 
 log = logging.getLogger(__name__)
@@ -30,16 +32,17 @@ class Table:
     """Rows in memory or mapped from the disk; the metadata of their schema says which columns are images and which classes.
 
     fingerprint: of the source, another one where that may have changed.
+    left_out: what lies beside the images and is none, in words with counts; empty where there is nothing.
     """
 
     rows: pa.Table
     fingerprint: str
+    left_out: str = ""
 
     @property
     def features(self) -> dict[str, Any]:
         """What Hugging Face `datasets` has written about each column; empty for a table by others."""
-        described = json.loads((self.rows.schema.metadata or {}).get(b"huggingface", b"{}"))
-        return described.get("info", {}).get("features", {})
+        return _features(self.rows.schema)
 
 
 def read(
@@ -50,6 +53,7 @@ def read(
     image: str | None,
     label: str | None,
     image_size: int | None,
+    framing: Framing | None,
     on_error: OnError,
     in_memory: bool | None,
 ) -> ImageDataset:
@@ -68,18 +72,27 @@ def read(
             f"column {image!r} of {name!r} holds no images: it is {cells.type}, not encoded bytes or paths"
         )
     size = image_size or _side(name, cells, rows, on_error)
-    decode = partial(_decode, name, cells, size, resize=image_size is not None)
+    decode = partial(_decode, name, cells, size, framing, resize=image_size is not None)
     classes = ()
     if label is not None and labels is not None:
         classes = tuple(table.features.get(label, {}).get("names") or map(str, range(int(labels.max()) + 1)))
     fits = len(rows) * 3 * size * size <= IN_MEMORY_BYTES
     use_memory = fits if in_memory is None else in_memory
+    left_out = [table.left_out] if table.left_out else []
     if use_memory or on_error == "skip":
+        asked = len(rows)
         rows, images = _decode_all(decode, rows, on_error, keep=use_memory)
+        if len(rows) < asked:
+            left_out.insert(0, f"{asked - len(rows)} broken images of {asked}")
+    if left_out:
+        log.warning("%s: skipped %s", name, ", ".join(left_out))
+    if len(rows) == 0:
+        raise ValueError(f"not one image of {name!r} could be read")
     chosen_labels = None if labels is None else labels[rows]
     if use_memory:
         return MemoryImages(name, images, chosen_labels, classes)
-    return StreamedImages(name, decode, rows, chosen_labels, classes, size, table.fingerprint)
+    source = table.fingerprint if framing is None else f"{table.fingerprint}:{framing}"
+    return StreamedImages(name, decode, rows, chosen_labels, classes, size, source)
 
 
 def _column(table: Table, wanted: str | None, kind: str, role: str) -> str | None:
@@ -92,6 +105,17 @@ def _column(table: Table, wanted: str | None, kind: str, role: str) -> str | Non
     if len(found) > 1:
         raise ValueError(f"the data has several {role} columns, {found}; name one with {role}=...")
     return found[0] if found else None
+
+
+def class_columns(schema: pa.Schema) -> dict[str, list[str]]:
+    """The columns of classes that have names, with these in their order."""
+    classes = {name: feature for name, feature in _features(schema).items() if _kind(feature) == "ClassLabel"}
+    return {name: list(feature["names"]) for name, feature in classes.items() if feature.get("names")}
+
+
+def _features(schema: pa.Schema) -> dict[str, Any]:
+    described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    return described.get("info", {}).get("features", {})
 
 
 def _kind(feature: Any) -> Any:
@@ -118,7 +142,7 @@ def _side(name: str, cells: pa.ChunkedArray, rows: torch.Tensor, on_error: OnErr
         try:
             width, height = _open(name, cells, row).size
             break
-        except ValueError:
+        except BrokenImageError:
             if on_error == "raise":
                 raise
     else:
@@ -131,24 +155,27 @@ def _side(name: str, cells: pa.ChunkedArray, rows: torch.Tensor, on_error: OnErr
 def _open(name: str, cells: pa.ChunkedArray, row: int) -> Image.Image:
     cell = cells[row].as_py()
     content, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
-    source: Any = io.BytesIO(content) if isinstance(content, bytes) else content or path
+    path = content if isinstance(content, str) else path
     try:
-        opened = Image.open(source)
-        opened.load()
-        return opened
-    except (OSError, UnidentifiedImageError, TypeError, AttributeError, SyntaxError, KeyError) as error:
+        source = content or path
+        if source is None:
+            raise BrokenImageError("the cell is empty")
+        return read_picture(source)
+    except (BrokenImageError, FileNotFoundError) as error:
         where = f"{name!r}, row {row}" + (f" ({path})" if path else "")
-        raise ValueError(f"broken image in {where}: {error}; use on_error='skip' to leave such rows out") from error
+        raise BrokenImageError(
+            f"broken image in {where}: {error}; use on_error='skip' to leave such rows out"
+        ) from error
 
 
-def _decode(name: str, cells: pa.ChunkedArray, size: int, row: int, *, resize: bool) -> np.ndarray:
-    """One RGB image as uint8 (size, size, 3): the shorter side scaled to `size`, the middle cut out."""
-    opened = to_rgb(_open(name, cells, row))
-    if opened.size != (size, size):
-        if not resize:
-            raise ValueError(f"image {row} of {name!r} is {opened.size}, others {size}x{size}; choose image_size=...")
-        opened = fit_square(opened, size)
-    return np.asarray(opened)
+def _decode(
+    name: str, cells: pa.ChunkedArray, size: int, framing: Framing | None, row: int, *, resize: bool
+) -> np.ndarray:
+    """One RGB image as uint8 (size, size, 3)."""
+    opened = _open(name, cells, row)
+    if not resize and opened.size != (size, size):
+        raise ValueError(f"image {row} of {name!r} is {opened.size}, others {size}x{size}; choose image_size=...")
+    return np.asarray(fit_square(opened, size, framing))
 
 
 def _decode_all(decode: Any, rows: torch.Tensor, on_error: OnError, *, keep: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -157,7 +184,7 @@ def _decode_all(decode: Any, rows: torch.Tensor, on_error: OnError, *, keep: boo
     def attempt(row: int) -> np.ndarray | None:
         try:
             image = decode(row)
-        except ValueError:
+        except BrokenImageError:
             if on_error == "raise":
                 raise
             return None
@@ -166,11 +193,7 @@ def _decode_all(decode: Any, rows: torch.Tensor, on_error: OnError, *, keep: boo
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="decode") as threads:
         images = list(threads.map(attempt, rows.tolist()))
     good = [i for i, image in enumerate(images) if image is not None]
-    if len(good) < len(images):
-        log.warning("skipped %d broken images of %d", len(images) - len(good), len(images))
-    if not good:
-        raise ValueError("not one image could be read")
-    if not keep:
+    if not keep or not good:
         return rows[good], torch.empty(0)
     stacked = np.stack([image for image in images if image is not None])
     return rows[good], torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()

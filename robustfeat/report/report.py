@@ -235,4 +235,6 @@ def _footnotes(reports: Sequence[Report]) -> list[str]:
     for kind in ("train", "test"):
         described = {f"{r.data[kind]['images']} images of {r.data[kind]['name']}" for r in reports if kind in r.data}
         notes += [f"{kind}: {text}" for text in sorted(described)]
+        said = {r.data[kind]["note"] for r in reports if "note" in r.data.get(kind, {})}
+        notes += [f"! {kind}: {text}" for text in sorted(said)]
     return notes

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from robustfeat.data import read_picture
+from robustfeat.errors import BrokenImageError
 from robustfeat.files import atomic_file
 
 SIDE, LINE = 128, 14
@@ -24,13 +26,12 @@ def contact_sheet(
     for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
         left, top = i % columns * (SIDE + 4) + 2, i // columns * (SIDE + LINE + 4) + 2
         try:
-            with Image.open(image) as opened:
-                picture = opened.convert("RGB")
-        except (OSError, SyntaxError, Image.DecompressionBombError):
-            picture = Image.new("RGB", (SIDE, SIDE), "lightgrey")
-        scale = SIDE / max(picture.size)
-        picture = picture.resize([max(1, round(scale * extent)) for extent in picture.size], Image.Resampling.NEAREST)
-        sheet.paste(picture, (left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2))
+            shown = read_picture(image)
+        except (OSError, BrokenImageError):
+            shown = Image.new("RGB", (SIDE, SIDE), "lightgrey")
+        scale = SIDE / max(shown.size)
+        shown = shown.resize([max(1, round(scale * extent)) for extent in shown.size], Image.Resampling.NEAREST)
+        sheet.paste(shown, (left + (SIDE - shown.width) // 2, top + (SIDE - shown.height) // 2))
         draw.text((left, top + SIDE + 1), caption[:20], fill="black")
     with atomic_file(Path(path)) as temporary:
         sheet.save(temporary, format="PNG")

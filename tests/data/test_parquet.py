@@ -125,3 +125,21 @@ def test_rows_are_read_by_several_threads(tmp_path: Path, size: str) -> None:
     order = torch.randperm(50, generator=torch.Generator().manual_seed(0))
     found = data.pixels(order).permute(0, 2, 3, 1).numpy()
     assert np.array_equal(found, pixels(50)[order.numpy()])
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_files_that_number_classes_differently(tmp_path: Path, size: str, in_memory: bool) -> None:
+    """The names are the oracle: each row keeps its own, and a name has one number in every file and split."""
+    files = {
+        "train-0": (["a", "b"], [0, 1, 1]), "train-1": (["b", "a"], [0, 1]), "test-0": (["b", "c", "a"], [0, 1, 2, -1]),
+    }  # fmt: skip
+    for seed, (name, (names, labels)) in enumerate(files.items()):
+        images = pixels(len(labels), seed=seed)
+        write_parquet(tmp_path / f"{name}.parquet", images, label=(labels, datasets.ClassLabel(names=names)))
+    train, test = (dataset(tmp_path, split, in_memory=in_memory) for split in ("train", "test"))
+    assert train.classes == ("a", "b", "c"), "those to train on come first"
+    assert train.classes == test.classes
+    assert [train.classes[label] for label in train.require_labels()] == ["a", "b", "b", "b", "a"]
+    assert [test.classes[label] for label in test.require_labels()[:3]] == ["b", "c", "a"]
+    assert test.require_labels()[3] == -1
+    assert np.array_equal(everything(train), np.concatenate([pixels(3, seed=0), pixels(2, seed=1)]))

@@ -77,10 +77,16 @@ def test_what_is_no_card_is_refused(copy: Path, text: bytes) -> None:
         hub.load(copy)
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", None])
+@pytest.mark.parametrize("version", [0, 4, "1", None])
 def test_another_format_is_refused(copy: Path, version: object) -> None:
     change_card(copy, lambda card: card.update(format=version))
-    with pytest.raises(IntegrityError, match=f"card format {version!r} is not 2; install the version"):
+    with pytest.raises(IntegrityError, match=f"card format {version!r} is neither 2 nor 3; install the version"):
+        hub.load(copy)
+
+
+def test_the_format_of_framings_has_one(copy: Path) -> None:
+    change_card(copy, lambda card: card.update(format=3))
+    with pytest.raises(IntegrityError, match=r"not a valid card .*a card of format 3 lacks a framing"):
         hub.load(copy)
 
 
