@@ -30,11 +30,12 @@ def main(argv: Sequence[str] | None = None, *, begin: float | None = None) -> in
     from recipes.configuration import Overrides
     from recipes.folders import Folders
     from recipes.stages import run
-    from recipes.travel import pack
+    from recipes.travel import brought, pack
 
     torch.backends.cudnn.benchmark = True
     folders, overrides = Folders(arguments.out), Overrides.load(arguments.override)
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    brought(folders)
     code, left_out = 0, []
     clock = Clock(60 * arguments.minutes, time.monotonic() if begin is None else begin)
     try:

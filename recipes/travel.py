@@ -15,8 +15,14 @@ PIECE = 15_000_000  # bytes
 PIECES = 8
 
 
+def brought(folders: Folders) -> None:
+    """On a machine where nothing has been packed yet, take note that what is there has come from elsewhere: it stays here."""
+    if not _list(folders).is_file():
+        write_text(_list(folders), json.dumps(_digests(folders), indent=1))
+
+
 def pack(folders: Folders) -> list[Path]:
-    """One tar of what no call has packed before, cut into pieces travel/recipes.tar.00, .01, ...; returns them.
+    """One tar of what no call has packed, and nobody brought, cut into pieces travel/recipes.tar.00, .01, ...; returns them.
 
         cat recipes.tar.* | tar x -C OUT
 
@@ -24,10 +30,7 @@ def pack(folders: Folders) -> list[Path]:
     """
     shutil.rmtree(folders.travel, ignore_errors=True)
     folders.travel.mkdir(parents=True)
-    packed = folders.work / "packed.json"
-    known = json.loads(packed.read_text(encoding="utf-8")) if packed.is_file() else {}
-    kept = [path for folder in (folders.models, folders.logs, folders.reports) for path in sorted(folder.rglob("*"))]
-    digests = {str(path.relative_to(folders.out)): sha256(path) for path in kept if path.is_file()}
+    known, digests = json.loads(_list(folders).read_text(encoding="utf-8")), _digests(folders)
     changed = {Path(name).parent for name, digest in digests.items() if known.get(name) != digest}
     pieces = []
     with tempfile.TemporaryFile() as whole:
@@ -39,7 +42,17 @@ def pack(folders: Folders) -> list[Path]:
         while changed and (content := whole.read(PIECE)):
             pieces.append(folders.travel / f"recipes.tar.{len(pieces):02d}")
             pieces[-1].write_bytes(content)
-    write_text(packed, json.dumps(digests, indent=1))
+    write_text(_list(folders), json.dumps(digests, indent=1))
     if len(pieces) > PIECES:
         print(f"{len(pieces)} files to take along are more than {PIECES}: run fewer stages in one call")
     return pieces
+
+
+def _list(folders: Folders) -> Path:
+    return folders.work / "packed.json"
+
+
+def _digests(folders: Folders) -> dict[str, str]:
+    """sha256 of every file that is wanted, by its path below --out."""
+    kept = [path for folder in (folders.models, folders.logs, folders.reports) for path in sorted(folder.rglob("*"))]
+    return {str(path.relative_to(folders.out)): sha256(path) for path in kept if path.is_file()}

@@ -66,10 +66,12 @@ def test_what_is_done_is_passed_over(
 
 def test_a_model_from_elsewhere_is_taken_as_it_is(out: Path, recipes: Recipes, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(out / "work")
+    shutil.rmtree(out / "travel")
     before = hub.read_card(out / "models" / "natural-resnet18")
     monkeypatch.setattr(Loop, "_step", None)
     assert recipes("natural", "--out", out) == 0, "with other settings"
     assert hub.read_card(out / "models" / "natural-resnet18") == before
+    assert list((out / "travel").iterdir()) == [], "it need not go back"
 
 
 def test_a_teacher_that_is_not_there_is_named(tmp_path: Path, recipes: Recipes) -> None:
@@ -146,7 +148,7 @@ def test_the_pieces_are_the_models_and_only_new_ones(
     out: Path, tmp_path: Path, recipes: Recipes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(travel, "PIECE", 100_000)
-    (out / "work" / "packed.json").unlink()
+    (out / "work" / "packed.json").write_text("{}")
     shutil.rmtree(out / "models" / "natural-resnet18")
     assert recipes("natural", "--out", out, "--override", TINY) == 0
     pieces = sorted((out / "travel").iterdir())
