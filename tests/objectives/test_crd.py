@@ -68,10 +68,13 @@ def test_the_half_with_the_teacher_as_anchor_trains_its_layer_alone() -> None:
     columns = torch.arange(N).repeat(N, 1)
     features = student[0].clone().requires_grad_()
     trained = [features, objective.student_side.weight, objective.teacher_side.weight]
-    anchors = embed(objective.student_side, features), embed(objective.teacher_side, teacher[0])
-    banks = objective.teacher_bank, objective.student_bank
-    scores = [bank.scores(u / objective.tau, columns) for u, bank in zip(anchors, banks, strict=True)]
-    halves = [objective._half(half, torch.tensor(1.0)) for half in scores]
+    halves = [
+        objective._half(bank.scores(embed(layer, outputs) / objective.tau, columns), torch.ones(()))
+        for bank, layer, outputs in (
+            (objective.teacher_bank, objective.student_side, features),
+            (objective.student_bank, objective.teacher_side, teacher[0]),
+        )
+    ]
     reached = [[g is not None for g in torch.autograd.grad(h, trained, allow_unused=True)] for h in halves]
     assert reached == [[True, True, False], [False, False, True]]
 
