@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
+from host_waits import HostWaits
 from run_state import assert_same
 from short_runs import RECIPE, Killed, distil, stop_after
 from torch import Tensor, nn
@@ -59,6 +60,14 @@ def test_a_weight_without_a_usable_gradient_stays(gradient: list[float] | None) 
     layer.weight.grad = None if gradient is None else torch.tensor([gradient])
     with perturbed(layer, 0.1):
         assert layer.weight.flatten().tolist() == [3.0, 4.0]
+
+
+def test_nobody_waits_for_the_device() -> None:
+    network = small_network(0).train()
+    network(torch.rand(5, 3, 8, 8, generator=generator(1))).logits.square().sum().backward()
+    with HostWaits() as waits, perturbed(network, 0.1):
+        pass
+    assert waits.count == {}
 
 
 def test_everything_is_put_back_in_the_same_bits_after_an_error_too() -> None:

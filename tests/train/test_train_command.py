@@ -19,6 +19,7 @@ EVERYTHING = Recipe(
     data="/data/two words", train="train[:98%]", held_out="train[98%:]", image_size=64, image="img", label="fine label",
     label_noise=0.25, student="mobilenetv2_100", stem="cifar", head="linear", start="natural-resnet18", teacher="at-resnet18d",
     norm="l2", eps=Eps(0.5), steps=3, step_size=Eps("32/255"), eps_warmup=0.1, epochs=2.5, max_steps=7, minutes=132.5,
+    awp=0.01, awp_warmup=0.05,
     batch_size=96, accumulate=3, optimizer="adamw", lr=1e-5, momentum=0.0, weight_decay=0, schedule="multistep", warmup=0.2,
     clip=1.5, ema=0.998, ema_start=0.2, crop=0, flip=False, cutout=8, precision="bf16", channels_last=False, compile=True, seed=3,
     eval_minutes=20, eval_epochs=1, eval_images=77, eval_steps=0, checkpoint_minutes=1.25, keep=5, log_steps=9,
