@@ -39,7 +39,9 @@ def measure(
         n = counted.get(name, images)
         # Where no resample had the metric (fewer images than classes, say), nothing is known about it.
         low, high = wilson(value, n) if name in rates else intervals.get(name, (0.0, 1.0))
-        if name not in rates and high - low < 1e-9:  # all resamples agree: that is no more certain than a rate of 0 or 1
+        if (
+            name not in rates and high - low < 1e-9
+        ):  # all resamples agree: that is no more certain than a rate of 0 or 1
             low, high = wilson(value, n)
         # Resampling is biased for some metrics (AUPR at its floor); the interval must not exclude what was measured.
         low, high = min(low, value), max(high, value)
