@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def _ensure(path: Path, extractor: FeatureExtractor, data: ImageDataset, progres
         except IntegrityError as error:
             log.warning("%s; computing the features again", error)
     # Under a name of its own: another evaluation may be making the same file.
-    mine = path.with_name(f"{path.stem}.{os.getpid()}.safetensors")
+    mine = path.with_name(f"{path.stem}.{os.getpid()}.{threading.get_ident()}.safetensors")
     extract(extractor, data, mine, progress=progress)
     digest = sha256(mine)
     mine.replace(path)

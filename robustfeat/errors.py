@@ -23,7 +23,7 @@ class FullDiskError(OSError):
 
 
 class DivergedError(ArithmeticError):
-    """A loss became NaN or infinite; the message names the step and the term."""
+    """A loss or a weight became NaN or infinite; the message names the step and the term."""
 
     @classmethod
     def of(cls, term: str, value: SupportsFloat, step: int) -> Self:

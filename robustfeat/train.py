@@ -55,8 +55,8 @@ def train(
     log_with: an Accelerate tracker, or the name of one such as "tensorboard".
 
     Raises ValueError for settings that do not fit together, FileExistsError where `out` holds a run and resume is False,
-    DivergedError where a loss is not finite, InterruptedTraining (a KeyboardInterrupt) after saving on Ctrl-C. Losses are looked
-    at with the next log line, and before anything is measured or saved: at every step it would make the host wait.
+    DivergedError where a loss or weight is not finite, InterruptedTraining (a KeyboardInterrupt) after saving on Ctrl-C. They are
+    looked at with the next log line, and before anything is measured or saved: at every step it would make the host wait.
     """
     out = Path(out)
     if isinstance(objective, str):
@@ -199,7 +199,11 @@ class Loop:
         return found
 
     def _look(self) -> None:
-        """Raise what went wrong since the last look, in all processes alike."""
+        """Raise what went wrong since the last look, in all processes alike: losses, and the weights they have led to."""
+        with self.checks.gathering():
+            for network in filter(None, (self.run.student, self.run.average)):
+                for name, tensor in network.state_dict().items():
+                    refuse(~torch.isfinite(tensor).all(), partial(DivergedError.of, name, torch.nan, self.run.step - 1))
         error = self.checks.first()
         if largest_over_processes(float(error is not None))[0]:
             raise error or DivergedError("a loss of another process is not finite; it says which")

@@ -25,6 +25,20 @@ def levels(index: Any) -> list[Any]:
     return found
 
 
+def every_level(index: Any) -> list[Any]:
+    """As `levels`, and through an index that ranks again what another one finds."""
+    faiss = import_faiss()
+    found, waiting = [], [index]
+    while waiting:
+        level = faiss.downcast_index(waiting.pop())
+        found.append(level)
+        if isinstance(level, faiss.IndexRefine):
+            waiting += [level.refine_index, level.base_index]
+        elif isinstance(level, faiss.IndexIDMap2 | faiss.IndexPreTransform):
+            waiting.append(level.index)
+    return found
+
+
 def complete(index: Any) -> None:
     """Make the tables that speed up a search of "IVF..,PQ..", where they are missing; FAISS decides how large they may be."""
     faiss = import_faiss()

@@ -8,6 +8,7 @@ import numpy as np
 
 from robustfeat.index.contents import levels
 from robustfeat.index.faiss import import_faiss
+from robustfeat.index.options import options
 
 
 def search_everywhere(index: Any, x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -16,16 +17,10 @@ def search_everywhere(index: Any, x: np.ndarray, k: int) -> tuple[np.ndarray, np
     Raises RuntimeError where even so fewer than k are found.
     """
     inner = import_faiss().try_extract_index_ivf(index) or levels(index)[-1]
-    owner, name, most = inner, "nprobe", getattr(inner, "nlist", 0)
-    if hasattr(inner, "hnsw"):
-        owner, name, most = inner.hnsw, "efSearch", int(index.ntotal)
-    before = getattr(owner, name, None)
-    if before is not None:
-        setattr(owner, name, most)
-        try:
-            scores, ids = index.search(x, k)
-        finally:
-            setattr(owner, name, before)
-    if before is None or (ids < 0).any():
+    wide = options(index, nprobe=getattr(inner, "nlist", None), ef_search=max(1, int(index.ntotal)))
+    if wide is None:
+        raise RuntimeError(f"the index found fewer than {k} items; ask for fewer")
+    scores, ids = index.search(x, k, params=wide)
+    if (ids < 0).any():
         raise RuntimeError(f"the index found fewer than {k} items; ask for fewer")
     return scores, ids

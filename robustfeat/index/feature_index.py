@@ -10,14 +10,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from robustfeat.errors import IntegrityError
-from robustfeat.index import contents, stored
+from robustfeat.index import contents, promise, stored
 from robustfeat.index.everywhere import search_everywhere
 from robustfeat.index.faiss import import_faiss, reason
 from robustfeat.index.gpu import Searcher
 from robustfeat.index.hits import METRICS, Hits, Metric
 from robustfeat.index.ids import Ids
 from robustfeat.index.join import learned
+from robustfeat.index.metadata import by_id
+from robustfeat.index.options import checked
 from robustfeat.index.rows import Rows, as_ids, as_rows
 
 
@@ -43,13 +44,8 @@ class FeatureIndex:
         self.dim, self.factory, self.metric, self.extractor = dim, factory, metric, extractor
         self.metadata: dict[int, Any] = {}
         self.notes: dict[str, Any] = {}
-        if "IDMap" in factory:
-            raise ValueError(f"factory {factory!r} has a map of ids; leave it out, the index has ids of its own")
-        kind = self._faiss.METRIC_L2 if metric == "l2" else self._faiss.METRIC_INNER_PRODUCT
-        try:
-            self._take(self._faiss.index_factory(dim, factory, kind))
-        except RuntimeError as error:
-            raise ValueError(f"FAISS can not make factory {factory!r} for width {dim}: {reason(error)}") from error
+        self._next = 0  # no id from here on was ever given
+        self._take(promise.make(dim, factory, metric))
 
     def _take(self, index: Any, *, read_only: bool = False) -> None:
         """A clustered index knows ids by itself, and must: FAISS's map of ids would lose track of them when items are removed."""
@@ -98,7 +94,7 @@ class FeatureIndex:
         if self._read_only:
             raise RuntimeError("the index was loaded with mmap=True and is read only; load it without, to change it")
         if self._known is None:
-            self._known = Ids(self.ids)
+            self._known = Ids(self.ids, self._next)
         self._searcher = None
         return self._known
 
@@ -118,7 +114,7 @@ class FeatureIndex:
     def add(
         self, features: Rows, ids: Sequence[int] | Rows | None = None, metadata: Sequence[Any] | None = None
     ) -> Self:
-        """Add features (m, dim) under ids, by default the next free ones; metadata is one JSON value per item.
+        """Add features (m, dim) under ids, by default the next that were never used; metadata is one JSON value per item.
 
         Can be called again and again: an index is built from a stream. The first features train an index that needs it.
 
@@ -129,20 +125,19 @@ class FeatureIndex:
         keys = known.free(len(x)) if ids is None else as_ids(ids)
         if len(keys) != len(x):
             raise ValueError(f"{len(x)} features but {len(keys)} ids")
-        if metadata is not None and len(metadata) != len(x):
-            raise ValueError(f"{len(x)} features but {len(metadata)} entries of metadata")
         if ids is not None:
             known.check_new(keys)
+        described = by_id(keys.tolist(), metadata)
         self._train(x)
         if len(x):
             self._index.add_with_ids(x, keys)
             known.add(keys)
-        if metadata is not None:
-            self.metadata |= dict(zip(keys.tolist(), metadata, strict=True))
+            self._next = known.next
+        self.metadata |= described
         return self
 
     def remove(self, ids: Sequence[int] | Rows) -> Self:
-        """Take items out.
+        """Take items out. Their ids are used again only where `add` is given them.
 
         Raises KeyError for ids that are not there, ValueError where the kind of index can not forget, RuntimeError where the
         index is read only.
@@ -160,21 +155,27 @@ class FeatureIndex:
             self.metadata.pop(key, None)
         return self
 
-    def search(self, features: Rows, k: int, *, widen: bool = True) -> Hits:
+    def search(
+        self, features: Rows, k: int, *, widen: bool = True, nprobe: int | None = None, ef_search: int | None = None
+    ) -> Hits:
         """The k nearest items of each of features (n, dim); on a copy on the GPUs where FAISS has some (`index/gpu.py`).
 
         widen: where a clustered index finds fewer than k in the clusters it looks at, look at more. Without it the result is
             what the index gives as it is deployed, with id -1 and score -inf for what it did not find.
+        nprobe: clusters that this search looks at, of "IVF..."; None takes the index's own number.
+        ef_search: candidates that this search keeps in the graph of "HNSW..."; None takes the index's own number.
 
-        Raises ValueError for k outside 1..len(index).
+        Searches may run in several threads, each with numbers of its own. Raises ValueError for k outside 1..len(index), and for
+        nprobe or ef_search below 1 or where the index has none.
         """
         x = self._checked(features)
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= len(self):
             raise ValueError(f"k must be in 1..{len(self)}, the size of the index, got {k!r}")
+        wanted = checked(self._index, self.factory, nprobe=nprobe, ef_search=ef_search)
         if self._searcher is None:
             contents.complete(self._index)
             self._searcher = Searcher(self._index, gpus=not self._read_only)
-        scores, ids = self._searcher(x, int(k))
+        scores, ids = self._searcher(x, int(k), wanted)
         if widen and (ids < 0).any():
             short = (ids < 0).any(axis=1)
             scores[short], ids[short] = search_everywhere(self._index, x[short], int(k))
@@ -186,7 +187,7 @@ class FeatureIndex:
         Best made from an index that is trained and still empty. Raises ValueError for a kind of index that can not be merged.
         """
         made = copy.copy(self)
-        made.metadata, made.notes = {}, copy.deepcopy(self.notes)
+        made.metadata, made.notes, made._next = {}, copy.deepcopy(self.notes), 0
         made._take(self._faiss.deserialize_index(np.frombuffer(learned(self._index, self.factory), dtype=np.uint8)))
         return made
 
@@ -198,6 +199,7 @@ class FeatureIndex:
             "metric": self.metric,
             "extractor": self.extractor,
             "items": len(self),
+            "next": self._next,
             "notes": self.notes,
             "metadata": {str(key): value for key, value in self.metadata.items()},
         }
@@ -225,6 +227,7 @@ class FeatureIndex:
         try:
             made = cls(facts["dim"], factory=facts["factory"], metric=facts["metric"], extractor=facts["extractor"])
             made.notes = dict(facts["notes"])
+            made._next = int(facts.get("next", 0))  # older ones do not say
             made.metadata = {int(key): value for key, value in facts["metadata"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise stored.damaged(Path(folder) / stored.SIDECAR, error) from error
@@ -234,8 +237,10 @@ class FeatureIndex:
                 f"not {extractor[:12]}); their features have nothing in common: build it again"
             )
         index = stored.read_index(Path(folder), facts, mmap=mmap)
-        if type(index) is not type(made._index) or index.d != made.dim or index.ntotal != facts.get("items"):
-            raise IntegrityError(f"the index in {os.fspath(folder)!r} is not the one that {stored.SIDECAR} describes")
+        if index.ntotal != facts.get("items") or not promise.alike(index, made._index):
+            raise stored.damaged(
+                Path(folder) / stored.SIDECAR, ValueError("it is not the one that describes this index")
+            )
         made._take(index, read_only=mmap)
         return made
 

@@ -29,9 +29,9 @@ class Searcher:
             with contextlib.suppress(RuntimeError):
                 self._copy = faiss.index_cpu_to_all_gpus(index)
 
-    def __call__(self, x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and ids (n, k) of rows x (n, dim), as FAISS gives them."""
-        if self._copy is not None:
+    def __call__(self, x: np.ndarray, k: int, options: Any | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and ids (n, k) of rows x (n, dim), as FAISS gives them. options: of this search; those the CPU knows."""
+        if self._copy is not None and options is None:
             with contextlib.suppress(RuntimeError):
                 return self._copy.search(x, k)
-        return self._index.search(x, k)
+        return self._index.search(x, k, params=options)

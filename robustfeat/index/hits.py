@@ -25,4 +25,9 @@ class Hits(NamedTuple):
         if metric == "l2":
             scores = -np.sqrt(np.maximum(scores, 0))
         scores[ids < 0] = -np.inf
+        if (
+            scores[:, 1:] > scores[:, :-1]
+        ).any():  # of some kinds, whose finds are ranked by other scores than they tell
+            order = np.argsort(-scores, axis=1, kind="stable")
+            ids, scores = (np.take_along_axis(values, order, axis=1) for values in (ids, scores))
         return cls(ids, scores)

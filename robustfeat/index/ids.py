@@ -8,21 +8,21 @@ LARGEST = np.iinfo(np.int64).max
 
 
 class Ids:
-    """A set of ids, 8 bytes each.
+    """A set of ids, 8 bytes each.  next: above all that are there or ever were, as far as is known.
 
     Kept as sorted runs, each more than twice as long as the next: that is enough for a stream of n ids, in chunks of any size,
     to cost n log n in all.
     """
 
-    def __init__(self, ids: np.ndarray) -> None:
+    def __init__(self, ids: np.ndarray, next: int = 0) -> None:
         self._runs = [np.sort(ids)] if len(ids) else []
+        self.next = max(next, int(ids.max()) + 1 if len(ids) else 0)
 
     def free(self, count: int) -> np.ndarray:
-        """The next `count` ids after the largest. Raises ValueError where there are none."""
-        start = max((int(run[-1]) for run in self._runs), default=-1) + 1
-        if count and start > LARGEST - count:
-            raise ValueError(f"there are no {count} ids after {start - 1}, the largest in the index; give ids")
-        return np.arange(start, start + count)
+        """The next `count` ids that were never used. Raises ValueError where there are none."""
+        if count and self.next > LARGEST - count:
+            raise ValueError(f"there are no {count} ids after {self.next - 1}, the largest in the index; give ids")
+        return np.arange(self.next, self.next + count)
 
     def holds(self, ids: np.ndarray) -> np.ndarray:
         """Which of ids (n,) are in the set, bool (n,)."""
@@ -51,6 +51,7 @@ class Ids:
             )  # merges what is sorted in linear time
         if len(run):
             self._runs.append(run)
+            self.next = max(self.next, int(run[-1]) + 1)
 
     def remove(self, ids: np.ndarray) -> None:
         """Take ids out."""

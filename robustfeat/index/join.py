@@ -39,11 +39,11 @@ def way(index: Any, factory: str) -> type[Way]:
 
 
 def learned(index: Any, factory: str) -> bytes:
-    """What a FAISS index has learned, without its items: FAISS's own bytes. Takes the memory of the index again, for a moment."""
+    """What a FAISS index has learned, without its items: FAISS's own bytes. Takes the memory of the index twice, for a moment."""
     found = way(index, factory)
     faiss = import_faiss()
     try:
-        copy = faiss.clone_index(index)
+        copy = faiss.deserialize_index(faiss.serialize_index(index))  # its clone does not know all transforms
     except RuntimeError as error:
         raise ValueError(f"indexes {factory!r} can not be joined: {reason(error)}") from error
     found.empty(copy)

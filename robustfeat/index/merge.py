@@ -36,7 +36,8 @@ def merge(shards: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str])
     _check_alike(folders, parts)
     ids = _all_ids(folders, parts)
     empty = _learned_by_all(folders, parts)
-    facts = parts[0].facts() | {"items": len(ids), "notes": {}, "metadata": {}}
+    unused = max(part.facts()["next"] for part in parts)
+    facts = parts[0].facts() | {"items": len(ids), "next": unused, "notes": {}, "metadata": {}}
     for part in parts:
         facts["notes"] = part.notes | facts["notes"]
         facts["metadata"].update(part.facts()["metadata"])

@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 
 from robustfeat.attacks.flag import Flag
 from robustfeat.errors import IntegrityError
-from robustfeat.files import atomic_file, write_text
+from robustfeat.files import write_text
+from robustfeat.report import cases
 from robustfeat.report.row import Row
 
 if TYPE_CHECKING:
@@ -123,24 +124,24 @@ class Report:
         return dataclasses.asdict(dataclasses.replace(self, cases={}), dict_factory=_without_cases)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write report.json atomically, and the cases beside it."""
+        """Write report.json atomically, and the cases beside it; those of the report that was there go."""
+        place, text = Path(path), self.to_json()
+        old = _text_of(place)
         if self.cases:
-            from safetensors.torch import save_file  # with torch, which a card can be read without
-
-            with atomic_file(_cases_of(Path(path))) as temporary:
-                save_file({name: values.clone() for name, values in self.cases.items()}, temporary)
-        write_text(Path(path), self.to_json())
+            cases.write(place, text, self.cases)
+        write_text(place, text)
+        if old is not None:
+            cases.before(place).unlink(missing_ok=True)
+            if old != text:
+                cases.beside(place, old).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Report:
         """Read report.json."""
         try:
-            report = cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-            if _cases_of(Path(path)).exists():
-                from safetensors.torch import load_file
-
-                report = dataclasses.replace(report, cases=load_file(_cases_of(Path(path))))
-            return report
+            text = Path(path).read_text(encoding="utf-8")
+            report = cls.from_dict(json.loads(text))
+            return dataclasses.replace(report, cases=cases.read(Path(path), text))
         except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise IntegrityError(f"{os.fspath(path)!r} is not a report: {error}") from error
 
@@ -163,8 +164,12 @@ def _row(values: dict[str, Any]) -> Row:
     return row
 
 
-def _cases_of(path: Path) -> Path:
-    return path.with_suffix(".cases.safetensors")
+def _text_of(path: Path) -> str | None:
+    """What a file holds, None where there is none that is text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _without_cases(items: list[tuple[str, Any]]) -> dict[str, Any]:
