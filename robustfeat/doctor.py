@@ -43,7 +43,7 @@ def _datasets() -> str:
     try:
         from datasets import config
     except ImportError:
-        return "not installed: pip install datasets, for image folders and data sets of the Hub"
+        return "not installed: pip install datasets, for data sets of the Hub"
     return str(config.HF_DATASETS_CACHE)
 
 

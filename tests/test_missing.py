@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_files import AB, pixels, write_parquet
+from image_files import AB, pixels, write_images, write_parquet
 
 BLOCKER = """
 import sys
@@ -72,8 +72,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_training_loading_and_attacking_need_few_packages(tmp_path: Path) -> None:
     write_parquet(tmp_path / "data" / "train-0.parquet", pixels(20), label=([0, 1] * 10, AB))
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "0.png").write_bytes(b"")
+    write_images(tmp_path / "images", pixels(2))
     paths = {"folder": str(tmp_path / "data"), "out": str(tmp_path / "run"), "images": str(tmp_path / "images")}
     done = run(BLOCKER.format(absent=ABSENT) + TRAINED.format(absent=ABSENT, **paths))
     assert done.returncode == 0, done.stderr
@@ -85,7 +84,7 @@ def test_training_loading_and_attacking_need_few_packages(tmp_path: Path) -> Non
     assert found["rows"] > 1
     for what, install in {
         "digits": "pip install scikit-learn",
-        "folder": "pip install datasets",
+        "folder": "nothing",
         "hub": "pip install datasets",
         "gmm": "pip install scikit-learn",
         "svm": "pip install scikit-learn",

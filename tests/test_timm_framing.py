@@ -20,9 +20,11 @@ from robustfeat.architecture import Architecture, Framing
 from robustfeat.backbones import as_timm_sees, timm_config
 from robustfeat.card import Card
 from robustfeat.cli import main
-from robustfeat.data import dataset, fit_square
+from robustfeat.data import MemoryImages, dataset, fit_square
 from robustfeat.errors import IntegrityError
 from robustfeat.extractor import FeatureExtractor
+from robustfeat.recipe import Recipe
+from robustfeat.roles import student_of
 from robustfeat.tasks import Evaluation
 
 SIZES = [(200, 150), (150, 201), (160, 160), (97, 333), (401, 77), (64, 64)]
@@ -174,3 +176,13 @@ def test_the_digest_knows_the_framing() -> None:
         for shape in (_plain(extractor), extractor.card.architecture)
     }
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("classes", [4, 1000])
+def test_what_is_trained_on_is_framed_as_data_sets_are(classes: int, tmp_path: Path) -> None:
+    extractor = hub.load("timm:test_resnet")
+    hub.save(tmp_path, extractor.network, extractor.card)
+    names = tuple(f"class {i}" for i in range(classes))
+    data = MemoryImages("some", torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4), names)
+    network, _ = student_of(Recipe(data="some", student="test_resnet", stem="timm", start=str(tmp_path)), data)
+    assert (network.architecture.classes, network.architecture.framing) == (classes, None)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from robustfeat.errors import BrokenImageError
 from robustfeat.needed import needed
@@ -66,7 +66,7 @@ def _open(source: str | os.PathLike[str] | bytes) -> Image.Image:
         return Image.open(file)
     except UnidentifiedImageError:
         brand = _brand(file)
-        if brand.startswith(b"avi"):
+        if brand.startswith(b"avi") and "avif" not in features.get_supported():
             raise ImportError("reading AVIF images needs a newer Pillow: pip install 'pillow>=11.3'") from None
         if not brand.startswith((b"he", b"mif1", b"msf1")) or "HEIF" in Image.OPEN:
             raise  # no image, or damaged

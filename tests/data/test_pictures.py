@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from image_files import everything, pixels, write_parquet
-from PIL import Image
+from PIL import Image, features
 
 from robustfeat.architecture import Architecture
 from robustfeat.data import dataset, fit_square
@@ -252,6 +252,26 @@ def test_heic_photographs(tmp_path: Path) -> None:
     assert np.abs(read(tmp_path / "0.heic") - array[:8, :8]).max() < 8
 
 
+@pytest.mark.parametrize("brand", [b"avif", b"heic", b"isom"])
+def test_damaged_files_of_the_family_are_broken_images(
+    tmp_path: Path, brand: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once there is a reader nobody is told to install one."""
+    monkeypatch.setitem(Image.OPEN, "HEIF", Image.OPEN["PNG"])
+    monkeypatch.setattr(features, "get_supported", lambda: ["avif"])
+    (tmp_path / "0.png").write_bytes(b"\0\0\0\x18ftyp" + brand + b"nothing that follows")
+    with pytest.raises(BrokenImageError, match=r"0\.png"):
+        read(tmp_path / "0.png")
+
+
+def test_avif_without_its_reader_gets_the_pip_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "get_supported", lambda: [])
+    (tmp_path / "0.avif").write_bytes(b"\0\0\0\x18ftypavif, which this Pillow does not know")
+    with pytest.raises(ImportError, match=r"pip install 'pillow>=11\.3'"):
+        read(tmp_path / "0.avif")
+
+
+@pytest.mark.skipif("avif" not in features.get_supported(), reason="this Pillow has no AVIF")
 def test_avif(tmp_path: Path) -> None:
     array = np.full((16, 16, 3), (200, 30, 90), dtype=np.uint8)
     exif = Image.Exif()
