@@ -55,7 +55,7 @@ def test_rows_are_those_that_numpy_takes(data: ImageDataset, rows: Any) -> None:
         (torch.tensor([1.0]), TypeError, "got float32"),
         ("12", TypeError, "rows must be a sequence of row numbers, a mask or a slice, got '12'"),
         (3, TypeError, "got 3"),
-        (iter([1, 2]), TypeError, "rows must be a sequence"),
+        pytest.param(iter([1, 2]), TypeError, "rows must be a sequence", id="an iterator"),
         ([10], IndexError, "row 10 is not among the 10 rows"),
         ([0, -11], IndexError, "row -11 is not among the 10 rows"),
         (MASK[:4], ValueError, "one bool per row, 10 of them, got 4"),
