@@ -139,7 +139,7 @@ def test_options_that_an_index_has_not(options: Any) -> None:
         {1, 2},
         np.float32(1),
         [float("nan")],
-        object(),
+        pytest.param(object(), id="an object"),
     ],
     ids=str,
 )

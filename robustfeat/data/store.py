@@ -112,21 +112,24 @@ class ImageDataset(ABC):
         return () if self.classes == numbers else self.classes
 
     def numbered_as(self, names: tuple[str, ...]) -> ImageDataset:
-        """The same images, each class with the number that it has in `names`.
+        """The same images, each class with the number that it has in `names`, some of which may have no images here.
 
-        Raises ValueError where the two do not have the same names, or a label has none.
+        Raises ValueError where a class is not among the names, a name is there twice, or a label has no name.
         """
         if names == self.classes:
             return self
-        more = sorted(set(self.classes).symmetric_difference(names))
-        if more or len(names) != len(self.classes):
+        if more := sorted(set(self.classes) - set(names)):
             raise ValueError(
-                f"classes of {self.name!r} do not match: {', '.join(map(repr, more)) or 'a name that is there twice'} is in one "
-                "of the two data sets only; rename the classes, or leave out what is not in both"
+                f"classes of {self.name!r} do not match: {', '.join(map(repr, more))} is not among the names of the other data "
+                f"set, {', '.join(map(repr, names))}; rename the classes, or leave out what is not in both"
+            )
+        if len({*names}) < len(names) or len({*self.classes}) < len(self.classes):
+            raise ValueError(
+                f"classes of {self.name!r} do not match those of the other data set: a name is there twice"
             )
         labels = self.require_labels()
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(names):
-            raise ValueError(f"{self.name!r} has labels that are no number of its {len(names)} classes")
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.classes):
+            raise ValueError(f"{self.name!r} has labels that are no number of its {len(self.classes)} classes")
         same = copy.copy(self)
         same.labels = torch.tensor([names.index(name) for name in self.classes])[labels]
         same.classes = names
