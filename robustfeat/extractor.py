@@ -79,9 +79,9 @@ class FeatureExtractor(nn.Module):
 
     @torch.inference_mode()
     def transform_batch(self, images: Images) -> Features:
-        """Features of one batch on the CPU; the caller has checked the range and put the extractor in eval mode."""
-        moved = images.to(self.device, torch.float32, memory_format=torch.channels_last)
-        return self.network.features(moved).cpu()
+        """Features of one batch, float32 on the CPU; the caller has checked the range and put the extractor in eval mode."""
+        moved = images.to(self.device, self.network.mean.dtype, memory_format=torch.channels_last)
+        return self.network.features(moved).float().cpu()
 
     def _batches(self, images: ImageSource, batch_size: int) -> Iterator[Tensor]:
         if isinstance(images, ImageDataset):

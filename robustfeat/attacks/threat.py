@@ -40,12 +40,17 @@ class Threat:
     def around(self, images: Points, eps: PerExample | None = None) -> Ball:
         """The ball around each image; `eps` (n,) gives each its own size instead of the threat's.
 
-        Raises ValueError for images that are not finite floats in [0, 1], and for sizes that are not positive or, in linf,
-        above 1.
+        Raises ValueError for images that are not finite floats in [0, 1] of at least 32 bits, and for sizes that are not
+        positive or, in linf, above 1.
         """
         check_pixels(images)
+        if torch.finfo(images.dtype).bits < 32:
+            raise ValueError(
+                f"images of {images.dtype} can not hold a ball of {self}, whose border they round away; give float32 images, and "
+                "cast them inside the loss"
+            )
         if eps is None:
-            sizes = torch.full((len(images),), self.eps, device=images.device)
+            sizes = torch.full((len(images),), self.eps, dtype=images.dtype, device=images.device)
         else:
             sizes = eps
             largest = 1.0 if self.norm == "linf" else math.inf

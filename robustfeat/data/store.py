@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -214,15 +215,20 @@ class StreamedImages(ImageDataset):
         self._decode = decode
         self._rows = rows
         self._source_fingerprint = source_fingerprint
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: tuple[int, ThreadPoolExecutor] | None = None  # of the process with this number
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without threads, which stay where they are."""
+        return self.__dict__ | {"_threads": None}
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def pixels(self, rows: Tensor) -> Tensor:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="decode")
-        images = np.stack(list(self._threads.map(self._decode, self._rows[rows].tolist())))
+        threads = self._threads
+        if threads is None or threads[0] != os.getpid():  # a fork has the object, and none of its threads
+            threads = self._threads = os.getpid(), ThreadPoolExecutor(max_workers=8, thread_name_prefix="decode")
+        images = np.stack(list(threads[1].map(self._decode, self._rows[rows].tolist())))
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
     def take(self, rows: Rows) -> StreamedImages:

@@ -1,0 +1,76 @@
+"""Data sets and extractors in threads and in other processes, before and after they were used."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from robustfeat.data import ImageDataset, MemoryImages, StreamedImages
+from robustfeat.extractor import FeatureExtractor
+from robustfeat.random import generator
+
+PIXELS = torch.randint(256, (8, 3, 8, 8), generator=generator(9), dtype=torch.uint8)
+
+
+def decode(row: int) -> np.ndarray:
+    return PIXELS[row].permute(1, 2, 0).numpy()
+
+
+def sets() -> dict[str, ImageDataset]:
+    labels = torch.arange(8) % 2
+    return {
+        "memory": MemoryImages("memory", PIXELS, labels),
+        "streamed": StreamedImages("streamed", decode, torch.arange(8), labels, (), 8, "fingerprint"),
+    }
+
+
+class Features(Dataset[torch.Tensor]):
+    """One row at a time, decoded and extracted in the worker."""
+
+    def __init__(self, extractor: FeatureExtractor, data: ImageDataset) -> None:
+        self.extractor, self.data = extractor, data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        return self.extractor.transform_batch(self.data.batch(torch.tensor([row])).images)[0]
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("name", ["memory", "streamed"])
+def test_copies_are_the_same(name: str, used: bool, extractor: FeatureExtractor) -> None:
+    data = sets()[name]
+    if used:
+        extractor.transform(data)
+    for again in (pickle.loads(pickle.dumps(data)), copy.deepcopy(data)):
+        assert again.fingerprint == data.fingerprint
+        assert torch.equal(again.pixels(torch.arange(8)), PIXELS)
+    other = pickle.loads(pickle.dumps(extractor))
+    np.testing.assert_array_equal(other.transform(data), extractor.transform(data))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("name", ["memory", "streamed"])
+def test_forked_workers(name: str, used: bool, extractor: FeatureExtractor) -> None:
+    data = sets()[name]
+    expected = extractor.transform(data)
+    loaded = Features(extractor, data if used else sets()[name])
+    workers = {"num_workers": 2, "multiprocessing_context": "fork", "timeout": 60}
+    batches = DataLoader(loaded, batch_size=3, generator=generator(1), **workers)  # type: ignore[arg-type]
+    found = torch.cat(list(batches))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+def test_threads(extractor: FeatureExtractor) -> None:
+    data = sets()["streamed"]
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(lambda _: extractor.transform(data), range(20)):
+            np.testing.assert_allclose(found, extractor.transform(data), atol=1e-5)
