@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -182,3 +184,20 @@ def test_cosines_at_any_scale(scale: float) -> None:
 def test_other_metrics_refuse_what_float32_can_not_square(scale: float, metric: Any) -> None:
     with pytest.raises(ValueError, match="their products are lost in float32"):
         FeatureIndex(16, metric=metric).add(np.float32(scale) * X)
+
+
+def test_a_search_by_other_libraries_in_the_process_changes_nothing() -> None:
+    """`faiss.contrib.torch_utils` replaces FAISS's search by one without parameters, once and for the whole process."""
+    code = (
+        "import numpy as np\n"
+        "from robustfeat.index import FeatureIndex\n"
+        "x = np.random.default_rng(0).standard_normal((300, 8)).astype('float32')\n"
+        "index = FeatureIndex(8, factory='IVF8,Flat')\n"
+        "index.train(x)\n"
+        "index.add(x)\n"
+        "before = index.search(x[:5], 4, nprobe=3)\n"
+        "import faiss.contrib.torch_utils\n"
+        "after = index.search(x[:5], 4, nprobe=3)\n"
+        "assert (before.ids == after.ids).all() and (before.scores == after.scores).all()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

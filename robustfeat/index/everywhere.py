@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from robustfeat.index.contents import levels
-from robustfeat.index.faiss import import_faiss
+from robustfeat.index.faiss import import_faiss, search
 from robustfeat.index.options import options
 
 
@@ -20,7 +20,7 @@ def search_everywhere(index: Any, x: np.ndarray, k: int) -> tuple[np.ndarray, np
     wide = options(index, nprobe=getattr(inner, "nlist", None), ef_search=max(1, int(index.ntotal)))
     if wide is None:
         raise RuntimeError(f"the index found fewer than {k} items; ask for fewer")
-    scores, ids = index.search(x, k, params=wide)
+    scores, ids = search(index, x, k, wide)
     if (ids < 0).any():
         raise RuntimeError(f"the index found fewer than {k} items; ask for fewer")
     return scores, ids

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robustfeat.index.faiss import import_faiss
+from robustfeat.index.faiss import import_faiss, search
 
 
 class Searcher:
@@ -34,4 +34,4 @@ class Searcher:
         if self._copy is not None and options is None:
             with contextlib.suppress(RuntimeError):
                 return self._copy.search(x, k)
-        return self._index.search(x, k, params=options)
+        return search(self._index, x, k, options)
