@@ -186,7 +186,9 @@ def test_shots() -> None:
     assert torch.bincount(few.require_labels()).tolist() == [5] * 10
     assert few.fingerprint == data.shots(5, seed=1).fingerprint != data.shots(5, seed=2).fingerprint
     fewest = int(torch.bincount(labels).min())
-    for n in (0, fewest + 1, 10_000):
+    with pytest.raises(ValueError, match="shots must be a whole number, at least 1, got 0"):
+        data.shots(0)
+    for n in (fewest + 1, 10_000):
         with pytest.raises(ValueError, match=rf"shots must be in 1\.\.\d+.*got {n}"):
             data.shots(n)
 

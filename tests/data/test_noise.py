@@ -43,7 +43,7 @@ def test_what_can_not_be() -> None:
     for share in (-0.1, 1.5):
         with pytest.raises(ValueError, match=r"label noise must be a share in \[0, 1\]"):
             with_label_noise(data, share)
-    one = MemoryImages("one", torch.zeros(4, 3, 2, 2, dtype=torch.uint8), torch.zeros(4))
+    one = MemoryImages("one", torch.zeros(4, 3, 2, 2, dtype=torch.uint8), torch.zeros(4, dtype=torch.long))
     with pytest.raises(ValueError, match="fewer than two classes"):
         with_label_noise(one, 0.1)
     with pytest.raises(ValueError, match="has no labels"):
