@@ -5,39 +5,18 @@ from __future__ import annotations
 import io
 import logging
 import struct
-import sys
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from as_seen import SEEN, read
 from image_files import everything, pixels, write_parquet
-from PIL import Image, features
+from PIL import Image
 
-from robustfeat.architecture import Architecture
 from robustfeat.data import dataset, fit_square
 from robustfeat.errors import BrokenImageError
-from robustfeat.extractor import read_image
-
-EIGHT = Architecture("cnn_tiny", image_size=8)
-# What the stored rows become for a person, by the definition of EXIF: where the first row and the first column are seen.
-SEEN: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    1: lambda a: a,  # top, left
-    2: lambda a: a[:, ::-1],  # top, right
-    3: lambda a: a[::-1, ::-1],  # bottom, right
-    4: lambda a: a[::-1],  # bottom, left
-    5: lambda a: a.transpose(1, 0, 2),  # left, top
-    6: lambda a: a.transpose(1, 0, 2)[:, ::-1],  # right, top
-    7: lambda a: a.transpose(1, 0, 2)[::-1, ::-1],  # right, bottom
-    8: lambda a: a.transpose(1, 0, 2)[::-1],  # left, bottom
-}
-
-
-def read(item: object) -> np.ndarray:
-    """(8, 8, 3), 0 to 255."""
-    return read_image(item, EIGHT).permute(1, 2, 0).mul(255).round().numpy()  # type: ignore[arg-type]
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> bytes:
@@ -232,52 +211,3 @@ def test_ordinary_images_have_the_pixels_that_they_had(size: tuple[int, int]) ->
     left, top = (whole.width - 8) // 2, (whole.height - 8) // 2
     expected = np.asarray(whole)[top : top + 8, left : left + 8]
     assert np.array_equal(np.asarray(fit_square(image, 8)), expected)
-
-
-@pytest.mark.parametrize("content", [b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"])
-def test_heic_without_its_package_gets_the_pip_line(
-    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    (tmp_path / "0.heic").write_bytes(content)
-    for attempt in (lambda: read(tmp_path / "0.heic"), lambda: dataset(tmp_path, image_size=8, on_error="skip")):
-        with pytest.raises(ImportError, match=r"HEIC photographs needs pillow_heif: pip install 'robustfeat\[heic\]'"):
-            attempt()
-
-
-def test_heic_photographs(tmp_path: Path) -> None:
-    heif = pytest.importorskip("pillow_heif")
-    array = np.full((64, 64, 3), (200, 30, 90), dtype=np.uint8)
-    heif.from_bytes("RGB", (64, 64), array.tobytes()).save(str(tmp_path / "0.heic"), quality=95)
-    assert np.abs(read(tmp_path / "0.heic") - array[:8, :8]).max() < 8
-
-
-@pytest.mark.parametrize("brand", [b"avif", b"heic", b"isom"])
-def test_damaged_files_of_the_family_are_broken_images(
-    tmp_path: Path, brand: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once there is a reader nobody is told to install one."""
-    monkeypatch.setitem(Image.OPEN, "HEIF", Image.OPEN["PNG"])
-    monkeypatch.setattr(features, "get_supported", lambda: ["avif"])
-    (tmp_path / "0.png").write_bytes(b"\0\0\0\x18ftyp" + brand + b"nothing that follows")
-    with pytest.raises(BrokenImageError, match=r"0\.png"):
-        read(tmp_path / "0.png")
-
-
-def test_avif_without_its_reader_gets_the_pip_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "get_supported", lambda: [])
-    (tmp_path / "0.avif").write_bytes(b"\0\0\0\x18ftypavif, which this Pillow does not know")
-    with pytest.raises(ImportError, match=r"pip install 'pillow>=11\.3'"):
-        read(tmp_path / "0.avif")
-
-
-@pytest.mark.skipif("avif" not in features.get_supported(), reason="this Pillow has no AVIF")
-def test_avif(tmp_path: Path) -> None:
-    array = np.full((16, 16, 3), (200, 30, 90), dtype=np.uint8)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    array[:8] = (0, 0, 0)
-    Image.fromarray(array).save(tmp_path / "0.avif", quality=95, exif=exif)
-    expected = SEEN[6](array)
-    found = everything(dataset(tmp_path))[0]
-    assert np.abs(found[:, [0, 4, 11, 15]].astype(int) - expected[:, [0, 4, 11, 15]]).max() < 10
