@@ -7,17 +7,18 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 CORE = find_packages(include=["robustfeat", "robustfeat.*"])
+TASKS = [f"robustfeat.{name}" for name in find_packages(include=["tasks", "tasks.*"])]
 
 setup(
     name="robustfeat",
-    version=runpy.run_path(str(ROOT / "robustfeat" / "version.py"))["__version__"],
+    version=runpy.run_path(str(ROOT / "robustfeat" / "runtime" / "version.py"))["__version__"],
     description="Image features that stay meaningful under attack: distil, load, use and measure them",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=[*CORE, "robustfeat.bench.presets", "robustfeat.tasks", "robustfeat.pretrained"],
+    packages=[*CORE, "robustfeat.bench.presets", *TASKS, "robustfeat.pretrained"],
     package_dir={"robustfeat.tasks": "tasks", "robustfeat.pretrained": "pretrained"},
     package_data={
         "robustfeat": ["py.typed"],
@@ -63,7 +64,7 @@ setup(
             "mypy==2.4.1",
         ],
     },
-    entry_points={"console_scripts": ["robustfeat=robustfeat.cli:main"]},
+    entry_points={"console_scripts": ["robustfeat=robustfeat.command_line.cli:main"]},
     classifiers=[
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

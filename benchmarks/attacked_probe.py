@@ -13,10 +13,10 @@ from torch import Tensor
 
 import robustfeat
 from robustfeat.attacks import Attack, Goal, Threat
-from robustfeat.eps import Eps
-from robustfeat.random import generator
+from robustfeat.evaluation.pipeline import Cases, Pipeline
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import LinearProbe
-from robustfeat.tasks.pipeline import Cases, Pipeline
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.data import Augment, Loader, MemoryImages
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 
 N, IMAGES, CROP, SIDE = 256, 50_000, 4, 32
 

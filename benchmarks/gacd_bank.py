@@ -12,9 +12,9 @@ from side_by_side import peak_memory, ratio
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.memory import MemoryBank
+from robustfeat.numerics.random import generator
 from robustfeat.objectives.critic import Critic
-from robustfeat.random import generator
+from robustfeat.objectives.memory import MemoryBank
 
 M, D, N, BATCH, TAU = 50_000, 128, 16_384, 128, 0.07
 

@@ -14,7 +14,7 @@ from sklearn.covariance import ShrunkCovariance
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import Mahalanobis, OneClass
 
 CLASSES, SHRINKAGE = 10, 0.1

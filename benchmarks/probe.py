@@ -1,4 +1,4 @@
-"""Our logistic regression (`robustfeat.logistic.fit`) against scikit-learn's L-BFGS on features like those of a ReLU network.
+"""Our logistic regression (`numerics.logistic.fit`) against scikit-learn's L-BFGS on features like those of a ReLU network.
 
 50,000 x 512 features with 10 or 100 classes: classes and noise in 64 directions of falling strength, mixed, with a little noise
 of every feature's own, and cut off at 0. Both minimise the same objective in float64 from the same start; scikit-learn stops at
@@ -18,8 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat import logistic
-from robustfeat.random import generator
+from robustfeat.numerics import logistic
+from robustfeat.numerics.random import generator
 
 DIRECTIONS, SPREAD, OWN, SHIFT = 64, 2.0, 0.1, 0.5
 HELD_OUT = 10_000

@@ -15,7 +15,7 @@ from pytorch_metric_learning.utils.inference import FaissKNN
 from side_by_side import peak_memory, ratio
 from torch import Tensor
 
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import Retrieval
 
 CLASSES, WIDTH = 100, 512

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from robustfeat.cli import find_commands
+from robustfeat.command_line.cli import find_commands
 
 IMPORTS = (
     "import torch",
@@ -58,6 +58,6 @@ if __name__ == "__main__":
     for line, found in zip(IMPORTS, imports, strict=True):
         print(f"{found:5.2f} s  {found / imports[0]:5.2f} of import torch  {line}")
     commands = helps()
-    main = "from robustfeat.cli import main; raise SystemExit(main())"
+    main = "from robustfeat.command_line.cli import main; raise SystemExit(main())"
     for words, found in zip(commands, medians([(main, *words) for words in commands], rounds), strict=True):
         print(f"{found:5.2f} s  robustfeat {' '.join(words)}")

@@ -12,13 +12,13 @@ import torch
 from side_by_side import ratio
 from torch.nn import functional as F
 
-from robustfeat.architecture import Architecture
 from robustfeat.attacks import Threat
-from robustfeat.distiller import Distiller
-from robustfeat.network import Network, new_network
+from robustfeat.backbones.architecture import Architecture
+from robustfeat.backbones.network import Network, new_network
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch
 from robustfeat.objectives import GACD, Spaces
-from robustfeat.random import generator
-from robustfeat.types import Batch
+from robustfeat.training.distiller import Distiller
 
 N, EPS, STEPS, TAU = 64, 8 / 255, 2, 0.1
 

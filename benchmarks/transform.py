@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from side_by_side import ratio
 
-from robustfeat.architecture import Architecture
-from robustfeat.card import Card
+from robustfeat.backbones.architecture import Architecture
+from robustfeat.backbones.network import new_network
 from robustfeat.data import MemoryImages
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.network import new_network
-from robustfeat.random import generator
+from robustfeat.features.card import Card
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.random import generator
 
 IMAGES = 5000
 

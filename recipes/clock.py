@@ -8,7 +8,7 @@ import threading
 import time
 from types import TracebackType
 
-from robustfeat.progress import duration
+from robustfeat.runtime.progress import duration
 
 RESERVE = (
     25.0  # seconds for a measurement that goes on, the checkpoint, half-precision weights and the files to take along

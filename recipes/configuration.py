@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from robustfeat.bench.settings import read_settings
+from robustfeat.evaluation import Evaluation
+from robustfeat.features.recipe import Recipe
 from robustfeat.objectives import OBJECTIVES, Objective
-from robustfeat.recipe import Recipe
-from robustfeat.settings import read_settings
-from robustfeat.tasks import Evaluation
 
 FOLDER = Path(__file__).resolve().parent
 EVALUATE = "evaluate"  # the folder of the evaluations; the others are named after objectives

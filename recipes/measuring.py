@@ -8,12 +8,12 @@ from pathlib import Path
 from recipes import MODELS
 from recipes.configuration import Overrides, evaluations
 from recipes.folders import Folders
-from robustfeat import hub
-from robustfeat.affordable import speed
-from robustfeat.errors import OfflineError
-from robustfeat.extractor import FeatureExtractor
+from robustfeat.evaluation import Evaluation
+from robustfeat.features import hub
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.publishing.affordable import speed
 from robustfeat.report import Report
-from robustfeat.tasks import Evaluation
+from robustfeat.runtime.errors import OfflineError
 
 ABSENT = (OfflineError, FileNotFoundError, ImportError)  # a data set, or the package of an attack
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from recipes.configuration import Overrides, Training, trainings
 from recipes.folders import Folders
 from recipes.speed import Speed
-from robustfeat import hub
-from robustfeat.card import Card
-from robustfeat.export import export
-from robustfeat.recipe import Recipe
-from robustfeat.train import train
+from robustfeat.features import hub
+from robustfeat.features.card import Card
+from robustfeat.features.recipe import Recipe
+from robustfeat.publishing.exported import export
+from robustfeat.training.loop import train
 
 PART = "15MB"  # of weights in one file
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from recipes.folders import Folders
-from robustfeat.files import sha256, write_text
+from robustfeat.runtime.files import sha256, write_text
 
 PIECE = 15_000_000  # bytes
 PIECES = 8

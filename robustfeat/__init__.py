@@ -11,26 +11,26 @@ if (_root / "setup.py").is_file() and (
 ).is_dir():  # a checkout: tasks/ and pretrained/ lie beside the package
     __path__.append(str(_root))
 
-from robustfeat.lazy import attach  # noqa: E402
-from robustfeat.version import __version__ as __version__  # noqa: E402
+from robustfeat.runtime.lazy import attach  # noqa: E402
+from robustfeat.runtime.version import __version__ as __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from robustfeat.attacks import FGSM, PGD, Attack, Threat
-    from robustfeat.card import Card
     from robustfeat.data import dataset
-    from robustfeat.eps import Eps
-    from robustfeat.errors import DivergedError, IntegrityError, OfflineError
-    from robustfeat.extract import extract
-    from robustfeat.extractor import FeatureExtractor
-    from robustfeat.finetune import fine_tune
-    from robustfeat.hub import load, save
-    from robustfeat.patches import PatchExtractor
-    from robustfeat.recipe import Recipe
+    from robustfeat.evaluation import evaluate
+    from robustfeat.features.card import Card
+    from robustfeat.features.extraction import extract
+    from robustfeat.features.extractor import FeatureExtractor
+    from robustfeat.features.hub import load, save
+    from robustfeat.features.patches import PatchExtractor
+    from robustfeat.features.recipe import Recipe
+    from robustfeat.features.shipped import models
+    from robustfeat.features.transformer import FeatureTransformer
+    from robustfeat.numerics.eps import Eps
     from robustfeat.report import Report
-    from robustfeat.shipped import models
-    from robustfeat.tasks import evaluate
-    from robustfeat.train import train
-    from robustfeat.transformer import FeatureTransformer
+    from robustfeat.runtime.errors import DivergedError, IntegrityError, OfflineError
+    from robustfeat.training.finetune import fine_tune
+    from robustfeat.training.loop import train
 
 __all__ = [
     "FGSM",

@@ -8,19 +8,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustfeat import losses
-from robustfeat.architecture import Architecture
 from robustfeat.attacks import Attack, Classifier, Goal, Threat
-from robustfeat.card import Card
+from robustfeat.backbones.architecture import Architecture
+from robustfeat.backbones.network import Network, new_network
 from robustfeat.data import MemoryImages
-from robustfeat.distiller import Distiller
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.heads import fit_head
-from robustfeat.network import Network, new_network
+from robustfeat.features.card import Card
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics import losses
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch, Images, Logits
 from robustfeat.objectives import Objective, Spaces
-from robustfeat.random import generator
 from robustfeat.tasks import AnomalyDetector, Task
-from robustfeat.types import Batch, Images, Logits
+from robustfeat.training.distiller import Distiller
+from robustfeat.training.heads import fit_head
 
 
 def small_network(seed: int, name: str = "cnn_tiny", classes: int = 4) -> Network:

@@ -6,17 +6,17 @@ from typing import Self
 
 from torch import Tensor
 
-from robustfeat.adversarial_linear import fit_attacked
 from robustfeat.attacks import Threat
 from robustfeat.data import ImageDataset
-from robustfeat.eps import Eps
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.logistic import Linear
-from robustfeat.scale import mean_square
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.logistic import Linear
+from robustfeat.numerics.scale import mean_square
+from robustfeat.numerics.types import Features
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.linear import LinearHead
 from robustfeat.tasks.probe import LinearProbe
-from robustfeat.types import Features
+from robustfeat.training.adversarial_linear import fit_attacked
 
 
 @TASKS.register("adversarial-probe")

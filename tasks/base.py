@@ -11,11 +11,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from robustfeat.checks import refuse
 from robustfeat.data import ImageDataset
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.tasks.delong import Ranking
-from robustfeat.types import Features, Logits, PerExample
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.checks import refuse
+from robustfeat.numerics.types import Features, Logits, PerExample
+from robustfeat.tasks.metrics.delong import Ranking
 
 
 class Aim(NamedTuple):

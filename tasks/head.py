@@ -6,15 +6,15 @@ from typing import Self
 
 from torch import Tensor
 
-from robustfeat import hub
+from robustfeat.backbones.network import Network
 from robustfeat.data import ImageDataset
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.logistic import Linear
-from robustfeat.network import Network
+from robustfeat.features import hub
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.logistic import Linear
+from robustfeat.numerics.types import Features
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import check_fit
 from robustfeat.tasks.linear import LinearHead
-from robustfeat.types import Features
 
 
 @TASKS.register("head")

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat import losses
 from robustfeat.index import FeatureIndex
-from robustfeat.scale import unit
+from robustfeat.numerics import losses
+from robustfeat.numerics.scale import unit
+from robustfeat.numerics.types import Features, Logits, PerExample
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Aim, Task, check_features, check_fit
 from robustfeat.tasks.linear import checked, classifier_aim
-from robustfeat.types import Features, Logits, PerExample
 
 UNSEEN = -1e9  # log votes of a class without neighbours; finite, so that margins are
 

@@ -8,11 +8,11 @@ from typing import Self
 
 from torch import Tensor
 
-from robustfeat import losses
-from robustfeat.checks import refuse
-from robustfeat.logistic import Linear
+from robustfeat.numerics import losses
+from robustfeat.numerics.checks import refuse
+from robustfeat.numerics.logistic import Linear
+from robustfeat.numerics.types import Features, Logits, PerExample
 from robustfeat.tasks.base import Aim, Task, check_features
-from robustfeat.types import Features, Logits, PerExample
 
 UNTARGETED = {"margin": losses.margin, "ce": losses.cross_entropy, "dlr": losses.dlr}
 

@@ -7,12 +7,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import DETECTORS, TASKS
-from robustfeat.tasks.anomaly import AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.base import Task, check_fit
-from robustfeat.tasks.delong import Ranking
-from robustfeat.tasks.mahalanobis import Mahalanobis
-from robustfeat.types import Features, PerExample
+from robustfeat.tasks.detectors.base import AnomalyDetector, attacked_sides, ranking_metrics
+from robustfeat.tasks.detectors.mahalanobis import Mahalanobis
+from robustfeat.tasks.metrics.delong import Ranking
 
 
 @TASKS.register("ood")

@@ -8,12 +8,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from robustfeat.random import generator
-from robustfeat.scale import unit
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.scale import unit
+from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Aim, Task, check_features, check_fit
 from robustfeat.tasks.retrieval import Retrieval
-from robustfeat.types import Features, PerExample
 
 POISON = 14  # what this stream of random numbers is for
 SHARP, SOFT = 20.0, 1.0  # of the count of searches, in units of the spread of the gaps

@@ -6,12 +6,12 @@ from typing import Self
 
 from torch import Tensor
 
-from robustfeat import logistic
-from robustfeat.random import generator
+from robustfeat.numerics import logistic
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Features
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import check_fit
 from robustfeat.tasks.linear import LinearHead
-from robustfeat.types import Features
 
 
 @TASKS.register("probe")

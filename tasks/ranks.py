@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.random import generator
-from robustfeat.scale import unit
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.scale import unit
+from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Task, check_features, check_fit
-from robustfeat.types import Features, PerExample
 
 RANKS = 13  # what this stream of random numbers is for
 KINDS = ("ca+", "ca-", "qa+", "qa-", "tma", "es-d", "es-r", "ltm", "gtm", "gtt")

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from robustfeat.index import FeatureIndex
-from robustfeat.scale import unit
+from robustfeat.numerics.scale import unit
+from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Aim, Task, check_features, check_fit
-from robustfeat.tasks.retrieval_metrics import average_precision, map_at_r, ndcg, recall_at
-from robustfeat.types import Features, PerExample
+from robustfeat.tasks.metrics.retrieval import average_precision, map_at_r, ndcg, recall_at
 
 RECALL_AT = (1, 5, 10)
 DEEP = 10_000  # items up to which the whole ranking is measured unasked

@@ -11,13 +11,13 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from robustfeat import sidecar
 from robustfeat.attacks import Threat
-from robustfeat.eps import Eps
-from robustfeat.errors import IntegrityError
+from robustfeat.numerics.eps import Eps
+from robustfeat.runtime import sidecar
+from robustfeat.runtime.errors import IntegrityError
 from robustfeat.tasks import DETECTORS, TASKS
-from robustfeat.tasks.anomaly import AnomalyDetector
 from robustfeat.tasks.base import Task
+from robustfeat.tasks.detectors.base import AnomalyDetector
 from robustfeat.tasks.linear import LinearHead
 
 SIDECAR = "task.json"

@@ -12,17 +12,26 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 # Not the tasks: beartype does not take `Self` on a method. Their shapes are checked by check_task.
-CHECKED = ("losses", "memory", "network", "attacks", "objectives", "extractor", "distiller", "data", "heldout")
+CHECKED = (
+    "attacks",
+    "backbones.network",
+    "data",
+    "features.extractor",
+    "numerics.losses",
+    "objectives",
+    "training.distiller",
+    "training.heldout",
+)
 install_import_hook([f"robustfeat.{module}" for module in CHECKED], "shape_checker.check")
 
 from linear_network import LinearNetwork  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from robustfeat.architecture import Architecture  # noqa: E402
-from robustfeat.card import Card  # noqa: E402
-from robustfeat.extractor import FeatureExtractor  # noqa: E402
+from robustfeat.backbones.architecture import Architecture  # noqa: E402
+from robustfeat.features.card import Card  # noqa: E402
+from robustfeat.features.extractor import FeatureExtractor  # noqa: E402
 from robustfeat.testing import small_network  # noqa: E402
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from robustfeat import losses
 from robustfeat.attacks import (
     APGD,
     CW,
@@ -25,28 +24,19 @@ from robustfeat.attacks import (
     Transfer,
     Worst,
 )
-from robustfeat.card import Card
 from robustfeat.data import MemoryImages, dataset
-from robustfeat.eps import Eps
-from robustfeat.errors import IntegrityError
-from robustfeat.extractor import FeatureExtractor
+from robustfeat.evaluation import compare, evaluate, ladder, recount
+from robustfeat.features.card import Card
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.features.recipe import Recipe
+from robustfeat.numerics import losses
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
 from robustfeat.objectives import GACD, NFGSM, TRADES, AdversarialTraining, Natural
-from robustfeat.publish import publish
-from robustfeat.random import generator
-from robustfeat.recipe import Recipe
+from robustfeat.publishing.publication import publish
 from robustfeat.report import Report
-from robustfeat.tasks import (
-    KNN,
-    LinearProbe,
-    Mahalanobis,
-    OneClass,
-    Retrieval,
-    compare,
-    evaluate,
-    ladder,
-    named,
-    recount,
-)
+from robustfeat.runtime.errors import IntegrityError
+from robustfeat.tasks import KNN, LinearProbe, Mahalanobis, OneClass, Retrieval, named
 from robustfeat.testing import small_network
 
 THREAT = Threat("linf", 0.1)

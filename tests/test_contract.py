@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from robustfeat.attacks import ATTACKS, Threat
-from robustfeat.eps import Eps
+from robustfeat.numerics.eps import Eps
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.tasks import DETECTORS, TASKS
 from robustfeat.testing import check_attack, check_objective, check_task

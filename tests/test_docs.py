@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from repository import ROOT
 
-from robustfeat.cli import parse
+from robustfeat.command_line.cli import parse
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch
 from robustfeat.objectives import OBJECTIVES, Objective, Views
-from robustfeat.random import generator
 from robustfeat.testing import check_objective, small_network
-from robustfeat.types import Batch
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = ROOT / "docs"
 METHODS = (DOCS / "methods.md").read_text(encoding="utf-8")
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from repository import ROOT
 
-from robustfeat import hub
-from robustfeat.card import Card
+from robustfeat.features import hub
+from robustfeat.features.card import Card
 from robustfeat.tasks import TASKS
 from robustfeat.testing import small_network
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 SAYS = {
     "linear_probe": r"probe accuracy, attack none: 0\.\d+ \[.*\nprobe accuracy, attack pgd: 0\.\d+",
     "retrieval": r"clean: recall@1 (\d+)/20\nattacked: recall@1 (\d+)/20",

@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source: a module imports only from lower rows."""
+"""Who may import whom, read from the source: packages import in one direction."""
 
 from __future__ import annotations
 
@@ -6,57 +6,34 @@ import ast
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-# Rows from the bottom up. Modules of one row do not import each other; a package counts as one module.
+# From the bottom up: a package imports only from packages in the rows above its own.
 ROWS = (
-    (
-        "errors",
-        "lazy",
-        "needed",
-        "checks",
-        "types",
-        "eps",
-        "architecture",
-        "choices",
-        "modes",
-        "awp",
-        "random",
-        "sending",
-        "progress",
-        "interrupts",
-        "parallel",
-        "online",
-        "schedule",
-        "settings",
-        "version",
-    ),
-    ("files", "pixels", "scale", "registry", "recipe", "losses", "environment", "download"),
-    ("sidecar", "hub_cache", "parts"),
-    ("weights", "memory", "logistic", "backbones", "attacks", "data", "index"),
-    ("network", "report"),
-    ("adversarial_linear",),
-    ("objectives", "average", "heldout", "known"),
-    ("card",),
-    ("extractor", "folder"),
-    ("remote", "shipped"),
-    ("heads", "hub", "fixture", "distiller", "checkpoint", "journal", "extract", "patches"),
-    ("public",),
-    ("roles", "publish", "push", "export", "analysis", "cache", "transformer", "affordable"),
-    ("run", "tasks"),
-    ("best",),
-    ("train",),
-    ("testing", "doctor", "demo", "finetune", "bench", "agreement", "reproduction"),
-    ("reproduce", "results"),
-    ("commands",),
-    ("cli",),
-    ("__init__", "__main__"),
+    "runtime",
+    "numerics",
+    "backbones",
+    "data",
+    "attacks",
+    "objectives",
+    "report",
+    "index",
+    "features",
+    "training",
+    "tasks",
+    "evaluation",
+    "publishing",
+    "bench",
+    "command_line",
+    "testing",
+    "__main__",
+    "__init__",
 )
-ROW = {name: number for number, row in enumerate(ROWS) for name in row}
+ROW = {name: number for number, name in enumerate(ROWS)}
 
 
 def sources() -> list[tuple[str, Path]]:
-    """(module or package, file) of everything that is shipped."""
+    """(package, file) of everything that is shipped."""
     found = [
         (path.relative_to(ROOT / "robustfeat").parts[0].removesuffix(".py"), path)
         for path in (ROOT / "robustfeat").rglob("*.py")
@@ -76,12 +53,12 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def test_every_module_has_a_row() -> None:
+def test_every_package_has_a_row() -> None:
     assert {name for name, _ in sources()} == set(ROW)
 
 
 @pytest.mark.parametrize(("name", "path"), sources(), ids=[str(path.relative_to(ROOT)) for _, path in sources()])
-def test_imports_come_from_lower_rows(name: str, path: Path) -> None:
+def test_imports_come_from_rows_above(name: str, path: Path) -> None:
     wrong = [other for other in imported(path) if other != name and not ROW[other] < ROW[name]]
     assert wrong == [], f"{path.name} (row {ROW[name]}) must not import {wrong}"
 

@@ -9,12 +9,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
 import robustfeat
-from robustfeat import hub
-from robustfeat.parts import weight_files
-
-ROOT = Path(__file__).resolve().parent.parent
+from robustfeat.features import hub
+from robustfeat.features.parts import weight_files
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +38,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_tasks_and_weights_are_inside_the_package(built: Path) -> None:
     assert [path.name for path in built.iterdir()] == ["robustfeat"]
-    for folder in ("tasks", "attacks", "objectives", "commands", "data", "backbones", "report", "pretrained"):
+    for folder in (
+        "tasks",
+        "tasks/detectors",
+        "attacks",
+        "command_line/commands",
+        "features/card",
+        "report",
+        "pretrained",
+    ):
         assert (built / "robustfeat" / folder / "__init__.py").is_file(), folder
     assert (built / "robustfeat" / "py.typed").is_file()
     assert (built / "robustfeat" / "pretrained" / "README.md").is_file()
     assert (built / "robustfeat" / "bench" / "presets" / "digits.yaml").is_file()
-    for source in (ROOT / "tasks").glob("*.py"):
-        assert (built / "robustfeat" / "tasks" / source.name).is_file()
+    for source in [*(ROOT / "robustfeat").rglob("*.py"), *(ROOT / "tasks").rglob("*.py")]:
+        parts = source.relative_to(ROOT).parts
+        assert built.joinpath("robustfeat", *parts[parts[0] == "robustfeat" :]).is_file(), source
 
 
 def test_every_published_model_is_inside_the_package(built: Path) -> None:

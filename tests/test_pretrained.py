@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from repository import ROOT
 from safetensors import safe_open
 
 import robustfeat
-from robustfeat.card import Card
-from robustfeat.reproduce import same_features
-from robustfeat.results import published
+from robustfeat.features.card import Card
+from robustfeat.publishing import same_features
+from robustfeat.publishing.results import published
 
-ROOT = Path(__file__).resolve().parent.parent / "pretrained"
-CARDS = published(ROOT)
+PRETRAINED = ROOT / "pretrained"
+CARDS = published(PRETRAINED)
 SIZE = 80_000_000  # bytes of all weights together: they are part of every installation
 each = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 
@@ -35,14 +34,14 @@ def test_every_number_is_of_images_that_training_has_not_seen(card: Card) -> Non
 
 @each
 def test_weights_are_in_half_precision(card: Card) -> None:
-    for path in (ROOT / card.name).glob("*.safetensors"):  # one file, or parts
+    for path in (PRETRAINED / card.name).glob("*.safetensors"):  # one file, or parts
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
             assert {file.get_slice(name).get_dtype() for name in names} <= {"F16", "I64"}
 
 
 def test_all_together_are_small() -> None:
-    assert sum(file.stat().st_size for file in ROOT.rglob("*.safetensors")) < SIZE
+    assert sum(file.stat().st_size for file in PRETRAINED.rglob("*.safetensors")) < SIZE
 
 
 def test_what_a_student_learned_from_is_published_too() -> None:

@@ -38,7 +38,7 @@ def test_import_needs_no_network_and_is_quiet() -> None:
         "def refuse(*a, **k): raise RuntimeError('network at import')\n"
         "socket.socket.connect = refuse; socket.create_connection = refuse; socket.getaddrinfo = refuse\n"
         "import torch; before = torch.get_rng_state()\n"
-        "import robustfeat, robustfeat.cli\n"
+        "import robustfeat, robustfeat.command_line.cli\n"
         "assert torch.equal(before, torch.get_rng_state())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

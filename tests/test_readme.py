@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from repository import ROOT
 
-from robustfeat.cli import parse
+from robustfeat.command_line.cli import parse
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -13,7 +13,7 @@ from robustfeat.attacks.base import Attack, Strongest
 from robustfeat.attacks.climb import Climb
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
-from robustfeat.types import PerExample, Points
+from robustfeat.numerics.types import PerExample, Points
 
 PULL = 0.75  # alpha of the paper: weight of the new step against the previous direction
 PROGRESS = 0.75  # rho of the paper: share of steps between two checkpoints that must raise the loss

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball, Threat
-from robustfeat.checks import refuse, together
-from robustfeat.types import Loss, PerExample, Points
+from robustfeat.numerics.checks import refuse, together
+from robustfeat.numerics.types import Loss, PerExample, Points
 
 
 @dataclass(frozen=True)

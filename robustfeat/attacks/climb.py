@@ -8,7 +8,7 @@ from torch import Tensor
 from robustfeat.attacks.base import Strongest
 from robustfeat.attacks.goal import Goal, Score
 from robustfeat.attacks.threat import Ball
-from robustfeat.types import PerExample, Points
+from robustfeat.numerics.types import PerExample, Points
 
 
 class Climb:

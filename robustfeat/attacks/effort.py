@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from robustfeat.types import PerExample, Points
+from robustfeat.numerics.types import PerExample, Points
 
 
 @dataclass

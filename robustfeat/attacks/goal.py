@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robustfeat.attacks.effort import Effort
-from robustfeat.types import Images, Labels, Logits, Loss, PerExample, Points
+from robustfeat.numerics.types import Images, Labels, Logits, Loss, PerExample, Points
 
 
 class Score(NamedTuple):

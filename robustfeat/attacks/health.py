@@ -19,8 +19,8 @@ from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.noise import Noise
 from robustfeat.attacks.pgd import PGD
 from robustfeat.attacks.square import Square
-from robustfeat.eps import Eps
-from robustfeat.types import Images, PerExample
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.types import Images, PerExample
 
 QUERIES = 300
 SAMPLES = 20

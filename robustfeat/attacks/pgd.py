@@ -12,9 +12,9 @@ from robustfeat.attacks.base import Attack, Strongest, warn_if_flat
 from robustfeat.attacks.climb import Climb
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
-from robustfeat.choices import check_choices
-from robustfeat.eps import Eps, check_eps
-from robustfeat.types import Loss, PerExample, Points
+from robustfeat.numerics.eps import Eps, check_eps
+from robustfeat.numerics.types import Loss, PerExample, Points
+from robustfeat.runtime.choices import check_choices
 
 
 @ATTACKS.register("pgd")

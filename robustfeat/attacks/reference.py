@@ -16,8 +16,8 @@ from robustfeat.attacks import ATTACKS
 from robustfeat.attacks.base import Attack, Strongest
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
-from robustfeat.needed import needed
-from robustfeat.types import Images, Logits
+from robustfeat.numerics.types import Images, Logits
+from robustfeat.runtime.needed import needed
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 

@@ -14,7 +14,7 @@ from robustfeat.attacks import ATTACKS
 from robustfeat.attacks.base import Attack, Strongest
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball, length
-from robustfeat.types import Images
+from robustfeat.numerics.types import Images
 
 # After so many of 10,000 queries the share of changed pixels is halved (section 3.2 of the paper).
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)

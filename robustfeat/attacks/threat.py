@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robustfeat.checks import refuse
-from robustfeat.eps import Eps, check_eps, usual_eps
-from robustfeat.pixels import check_pixels
-from robustfeat.types import PerExample, Points
+from robustfeat.numerics.checks import refuse
+from robustfeat.numerics.eps import Eps, check_eps, usual_eps
+from robustfeat.numerics.pixels import check_pixels
+from robustfeat.numerics.types import PerExample, Points
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,16 @@
-"""Backbones: any timm architecture, adapted to the size of the images."""
+"""Backbones: any timm architecture, adapted to the size of the images, as one network with normalisation and head."""
 
-from robustfeat.backbones import small, wide_resnet  # noqa: F401  register their architectures with timm
-from robustfeat.backbones.build import build, check_name
-from robustfeat.backbones.timm_folder import loads_in_timm_alone, timm_config
-from robustfeat.backbones.timm_framing import as_timm_sees
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustfeat.runtime.lazy import attach
+
+if TYPE_CHECKING:
+    from robustfeat.backbones.building import build, check_name
+    from robustfeat.backbones.timm_folder import loads_in_timm_alone, timm_config
+    from robustfeat.backbones.timm_framing import as_timm_sees
 
 __all__ = ["as_timm_sees", "build", "check_name", "loads_in_timm_alone", "timm_config"]
+
+attach(__name__)

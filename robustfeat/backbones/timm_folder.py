@@ -18,8 +18,8 @@ import timm
 from timm.models import build_model_with_cfg, register_model
 from torch import nn
 
-from robustfeat.architecture import Architecture, Framing, Stem
-from robustfeat.backbones.build import arguments, build
+from robustfeat.backbones.architecture import Architecture, Framing, Stem
+from robustfeat.backbones.building import arguments, build
 
 ENTRY = "robustfeat"
 

@@ -7,7 +7,7 @@ import dataclasses
 from timm.data import resolve_data_config
 from timm.models import PretrainedCfg
 
-from robustfeat.architecture import Architecture, Framing
+from robustfeat.backbones.architecture import Architecture, Framing
 
 
 def as_timm_sees(architecture: Architecture, cfg: PretrainedCfg) -> Architecture:

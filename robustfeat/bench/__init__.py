@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from robustfeat.lazy import attach
+from robustfeat.runtime.lazy import attach
 
 if TYPE_CHECKING:
     from robustfeat.bench.grid import Grid, Method

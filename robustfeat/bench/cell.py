@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robustfeat.errors import IntegrityError
-from robustfeat.files import write_text
+from robustfeat.features.recipe import Recipe
 from robustfeat.objectives import OBJECTIVES
-from robustfeat.recipe import Recipe
+from robustfeat.runtime.errors import IntegrityError
+from robustfeat.runtime.files import write_text
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any
 from robustfeat.attacks import ATTACKS, Threat
 from robustfeat.backbones import check_name
 from robustfeat.bench.preset import preset, presets
-from robustfeat.eps import Eps
+from robustfeat.bench.settings import read_settings
+from robustfeat.features.recipe import Recipe
+from robustfeat.numerics.eps import Eps
 from robustfeat.objectives import OBJECTIVES, Objective
-from robustfeat.recipe import Recipe
-from robustfeat.registry import unknown
-from robustfeat.settings import read_settings
+from robustfeat.runtime.registry import unknown
 
 
 @dataclass(frozen=True)

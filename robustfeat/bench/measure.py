@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robustfeat.analysis import Shift, describe, feature_shift
 from robustfeat.attacks import ATTACKS, CW, FGSM, PGD, Attack
 from robustfeat.bench.grid import Grid
 from robustfeat.data import dataset
-from robustfeat.extractor import FeatureExtractor
+from robustfeat.evaluation import Shift, describe, evaluate, feature_shift
+from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.report import Report
-from robustfeat.tasks import evaluate
 
 FINAL = "final"  # what the final attack is called in the reports
 TASKS = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc"}

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from robustfeat import hub
 from robustfeat.bench.cell import Cell
 from robustfeat.bench.grid import Grid, Method
 from robustfeat.bench.processes import in_processes
 from robustfeat.bench.students import Diverged, Place, Students, places
 from robustfeat.data import dataset
-from robustfeat.progress import Progress
-from robustfeat.train import train
+from robustfeat.features import hub
+from robustfeat.runtime.progress import Progress
+from robustfeat.training.loop import train
 
 
 class Outcome(NamedTuple):

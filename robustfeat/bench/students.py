@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robustfeat import hub
 from robustfeat.bench.cell import Cell
 from robustfeat.bench.grid import Grid
 from robustfeat.bench.measure import Measure
-from robustfeat.errors import CollapsedError, DivergedError
-from robustfeat.train import train
+from robustfeat.features import hub
+from robustfeat.runtime.errors import CollapsedError, DivergedError
+from robustfeat.training.loop import train
 
 
 class Place(NamedTuple):

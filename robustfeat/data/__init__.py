@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from robustfeat.lazy import attach
+from robustfeat.runtime.lazy import attach
 
 if TYPE_CHECKING:
     from robustfeat.data.augment import Augment
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from robustfeat.data.loader import Loader
     from robustfeat.data.noise import with_label_noise
     from robustfeat.data.outliers import with_outliers
-    from robustfeat.data.overlap import overlap
     from robustfeat.data.picture import read_picture, to_rgb
+    from robustfeat.data.shared_images import overlap
     from robustfeat.data.source import dataset, is_hub_id
     from robustfeat.data.square import fit_square
     from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.sending import send
+from robustfeat.data.sending import send
 
 
 @dataclass(frozen=True)

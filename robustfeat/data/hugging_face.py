@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from robustfeat.data.table import Table
-from robustfeat.errors import OfflineError, UnknownNameError
-from robustfeat.needed import needed
-from robustfeat.online import cache_only, hub_endpoint, reachable
+from robustfeat.runtime.errors import OfflineError, UnknownNameError
+from robustfeat.runtime.needed import needed
+from robustfeat.runtime.online import cache_only, hub_endpoint, reachable
 
 with needed("reading data sets of the Hub", "datasets"):
     import datasets

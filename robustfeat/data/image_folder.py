@@ -13,7 +13,7 @@ import pyarrow as pa
 from robustfeat.data.folder import Listing, images_below
 from robustfeat.data.split import SPLITS, no_splits
 from robustfeat.data.table import Table
-from robustfeat.registry import unknown
+from robustfeat.runtime.registry import unknown
 
 # Names, in any case, by which a folder is seen to be one of splits.
 KNOWN = {*SPLITS, "training", "testing", "val", "valid", "dev", "eval", "evaluation"}

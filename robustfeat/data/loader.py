@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from robustfeat.data.augment import Augment
+from robustfeat.data.sending import send
 from robustfeat.data.store import ImageDataset
-from robustfeat.random import generator
-from robustfeat.sending import send
-from robustfeat.types import Batch
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch
 
 ORDER, AUGMENT = 1, 2  # what a stream of random numbers is for
 

@@ -7,7 +7,7 @@ import copy
 import torch
 
 from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 
 NOISE = 18  # what this stream of random numbers is for
 

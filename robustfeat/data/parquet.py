@@ -14,9 +14,9 @@ from pyarrow.parquet import ParquetFile
 from robustfeat.data.class_names import Names, common_names, renumbered
 from robustfeat.data.split import SPLITS, no_splits
 from robustfeat.data.table import Table
-from robustfeat.errors import FullDiskError
-from robustfeat.files import atomic_file
-from robustfeat.registry import unknown
+from robustfeat.runtime.errors import FullDiskError
+from robustfeat.runtime.files import atomic_file
+from robustfeat.runtime.registry import unknown
 
 SMALL = 1 << 30  # bytes
 BATCH = 256  # rows that are read at once, of a table that is not small

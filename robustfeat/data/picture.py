@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-from robustfeat.errors import BrokenImageError
-from robustfeat.needed import needed
+from robustfeat.runtime.errors import BrokenImageError
+from robustfeat.runtime.needed import needed
 
 ORIENTATION = 0x0112  # a tag of EXIF: how the camera was held
 TURNS = {

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from robustfeat.architecture import Framing
+from robustfeat.backbones.architecture import Framing
 from robustfeat.data import idx
 from robustfeat.data.image_folder import image_folder
 from robustfeat.data.parquet import parquet
@@ -19,9 +19,9 @@ from robustfeat.data.split import Split, parse_split
 from robustfeat.data.square import fit_square
 from robustfeat.data.store import ImageDataset, MemoryImages, OnError
 from robustfeat.data.table import Table, read
-from robustfeat.needed import needed
-from robustfeat.random import generator
-from robustfeat.registry import unknown
+from robustfeat.numerics.random import generator
+from robustfeat.runtime.needed import needed
+from robustfeat.runtime.registry import unknown
 
 HUB_IDS = {
     "cifar10": "uoft-cs/cifar10",

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robustfeat.errors import UnknownNameError
-from robustfeat.random import generator
-from robustfeat.types import Labels
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Labels
+from robustfeat.runtime.errors import UnknownNameError
 
 SPLITS = ("train", "test", "validation")
 _PATTERN = re.compile(r"^(?P<name>[\w.\-]+)(\[(?P<low>\d+%?)?:(?P<high>\d+%?)?\])?$")

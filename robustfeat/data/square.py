@@ -6,7 +6,7 @@ import math
 
 from PIL import Image
 
-from robustfeat.architecture import Framing
+from robustfeat.backbones.architecture import Framing
 
 LONGEST = (
     16  # a longer image, in sides of its shorter one, is cut before it is scaled: one of 1x30000 would take gigabytes

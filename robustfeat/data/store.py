@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from robustfeat.data.rows import Rows, check_count, row_numbers
+from robustfeat.data.sending import send
 from robustfeat.data.split import Split
-from robustfeat.pixels import check_pixels
-from robustfeat.random import generator
-from robustfeat.sending import send
-from robustfeat.types import Batch, Images
+from robustfeat.numerics.pixels import check_pixels
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch, Images
 
 log = logging.getLogger(__name__)
 

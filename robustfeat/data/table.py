@@ -14,13 +14,13 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from robustfeat.architecture import Framing
+from robustfeat.backbones.architecture import Framing
 from robustfeat.data.picture import read_picture
 from robustfeat.data.split import Split
 from robustfeat.data.square import fit_square
 from robustfeat.data.store import ImageDataset, MemoryImages, OnError, StreamedImages
-from robustfeat.errors import BrokenImageError
-from robustfeat.registry import unknown
+from robustfeat.runtime.errors import BrokenImageError
+from robustfeat.runtime.registry import unknown
 
 log = logging.getLogger(__name__)
 

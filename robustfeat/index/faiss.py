@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from robustfeat.needed import needed
+from robustfeat.runtime.needed import needed
 
 
 def import_faiss() -> Any:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from robustfeat import sidecar
-from robustfeat.errors import IntegrityError
 from robustfeat.index.faiss import import_faiss, reason
+from robustfeat.runtime import sidecar
+from robustfeat.runtime.errors import IntegrityError
 
 SIDECAR = "index.json"
 TABLES = 1 << 26  # bytes

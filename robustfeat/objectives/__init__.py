@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from robustfeat.lazy import attach
-from robustfeat.registry import Registry
+from robustfeat.runtime.lazy import attach
+from robustfeat.runtime.registry import Registry
 
 if TYPE_CHECKING:
     from robustfeat.objectives.adaad import AdaAD

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from robustfeat import losses
 from robustfeat.attacks import PGD, Threat
-from robustfeat.eps import Eps
+from robustfeat.numerics import losses
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.types import InnerAttack, Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective
 from robustfeat.objectives.own_eps import OwnEps
 from robustfeat.objectives.ranges import below_one
 from robustfeat.objectives.views import Views
-from robustfeat.types import InnerAttack, Loss, Losses
 
 
 @OBJECTIVES.register("at")

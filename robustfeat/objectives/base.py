@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from robustfeat.attacks import PGD, Threat
-from robustfeat.eps import Eps
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.types import InnerAttack, Labels, Loss, Losses
 from robustfeat.objectives.views import Views
-from robustfeat.types import InnerAttack, Labels, Loss, Losses
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Objective(nn.Module, ABC):
     @property
     def trains_head(self) -> bool:
         """Whether the student's own classifier is trained; otherwise a linear head is chosen when training is over
-        (`robustfeat.heads`)."""
+        (`robustfeat.training.heads`)."""
         return True
 
     @property

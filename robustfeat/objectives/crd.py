@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustfeat import losses
-from robustfeat.memory import MemoryBank
+from robustfeat.numerics import losses
+from robustfeat.numerics.types import Embeddings, Features, Labels, Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.decided import Decided
+from robustfeat.objectives.memory import MemoryBank
 from robustfeat.objectives.pair import affine, need_labels, teacher_width
 from robustfeat.objectives.ranges import positive
 from robustfeat.objectives.views import Views
-from robustfeat.parallel import gather, mean_over_processes
-from robustfeat.types import Embeddings, Features, Labels, Loss, Losses
+from robustfeat.runtime.parallel import gather, mean_over_processes
 
 MOMENTUM = 0.5  # of the banks
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from robustfeat.numerics.types import PerExample
 from robustfeat.objectives.decided import Decided
-from robustfeat.parallel import mean_over_processes
-from robustfeat.types import PerExample
+from robustfeat.runtime.parallel import mean_over_processes
 
 
 class Critic(Decided):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from robustfeat.numerics.types import Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import teacher_width
 from robustfeat.objectives.views import Views
-from robustfeat.types import Loss, Losses
 
 
 @OBJECTIVES.register("fare")

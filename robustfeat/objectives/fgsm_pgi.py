@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from robustfeat.attacks import Threat
-from robustfeat.eps import Eps
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.types import Images, InnerAttack, Labels, Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.adversarial import AdversarialTraining
 from robustfeat.objectives.base import Spaces
 from robustfeat.objectives.ranges import not_negative
 from robustfeat.objectives.sign_step import SignStep
 from robustfeat.objectives.views import Views
-from robustfeat.parallel import gather
-from robustfeat.types import Images, InnerAttack, Labels, Loss, Losses
+from robustfeat.runtime.parallel import gather
 
 FULL = 127  # the whole number that means eps
 

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from robustfeat.numerics.types import Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import to_teacher
 from robustfeat.objectives.views import Views
-from robustfeat.types import Loss, Losses
 
 
 @OBJECTIVES.register("fitnet")

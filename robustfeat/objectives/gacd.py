@@ -13,20 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustfeat import losses
-from robustfeat.choices import check_choices
-from robustfeat.memory import MemoryBank
+from robustfeat.numerics import losses
+from robustfeat.numerics.types import Embeddings, Features, Images, Labels, Logits, Loss, Losses, PerExample
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.decided import Decided
 from robustfeat.objectives.gradient_matching import gradient_matching
+from robustfeat.objectives.memory import MemoryBank
 from robustfeat.objectives.pair import affine
 from robustfeat.objectives.ranges import not_negative, positive
 from robustfeat.objectives.rightness import Kind, Rightness
 from robustfeat.objectives.views import Views
-from robustfeat.parallel import gather, mean_over_processes
-from robustfeat.types import Embeddings, Features, Images, Labels, Logits, Loss, Losses, PerExample
+from robustfeat.runtime.choices import check_choices
+from robustfeat.runtime.parallel import gather, mean_over_processes
 
 MOMENTUM = 0.5  # of the banks, as in CRD
 

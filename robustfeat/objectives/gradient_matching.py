@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from robustfeat import losses
+from robustfeat.numerics import losses
+from robustfeat.numerics.types import Logits, Output
 from robustfeat.objectives.views import Views
-from robustfeat.types import Logits, Output
 
 
 def own_logits(output: Output) -> Logits:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from robustfeat import losses
+from robustfeat.numerics import losses
+from robustfeat.numerics.types import Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_common_classes, need_labels
 from robustfeat.objectives.ranges import not_negative, positive
 from robustfeat.objectives.views import Views
-from robustfeat.types import Loss, Losses
 
 
 @OBJECTIVES.register("kd")

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustfeat import losses
 from robustfeat.attacks import Goal, Threat
-from robustfeat.eps import Eps
+from robustfeat.numerics import losses
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.types import Images, InnerAttack, Labels, Logits, Loss, Losses, PerExample
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_labels
 from robustfeat.objectives.ranges import below_one, not_negative, positive, share
 from robustfeat.objectives.sign_step import SignStep, uniform
 from robustfeat.objectives.views import Views
-from robustfeat.parallel import follow_first
-from robustfeat.types import Images, InnerAttack, Labels, Logits, Loss, Losses, PerExample
+from robustfeat.runtime.parallel import follow_first
 
 
 class EliminatingStep(SignStep):

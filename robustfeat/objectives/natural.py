@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from robustfeat import losses
+from robustfeat.numerics import losses
+from robustfeat.numerics.types import Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective
 from robustfeat.objectives.ranges import below_one
 from robustfeat.objectives.views import Views
-from robustfeat.types import Loss, Losses
 
 
 @OBJECTIVES.register("natural")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from robustfeat.attacks import Threat
-from robustfeat.eps import Eps
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.types import Images, InnerAttack
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.adversarial import AdversarialTraining
 from robustfeat.objectives.ranges import not_negative
 from robustfeat.objectives.sign_step import SignStep, uniform
-from robustfeat.types import Images, InnerAttack
 
 
 class NoisySignStep(SignStep):

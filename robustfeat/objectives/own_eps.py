@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from robustfeat.attacks import PGD
-from robustfeat.types import Images, Loss
+from robustfeat.numerics.types import Images, Loss
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from robustfeat.numerics.types import Labels
 from robustfeat.objectives.base import Spaces
-from robustfeat.types import Labels
 
 
 def teacher_width(spaces: Spaces, name: str) -> int:

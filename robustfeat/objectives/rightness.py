@@ -8,10 +8,10 @@ from typing import Literal
 
 import torch
 
-from robustfeat import losses
+from robustfeat.numerics import losses
+from robustfeat.numerics.types import Labels, Logits, PerExample
 from robustfeat.objectives.ranges import not_negative
 from robustfeat.objectives.views import Views
-from robustfeat.types import Labels, Logits, PerExample
 
 log = logging.getLogger(__name__)
 

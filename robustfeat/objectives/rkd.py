@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat import losses
+from robustfeat.numerics import losses
+from robustfeat.numerics.types import Features, Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.pair import need_labels, teacher_width
 from robustfeat.objectives.ranges import not_negative
 from robustfeat.objectives.views import Views
-from robustfeat.types import Features, Loss, Losses
 
 
 @OBJECTIVES.register("rkd")

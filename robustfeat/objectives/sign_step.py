@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from robustfeat.attacks import Goal, Threat
-from robustfeat.types import Images, Loss
+from robustfeat.numerics.types import Images, Loss
 
 
 class SignStep(ABC):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from robustfeat import losses
+from robustfeat.numerics import losses
+from robustfeat.numerics.types import Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective
 from robustfeat.objectives.ranges import below_one, not_negative
 from robustfeat.objectives.views import Views
-from robustfeat.types import Loss, Losses
 
 
 @OBJECTIVES.register("trades")

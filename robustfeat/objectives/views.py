@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from robustfeat.network import Network
+from robustfeat.backbones.network import Network
+from robustfeat.numerics.types import Batch, Images, InnerAttack, Labels, Output
 from robustfeat.objectives.sign_step import SignStep
-from robustfeat.types import Batch, Images, InnerAttack, Labels, Output
 
 
 class Views:

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustfeat.errors import IntegrityError
-from robustfeat.files import atomic_file
+from robustfeat.runtime.errors import IntegrityError
+from robustfeat.runtime.files import atomic_file
 
 if TYPE_CHECKING:
     from torch import Tensor

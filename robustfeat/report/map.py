@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robustfeat.files import atomic_file
-from robustfeat.needed import needed
+from robustfeat.numerics.types import Features, Labels
 from robustfeat.report.plot import figure_of
-from robustfeat.types import Features, Labels
+from robustfeat.runtime.files import atomic_file
+from robustfeat.runtime.needed import needed
 
 METHODS = ("pca", "tsne")
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robustfeat.eps import Eps
-from robustfeat.files import atomic_file
+from robustfeat.numerics.eps import Eps
 from robustfeat.report.report import Report
+from robustfeat.runtime.files import atomic_file
 
 
 def plot_robustness(

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from robustfeat.attacks.flag import Flag
-from robustfeat.errors import IntegrityError
-from robustfeat.files import write_text
 from robustfeat.report import cases
 from robustfeat.report.row import Row
+from robustfeat.runtime.errors import IntegrityError
+from robustfeat.runtime.files import write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,8 +51,8 @@ class Report:
     weights: sha256 of the weights that were measured (`FeatureExtractor.digest`).
     attacks: name in the rows -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
     environment: versions and machine.  command: the arguments of `robustfeat evaluate`, where that made it.
-    setup: of these, what the numbers depend on (`robustfeat.tasks.Evaluation`): enough to measure them again elsewhere.
-    features: what an attack on the features themselves does to them (`robustfeat.analysis.describe`), where that was asked for.
+    setup: of these, what the numbers depend on (`robustfeat.evaluation.Evaluation`): enough to measure them again elsewhere.
+    features: what an attack on the features themselves does to them (`evaluation.description`), where that was asked for.
     cases: "task/attack/metric" -> a value per case, "task/rows" and "task/targets" -> which image and target each has: what
         two models are compared by. Written beside the report, as *.cases.safetensors.
     """

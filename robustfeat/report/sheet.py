@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from robustfeat.data import read_picture
-from robustfeat.errors import BrokenImageError
-from robustfeat.files import atomic_file
+from robustfeat.runtime.errors import BrokenImageError
+from robustfeat.runtime.files import atomic_file
 
 SIDE, LINE = 128, 14
 

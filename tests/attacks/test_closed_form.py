@@ -7,7 +7,7 @@ import torch
 from linear_model import Linear
 
 from robustfeat.attacks import APGD, CW, FGSM, PGD, Attack, Noise, Square, Threat
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 
 SHAPES = [(48,), (6, 8), (3, 4, 4)]
 

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustfeat import losses
 from robustfeat.attacks import APGD, PGD, Attack, Classifier, Goal, Threat
 from robustfeat.attacks.flag import Flag
 from robustfeat.attacks.health import Patient, examine, wrong_gradient
+from robustfeat.backbones.network import Network
 from robustfeat.data import dataset
-from robustfeat.heads import fit_head
-from robustfeat.network import Network
-from robustfeat.random import generator
+from robustfeat.numerics import losses
+from robustfeat.numerics.random import generator
 from robustfeat.testing import small_network
+from robustfeat.training.heads import fit_head
 
 THREAT = Threat("linf", 0.1)
 N = 16

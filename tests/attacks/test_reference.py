@@ -11,10 +11,10 @@ import torch
 from linear_model import Linear
 from torch import Tensor, nn
 
-from robustfeat import losses
 from robustfeat.attacks import APGD, AutoAttack, Classifier, Goal, Threat, Worst
-from robustfeat.eps import Eps
-from robustfeat.random import generator
+from robustfeat.numerics import losses
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
 from robustfeat.testing import small_network
 
 SHAPE = (3, 8, 8)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from robustfeat.attacks import FGSM, PGD, Attack, Goal, Threat
-from robustfeat.eps import Eps
-from robustfeat.random import generator
-from robustfeat.recipe import Recipe
-from robustfeat.types import Images, PerExample
+from robustfeat.features.recipe import Recipe
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Images, PerExample
 
 
 def ascend(x: Images) -> PerExample:

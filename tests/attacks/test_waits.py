@@ -8,13 +8,13 @@ from host_waits import HostWaits
 from linear_model import Linear
 
 from robustfeat.attacks import APGD, CW, FGSM, PGD, Attack, Fast, Goal, Threat
-from robustfeat.checks import Pending, refuse
 from robustfeat.data import MemoryImages
-from robustfeat.eps import Eps
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.random import generator
+from robustfeat.evaluation.pipeline import Cases, Pipeline
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.checks import Pending, refuse
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import KNNProbe, LinearProbe, Mahalanobis, Retrieval, Task
-from robustfeat.tasks.pipeline import Cases, Pipeline
 
 THREAT = Threat("linf", Eps(0.02))
 

@@ -18,8 +18,8 @@ from robustfeat.bench import Grid, bench
 def without_intervals() -> Iterator[None]:
     """Leave out the bootstrap and the health checks, which take most of the time and are of no matter here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["robustfeat.tasks.measure"], "bootstrap", lambda *_: {})
-        patch.setattr(sys.modules["robustfeat.tasks.evaluate"], "flags_of", lambda *_: ())
+        patch.setattr(sys.modules["robustfeat.evaluation.measure"], "bootstrap", lambda *_: {})
+        patch.setattr(sys.modules["robustfeat.evaluation.evaluator"], "flags_of", lambda *_: ())
         yield
 
 

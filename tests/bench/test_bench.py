@@ -10,7 +10,7 @@ from PIL import Image
 from small_grid import GRID
 
 from robustfeat.bench import Grid, Outcome, bench, summarise
-from robustfeat.cli import main
+from robustfeat.command_line.cli import main
 from robustfeat.report import Report
 
 

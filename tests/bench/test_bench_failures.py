@@ -13,11 +13,11 @@ import pytest
 import torch
 from small_grid import GRID
 
-from robustfeat import hub
 from robustfeat.bench import Grid, bench, students
 from robustfeat.bench.students import Place
-from robustfeat.cli import main
-from robustfeat.errors import IntegrityError
+from robustfeat.command_line.cli import main
+from robustfeat.features import hub
+from robustfeat.runtime.errors import IntegrityError
 
 
 def test_a_killed_process_is_named(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:

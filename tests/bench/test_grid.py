@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from repository import ROOT
 
 from robustfeat.bench import Grid, Method
 from robustfeat.bench.grid import presets
-from robustfeat.eps import Eps
+from robustfeat.numerics.eps import Eps
 from robustfeat.objectives import GACD
 
 SMALL = {"methods": ["natural", "gacd"], "teacher": "nobody", "recipe": {"eps": "4/255", "epochs": 3}}
@@ -59,7 +60,7 @@ def test_every_preset() -> None:
 
 
 def test_the_page_on_grids() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "bench.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     assert Grid.from_dict(yaml.safe_load(example)).champion == "gacd"
     known = page[page.index("knows these by name:") : page.index("`--dry_run`")]

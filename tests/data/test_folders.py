@@ -12,7 +12,7 @@ import pytest
 from image_files import everything
 from PIL import Image, features
 
-from robustfeat.architecture import Framing
+from robustfeat.backbones.architecture import Framing
 from robustfeat.data import ImageDataset, dataset
 from robustfeat.data.folder import images_below
 

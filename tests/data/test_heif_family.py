@@ -12,7 +12,7 @@ from image_files import everything
 from PIL import Image, features
 
 from robustfeat.data import dataset
-from robustfeat.errors import BrokenImageError
+from robustfeat.runtime.errors import BrokenImageError
 
 
 @pytest.mark.parametrize("content", [b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"])

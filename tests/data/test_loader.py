@@ -10,8 +10,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from robustfeat.data import Augment, Loader, MemoryImages, StreamedImages, dataset
-from robustfeat.random import generator
-from robustfeat.types import Batch
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch
 
 N = 53
 AUGMENT = Augment(crop=2, flip=True, cutout=3)

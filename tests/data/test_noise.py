@@ -8,9 +8,10 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from robustfeat import Recipe, hub, train
+from robustfeat import Recipe, train
 from robustfeat.data import MemoryImages, dataset, with_label_noise
-from robustfeat.eps import Eps
+from robustfeat.features import hub
+from robustfeat.numerics.eps import Eps
 
 
 def test_as_many_as_asked_for() -> None:

@@ -11,7 +11,7 @@ import pytest
 from image_files import pixels, write_parquet
 
 from robustfeat.data import dataset
-from robustfeat.errors import OfflineError
+from robustfeat.runtime.errors import OfflineError
 
 
 def test_files_ask_no_network(by_class: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

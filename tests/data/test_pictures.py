@@ -16,7 +16,7 @@ from image_files import everything, pixels, write_parquet
 from PIL import Image
 
 from robustfeat.data import dataset, fit_square
-from robustfeat.errors import BrokenImageError
+from robustfeat.runtime.errors import BrokenImageError
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> bytes:

@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from robustfeat.data import ImageDataset, MemoryImages, StreamedImages
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.random import generator
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.random import generator
 
 PIXELS = torch.randint(256, (8, 3, 8, 8), generator=generator(9), dtype=torch.uint8)
 

@@ -13,13 +13,13 @@ from accelerate import PartialState
 from accelerate.state import AcceleratorState
 from gpu_runs import RECIPE, patterns
 
-from robustfeat import distiller, run
 from robustfeat.data import MemoryImages
+from robustfeat.features.recipe import Recipe
+from robustfeat.numerics.random import generator
 from robustfeat.objectives import Objective
-from robustfeat.random import generator
-from robustfeat.recipe import Recipe
 from robustfeat.testing import small_network
-from robustfeat.train import train
+from robustfeat.training import distiller, run
+from robustfeat.training.loop import train
 
 DEVICE = os.environ.get("ROBUSTFEAT_TEST_DEVICE", "cuda")
 

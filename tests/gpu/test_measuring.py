@@ -6,22 +6,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from repository import ROOT
 
-from robustfeat import hub
 from robustfeat.attacks import APGD, FGSM, PGD, Attack, AutoAttack, Noise, Square, Threat
-from robustfeat.card import Card
+from robustfeat.backbones.network import Network
 from robustfeat.data import MemoryImages
-from robustfeat.eps import Eps
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.heads import fit_head
-from robustfeat.heldout import measure
-from robustfeat.network import Network
-from robustfeat.random import generator
-from robustfeat.tasks import TASKS, AdversarialProbe, LinearProbe, Mahalanobis, Task, evaluate
+from robustfeat.evaluation import evaluate
+from robustfeat.features import hub
+from robustfeat.features.card import Card
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.tasks import TASKS, AdversarialProbe, LinearProbe, Mahalanobis, Task
 from robustfeat.testing import small_network
+from robustfeat.training.heads import fit_head
+from robustfeat.training.heldout import measure
 
 THREAT = Threat("linf", Eps("8/255"))
-PUBLISHED = sorted(path.parent for path in (Path(__file__).parents[2] / "pretrained").glob("*/card.json"))
+PUBLISHED = sorted(path.parent for path in (ROOT / "pretrained").glob("*/card.json"))
 Data = tuple[MemoryImages, MemoryImages]
 
 

@@ -14,11 +14,12 @@ import pytest
 import torch
 from gpu_runs import gacd
 from host_waits import HostWaits
+from repository import HELPERS, ROOT
 from run_state import state_of
 from short_runs import Killed, stop_after
 
 from robustfeat.objectives import AdversarialTraining, Objective
-from robustfeat.train import Loop
+from robustfeat.training.loop import Loop
 
 Training = Callable[..., Path]
 OBJECTIVES: dict[str, Callable[[], Objective]] = {
@@ -107,8 +108,8 @@ def test_two_processes_stay_equal(device: str) -> None:
     if device == "cuda" and torch.cuda.device_count() < 2:
         pytest.skip("there are not two GPUs")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    script = Path(__file__).with_name("two_devices.py")
-    paths = {"PYTHONPATH": os.pathsep.join(str(path) for path in Path(__file__).parents[1:3])}
+    script = HELPERS / "two_devices.py"
+    paths = {"PYTHONPATH": os.pathsep.join(str(path) for path in (HELPERS, ROOT))}
     environment = os.environ | paths | {"ACCELERATE_USE_CPU": str(device == "cpu").lower(), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*command, str(script)], env=environment, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from robustfeat.attacks import Threat
-from robustfeat.distiller import Distiller
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch
 from robustfeat.objectives import OBJECTIVES, Spaces
-from robustfeat.random import generator
 from robustfeat.testing import small_network
-from robustfeat.types import Batch
+from robustfeat.training.distiller import Distiller
 
 N, CLASSES = 12, 4
 DEFAULTS: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in OBJECTIVES]

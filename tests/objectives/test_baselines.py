@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from robustfeat.attacks import Threat
-from robustfeat.eps import Eps
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch, Images
 from robustfeat.objectives import NFGSM, TRADES, AdversarialTraining, Natural, Views
-from robustfeat.random import generator
 from robustfeat.testing import small_network
-from robustfeat.types import Batch, Images
 
 N, K = 6, 4
 

@@ -10,9 +10,9 @@ from given_views import N, double, given, ready, student_tables, teacher_tables
 from torch import Tensor
 from torch.nn import functional as F
 
+from robustfeat.numerics.random import generator
 from robustfeat.objectives import Spaces
 from robustfeat.objectives.crd import CRD, embed
-from robustfeat.random import generator
 
 
 def tables() -> tuple[list[Tensor], list[Tensor]]:

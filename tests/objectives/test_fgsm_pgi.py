@@ -14,14 +14,14 @@ from short_runs import RECIPE, Killed, stop_after
 from torch import Tensor
 
 from robustfeat.attacks import Threat
-from robustfeat.distiller import Distiller
-from robustfeat.eps import Eps
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch
 from robustfeat.objectives import FGSMPGI, Spaces, Views
 from robustfeat.objectives.fgsm_pgi import GuidedSignStep
-from robustfeat.random import generator
 from robustfeat.testing import small_network
-from robustfeat.train import train
-from robustfeat.types import Batch
+from robustfeat.training.distiller import Distiller
+from robustfeat.training.loop import train
 
 N, K, M, EPS = 4, 4, 9, 8 / 255
 ROWS = torch.tensor([7, 2, 0, 5])

@@ -11,10 +11,10 @@ from gacd_batch import N, make
 from torch import Tensor
 from torch.nn import functional as F
 
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Losses, Output
 from robustfeat.objectives import GACD, Views
 from robustfeat.objectives.critic import Critic
-from robustfeat.random import generator
-from robustfeat.types import Losses, Output
 
 
 def gradient(objective: GACD, loss: Tensor, views: Views) -> float:

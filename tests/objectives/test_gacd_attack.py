@@ -8,9 +8,9 @@ from gacd_batch import make
 from torch.nn import functional as F
 
 from robustfeat.attacks import Threat
-from robustfeat.distiller import Distiller
+from robustfeat.numerics.random import generator
 from robustfeat.objectives import GACD, Views
-from robustfeat.random import generator
+from robustfeat.training.distiller import Distiller
 
 
 @pytest.mark.parametrize("inner_loss", ["cosine", "teacher_head", "objective"])

@@ -10,8 +10,8 @@ from gacd_batch import N, make
 from torch import Tensor
 from torch.nn import functional as F
 
+from robustfeat.numerics.random import generator
 from robustfeat.objectives import GACD, Views
-from robustfeat.random import generator
 
 
 def softplus(x: float) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch, Output
 from robustfeat.objectives import GACD, Spaces, Views
 from robustfeat.objectives.rightness import entropy
-from robustfeat.random import generator
 from robustfeat.testing import small_network
-from robustfeat.types import Batch, Output
 
 N = 8
 

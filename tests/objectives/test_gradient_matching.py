@@ -6,11 +6,11 @@ import pytest
 import torch
 from plain_losses import dot, kl, mean
 
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch, Images, Output
 from robustfeat.objectives import Views
 from robustfeat.objectives.gradient_matching import gradient_matching
-from robustfeat.random import generator
 from robustfeat.testing import small_network
-from robustfeat.types import Batch, Images, Output
 
 N, K, PIXELS = 3, 4, 3 * 8 * 8
 

@@ -14,13 +14,13 @@ from short_runs import RECIPE, Killed, stop_after
 from torch import Tensor
 
 from robustfeat.attacks import Threat
-from robustfeat.eps import Eps
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch
 from robustfeat.objectives import LIET, Spaces, Views
 from robustfeat.objectives.liet import EliminatingStep, jensen_shannon
-from robustfeat.random import generator
 from robustfeat.testing import small_network
-from robustfeat.train import train
-from robustfeat.types import Batch
+from robustfeat.training.loop import train
 
 N, K, EPS = 6, 4, 8 / 255
 

@@ -25,8 +25,8 @@ from given_views import (
 from plain_losses import Row, Table, cross_entropy, dot, huber, kl, mean, minus, softmax, softplus, unit
 from torch import Tensor
 
+from robustfeat.numerics.random import generator
 from robustfeat.objectives import Objective
-from robustfeat.random import generator
 
 Oracle = Callable[[Objective, list[Table], list[Table]], dict[str, float]]
 

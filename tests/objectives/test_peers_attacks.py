@@ -9,10 +9,10 @@ import torch
 from plain_losses import cross_entropy, dot, kl, minus
 
 from robustfeat.attacks import Threat
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch, Images, Loss
 from robustfeat.objectives import OBJECTIVES, Spaces, Views
-from robustfeat.random import generator
 from robustfeat.testing import small_network
-from robustfeat.types import Batch, Images, Loss
 
 N, CLASSES = 6, 4
 

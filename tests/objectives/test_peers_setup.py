@@ -9,9 +9,9 @@ import torch
 from given_views import LABELS, STUDENT, TEACHER, double, given, ready, student_tables, teacher_tables
 from torch import nn
 
+from robustfeat.numerics.random import generator
 from robustfeat.objectives import OBJECTIVES, Spaces
 from robustfeat.objectives.pair import affine
-from robustfeat.random import generator
 
 LOGITS = ["kd", "ard", "iad", "rslad", "adaad"]
 FEATURES = ["crd", "rrm", "fitnet", "rkd", "fare"]

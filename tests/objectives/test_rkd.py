@@ -7,8 +7,8 @@ import torch
 from given_views import double, given, ready, student_tables, teacher_tables
 from torch.nn import functional as F
 
+from robustfeat.numerics.random import generator
 from robustfeat.objectives.rkd import angles, distances
-from robustfeat.random import generator
 
 
 def features(seed: int, width: int = 6) -> torch.Tensor:

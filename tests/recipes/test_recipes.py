@@ -14,10 +14,11 @@ import pytest
 
 from recipes import MODELS, travel
 from recipes.configuration import FOLDER, Overrides, evaluations, trainings
-from robustfeat import cli, hub
-from robustfeat.recipe import Recipe
+from robustfeat.command_line import cli
+from robustfeat.features import hub
+from robustfeat.features.recipe import Recipe
 from robustfeat.report import Report
-from robustfeat.train import Loop
+from robustfeat.training.loop import Loop
 
 TINY = Path(__file__).with_name("tiny.yaml")
 NAMES = [name for names in MODELS.values() for name in names]

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from robustfeat.errors import IntegrityError
 from robustfeat.report import Report, Row
+from robustfeat.runtime.errors import IntegrityError
 
 
 def report(value: float, cases: bool = True) -> Report:

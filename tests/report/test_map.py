@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from sklearn.decomposition import PCA
 
-from robustfeat import hub
-from robustfeat.card import Card
-from robustfeat.cli import main
-from robustfeat.random import generator
+from robustfeat.command_line.cli import main
+from robustfeat.features import hub
+from robustfeat.features.card import Card
+from robustfeat.numerics.random import generator
 from robustfeat.report import Report, plot_map
 from robustfeat.report.map import project
 from robustfeat.testing import small_network

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from robustfeat.attacks.flag import Flag
-from robustfeat.errors import IntegrityError
 from robustfeat.report import Ran, Report, Row, markdown, plot_curves, plot_robustness, table
+from robustfeat.runtime.errors import IntegrityError
 
 ROWS = (
     Row("probe", "accuracy", "none", 0.987, 0.954, 0.996, 321, 0.25),

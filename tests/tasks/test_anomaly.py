@@ -15,7 +15,7 @@ from sklearn_metrics import sklearn_metrics
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import KNN, AnomalyDetector, Mahalanobis, OneClass
 
 

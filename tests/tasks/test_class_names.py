@@ -7,9 +7,9 @@ import torch
 from patterns import TEST, TRAIN
 
 from robustfeat.data import ImageDataset, MemoryImages, with_outliers
-from robustfeat.extractor import FeatureExtractor
+from robustfeat.evaluation import evaluate
+from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.report import Report, markdown, table
-from robustfeat.tasks import evaluate
 
 NAMES = ("cat", "dog", "emu", "fox")
 ORDER = (2, 0, 3, 1)  # place of each name in the other data set

@@ -10,8 +10,8 @@ import torch
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from robustfeat.random import generator
-from robustfeat.tasks.coreset import cover, k_centre
+from robustfeat.numerics.random import generator
+from robustfeat.tasks.detectors.coreset import cover, k_centre
 
 
 def points(n: int, d: int, seed: int = 0) -> Tensor:

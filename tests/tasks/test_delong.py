@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustfeat.random import generator
+from robustfeat.evaluation.measure import measure
+from robustfeat.evaluation.pipeline import Cases
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import Mahalanobis, OneClass
-from robustfeat.tasks.delong import Ranking, auroc_interval, delong, newcombe
-from robustfeat.tasks.measure import measure
-from robustfeat.tasks.pipeline import Cases
+from robustfeat.tasks.metrics.delong import Ranking, auroc_interval, delong, newcombe
 
 
 def one(scores: Tensor, anomalous: Tensor) -> list[Ranking]:

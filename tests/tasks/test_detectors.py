@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.svm import OneClassSVM as PublishedSVM
 from torch import Tensor
 
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import (
     GMM,
     MSP,
@@ -27,7 +27,7 @@ from robustfeat.tasks import (
     OneClassSVM,
     ViM,
 )
-from robustfeat.tasks.logit_scores import LogitDetector
+from robustfeat.tasks.detectors.logit_scores import LogitDetector
 
 ALL = {
     "msp": MSP,

@@ -11,13 +11,14 @@ import torch
 from cues import THREAT, cues, two_cues
 from torch import Tensor
 
-from robustfeat import hub
 from robustfeat.attacks import PGD
-from robustfeat.card import Card
 from robustfeat.data import MemoryImages
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.random import generator
-from robustfeat.tasks import AdversarialProbe, Head, LinearProbe, evaluate, named
+from robustfeat.evaluation import evaluate
+from robustfeat.features import hub
+from robustfeat.features.card import Card
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.random import generator
+from robustfeat.tasks import AdversarialProbe, Head, LinearProbe, named
 from robustfeat.testing import small_network
 
 
@@ -91,7 +92,7 @@ def test_images_are_looked_at_once_and_training_images_only_where_something_is_l
     train, test = two_cues(20, 1), two_cues(10, 2)
     seen: list[str] = []
     clock: list[float] = []  # time passes while features are extracted only
-    monkeypatch.setattr(sys.modules["robustfeat.tasks.evaluate"].time, "monotonic", lambda: sum(clock))
+    monkeypatch.setattr(sys.modules["robustfeat.evaluation.evaluator"].time, "monotonic", lambda: sum(clock))
     transform = FeatureExtractor.transform
     names = {train.fingerprint: "train", test.fingerprint: "test"}
 

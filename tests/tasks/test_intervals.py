@@ -10,11 +10,11 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
-from robustfeat.random import generator
+from robustfeat.evaluation.measure import measure
+from robustfeat.evaluation.pipeline import Cases
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import Mahalanobis
-from robustfeat.tasks.intervals import bootstrap, wilson
-from robustfeat.tasks.measure import measure
-from robustfeat.tasks.pipeline import Cases
+from robustfeat.tasks.metrics.intervals import bootstrap, wilson
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 40, 500, 10_000])
@@ -71,7 +71,7 @@ def test_bootstrap_leaves_out_undefined_resamples() -> None:
 
 def test_an_interval_holds_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """The percentile bootstrap is biased for some metrics, such as AUPR at its floor, and may miss the number itself."""
-    monkeypatch.setattr(sys.modules["robustfeat.tasks.measure"], "bootstrap", lambda *_: {"aupr": (0.6, 0.7)})
+    monkeypatch.setattr(sys.modules["robustfeat.evaluation.measure"], "bootstrap", lambda *_: {"aupr": (0.6, 0.7)})
     normal = torch.randn(50, 4, generator=generator(2))
     cases = Cases(torch.arange(50), torch.tensor([0, 1] * 25), normal)
     rows, _ = measure(Mahalanobis().fit(normal), normal, cases, title="anomaly", attack="none", seconds=0.0, seed=0)

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.attacks import Fast, Goal, Standard, Worst
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import KNNProbe
-from robustfeat.tasks.named import named
+from robustfeat.tasks.names import named
 
 
 def data(n: int, seed: int, classes: int = 4) -> tuple[Tensor, Tensor]:

@@ -16,10 +16,11 @@ from torch.nn import functional as F
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import MemoryImages
-from robustfeat.eps import Eps
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.random import generator
-from robustfeat.tasks import KNN, Mahalanobis, OneClass, evaluate
+from robustfeat.evaluation import evaluate
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.tasks import KNN, Mahalanobis, OneClass
 
 
 def three_classes(n: int, seed: int, d: int = 10) -> tuple[Tensor, Tensor]:

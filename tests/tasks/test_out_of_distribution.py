@@ -8,20 +8,11 @@ from sklearn.metrics import roc_auc_score
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import MemoryImages, dataset, with_outliers
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.random import generator
-from robustfeat.tasks import (
-    GMM,
-    Energy,
-    LinearProbe,
-    Mahalanobis,
-    OneClass,
-    OutOfDistribution,
-    compare,
-    evaluate,
-    named,
-)
-from robustfeat.tasks.named import base_name
+from robustfeat.evaluation import compare, evaluate
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.random import generator
+from robustfeat.tasks import GMM, Energy, LinearProbe, Mahalanobis, OneClass, OutOfDistribution, named
+from robustfeat.tasks.names import base_name
 
 
 def test_the_metric_is_that_of_sklearn(extractor: FeatureExtractor) -> None:

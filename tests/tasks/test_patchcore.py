@@ -12,8 +12,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-import robustfeat.tasks.patchcore as module
-from robustfeat.random import generator
+import robustfeat.tasks.detectors.patchcore as module
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import PatchCore
 
 GRID = (5, 3, 4)

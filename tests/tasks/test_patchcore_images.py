@@ -9,19 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustfeat import hub
-from robustfeat.architecture import Architecture
 from robustfeat.attacks import PGD, Threat
-from robustfeat.card import Card
-from robustfeat.cli import main
+from robustfeat.backbones.architecture import Architecture
+from robustfeat.backbones.network import new_network
+from robustfeat.command_line.cli import main
 from robustfeat.data import MemoryImages
-from robustfeat.eps import Eps
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.network import new_network
-from robustfeat.patches import PatchExtractor
-from robustfeat.random import generator
-from robustfeat.tasks import OneClass, OutOfDistribution, PatchCore, aupro, evaluate, named, pixel_auroc
-from robustfeat.tasks.ranking import auroc
+from robustfeat.evaluation import evaluate
+from robustfeat.features import hub
+from robustfeat.features.card import Card
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.features.patches import PatchExtractor
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.tasks import OneClass, OutOfDistribution, PatchCore, aupro, named, pixel_auroc
+from robustfeat.tasks.metrics.ranking import auroc
 from robustfeat.testing import small_network
 
 SIDE = 16

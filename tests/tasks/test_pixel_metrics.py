@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import auc, roc_auc_score
 from torch import Tensor
 
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import aupro, pixel_auroc
 
 

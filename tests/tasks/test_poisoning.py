@@ -8,10 +8,11 @@ from torch import Tensor
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import MemoryImages
-from robustfeat.eps import Eps
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.random import generator
-from robustfeat.tasks import Poisoning, Retrieval, evaluate, named
+from robustfeat.evaluation import evaluate
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.tasks import Poisoning, Retrieval, named
 
 
 def data(n: int, seed: int) -> tuple[Tensor, Tensor]:

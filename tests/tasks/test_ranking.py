@@ -10,8 +10,8 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
-from robustfeat.random import generator
-from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
+from robustfeat.numerics.random import generator
+from robustfeat.tasks.metrics.ranking import aupr, auroc, fpr_at_tpr
 
 
 @pytest.mark.parametrize("levels", [None, 1, 2, 5, 40])

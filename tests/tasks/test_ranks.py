@@ -9,10 +9,11 @@ from torch.nn import functional as F
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import MemoryImages
-from robustfeat.eps import Eps
-from robustfeat.extractor import FeatureExtractor
-from robustfeat.random import generator
-from robustfeat.tasks import Ranks, evaluate
+from robustfeat.evaluation import evaluate
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.tasks import Ranks
 from robustfeat.tasks.ranks import KINDS
 
 

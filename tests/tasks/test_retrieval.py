@@ -12,7 +12,7 @@ from pytorch_metric_learning.utils.inference import CustomKNN
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import Retrieval
 
 

@@ -11,9 +11,9 @@ from pytorch_metric_learning.utils.inference import CustomKNN
 from sklearn.metrics import average_precision_score, ndcg_score
 from torch import Tensor
 
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import Retrieval
-from robustfeat.tasks.retrieval_metrics import average_precision, map_at_r, ndcg, recall_at
+from robustfeat.tasks.metrics.retrieval import average_precision, map_at_r, ndcg, recall_at
 
 
 def lists(seed: int, queries: int, gallery: int, classes: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

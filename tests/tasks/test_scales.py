@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustfeat.errors import IntegrityError
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
+from robustfeat.runtime.errors import IntegrityError
 from robustfeat.tasks import DETECTORS, MSP, TASKS, Energy, LinearProbe, Mahalanobis, Task, load_task, save_task
-from robustfeat.tasks.ranking import aupr, auroc, fpr_at_tpr
+from robustfeat.tasks.metrics.ranking import aupr, auroc, fpr_at_tpr
 
 LABELS = torch.arange(60) % 2
 CENTRES = 2 * torch.randn(2, 6, generator=generator(150))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustfeat import sidecar
 from robustfeat.attacks import Threat
-from robustfeat.eps import Eps
-from robustfeat.errors import IntegrityError
-from robustfeat.random import generator
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.runtime import sidecar
+from robustfeat.runtime.errors import IntegrityError
 from robustfeat.tasks import (
     DETECTORS,
     AdversarialProbe,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustfeat.random import generator
+from robustfeat.numerics.random import generator
 from robustfeat.tasks import DETECTORS, TASKS, Task
 
 LABELS = torch.arange(60) % 2

@@ -1,0 +1,186 @@
+"""robustfeat evaluate MODEL"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser
+
+from robustfeat.attacks import ATTACKS
+from robustfeat.command_line.command import Command, Result, add_columns
+from robustfeat.numerics.eps import Eps
+from robustfeat.tasks import CLASSIC, DETECTORS, TASKS
+
+if TYPE_CHECKING:
+    from robustfeat.data import ImageDataset
+    from robustfeat.evaluation import Evaluation, Shift
+    from robustfeat.features.extractor import FeatureExtractor
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("model", type=str, help="a published name, a model folder, hf:ORG/REPO or timm:NAME")
+    parser.add_argument("--data", type=str, required=True, help="a data set with a train and a test split")
+    add_columns(parser)
+    parser.add_argument("--train", type=str, default="train", help="split that the tasks are fitted on")
+    parser.add_argument("--test", type=str, default="test", help="split that is measured")
+    parser.add_argument(
+        "--task",
+        type=str,
+        action="append",
+        help=f"once per task, of {', '.join(TASKS)} (default: {', '.join(CLASSIC)}); "
+        f"anomaly and ood take a detector, as in ood:energy, of {', '.join(DETECTORS)}; "
+        "retrieval and knn-probe a FAISS index, head a model, adversarial-probe an eps",
+    )
+    parser.add_argument(
+        "--attack", type=str, action="append", help=f"once per attack, of {', '.join(ATTACKS)} (default: none)"
+    )
+    parser.add_argument(
+        "--outliers",
+        type=str | None,
+        default=None,
+        help="for task ood: a data set whose test split is added as anomalies",
+    )
+    parser.add_argument("--norm", type=str, default="linf", help="linf or l2")
+    parser.add_argument(
+        "--eps",
+        type=Eps | None,
+        default=None,
+        help="size of the perturbation in pixel units, such as 8/255 (default: 8/255 for linf, 128/255 for l2)",
+    )
+    parser.add_argument(
+        "--curve",
+        type=str | None,
+        default=None,
+        help="several eps instead of one, such as 1/255,2/255,4/255: each attack once per size, from what the one before found",
+    )
+    parser.add_argument(
+        "--source",
+        type=str | None,
+        default=None,
+        help="make the images of each attack on this other model as well (transfer)",
+    )
+    for name, what in {"steps": "gradient steps", "restarts": "restarts", "queries": "queries"}.items():
+        help_text = f"{what} of the attacks that have them (default: each attack's own)"
+        parser.add_argument(f"--{name}", type=int | None, default=None, help=help_text)
+    parser.add_argument(
+        "--patches",
+        action="store_true",
+        help="features are the maps of the middle stages: what anomaly:patchcore is for",
+    )
+    parser.add_argument("--shots", type=int | None, default=None, help="learn from so many images of each class only")
+    parser.add_argument("--limit", type=int, default=None, help="measure so many of the test images")
+    parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
+    parser.add_argument("--seed", type=int, default=0, help="of the random starts")
+    parser.add_argument(
+        "--examined", type=int, default=16, help="cases of each task and attack that are checked for masked gradients"
+    )
+    parser.add_argument(
+        "--records",
+        type=str,
+        default=None,
+        help="a folder for finished batches: killed, the same command goes on there",
+    )
+    parser.add_argument(
+        "--keep_images", action="store_true", help="keep the attacked images in --records, for robustfeat recount"
+    )
+    parser.add_argument(
+        "--cache", type=str | None, default=None, help="a folder for features, which the next call finds there"
+    )
+    parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
+    parser.add_argument(
+        "--plot",
+        type=str,
+        default=None,
+        help="draw the first attack here: bars, or with --curve robustness against eps",
+    )
+    parser.add_argument(
+        "--features",
+        action="store_true",
+        help="attack the features themselves as well: shift, and likeness to --teacher",
+    )
+    parser.add_argument(
+        "--teacher", type=str | None, default=None, help="the model whose structure is compared, for --features"
+    )
+    parser.add_argument(
+        "--map", type=str | None, default=None, help="with --features: draw where the attack moves up to 300 images"
+    )
+    parser.add_argument("--map_method", type=str, default="pca", help="pca or tsne")
+    parser.add_argument("--out", type=str, default=None, help="write the report here as JSON")
+
+
+def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.evaluation import Evaluation, Records, evaluate
+    from robustfeat.features import hub
+    from robustfeat.report import plot_curves, plot_robustness, table
+    from robustfeat.report.map import METHODS
+    from robustfeat.runtime.parallel import join, rank
+
+    if not values["features"] and (values["teacher"] or values["map"]):
+        raise ValueError("teacher and map are of the attack on features; add --features")
+    if values["keep_images"] and values["records"] is None:
+        raise ValueError("keep_images needs a folder for the images; give one with --records")
+    records = None if values["records"] is None else Records(values["records"], images=values["keep_images"])
+    options = {name: values[name] for name in ("batch_size", "seed", "examined", "cache")}
+    if values["map_method"] not in METHODS:
+        raise ValueError(f"map_method must be one of {METHODS}, got {values['map_method']!r}")
+    evaluation = Evaluation.of(values)
+    prepared = evaluation.arguments(hub.load(values["model"], device=join(values["device"])))
+    teacher = None if values["teacher"] is None else hub.load(values["teacher"], device=join(values["device"]))
+    report = evaluate(**prepared, **options, records=records)
+    command = {name: _plain(value) for name, value in values.items()}
+    report = dataclasses.replace(report, command=command, setup=evaluation.as_dict())
+    if values["out"] and rank() == 0:
+        report.save(values["out"])
+    if values["features"]:
+        report = dataclasses.replace(report, features=_features(evaluation, prepared, teacher, values))
+        if values["out"] and rank() == 0:
+            report.save(values["out"])
+    if values["plot"] and rank() == 0:
+        headline = {row.task: row.metric for row in reversed(report.rows) if row.attack == "none"}  # the first of each
+        draw = plot_robustness if values["curve"] is None else plot_curves
+        draw([report], dict(reversed(headline.items())), (values["attack"] or ["none"])[0], values["plot"])
+    return Result(table(report), report.as_dict())
+
+
+def _features(
+    evaluation: Evaluation, prepared: dict[str, Any], teacher: FeatureExtractor | None, values: dict[str, Any]
+) -> dict[str, float]:
+    """What an attack on the features does to them; draws the map."""
+    from robustfeat.evaluation import describe, feature_shift
+    from robustfeat.numerics.logistic import Linear
+    from robustfeat.report import plot_map
+    from robustfeat.runtime.parallel import rank
+    from robustfeat.tasks import LinearProbe
+
+    attack = evaluation.attack_named("pgd")
+    data: ImageDataset = prepared["test"]
+
+    def moved(extractor: FeatureExtractor) -> Shift:
+        return feature_shift(
+            extractor, data, attack, batch_size=values["batch_size"], seed=values["seed"], progress=True
+        )
+
+    shift = moved(prepared["extractor"])
+    theirs = None if teacher is None else moved(teacher)
+    heads = [task.linear() for task in prepared["tasks"] if isinstance(task, LinearProbe)]
+    head = Linear(*(values.cpu() for values in heads[0])) if heads else None
+    if values["map"] and rank() == 0:
+        some = slice(0, 300)
+        labels = None if data.labels is None else data.labels[some]
+        plot_map(shift.clean[some], shift.attacked[some], labels, values["map"], method=values["map_method"])
+    return describe(shift, data.labels, teacher=theirs, head=head)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON; eps as it is printed, so that reading it back gives the same float."""
+    return repr(value) if isinstance(value, Eps) else value
+
+
+COMMAND = Command(
+    "evaluate",
+    "Measure tasks on a model's features, clean and under attack.",
+    "robustfeat evaluate gacd-resnet18 --data cifar10 --task probe --attack pgd --eps 8/255 --limit 1000 --out report.json",
+    _add,
+    _run,
+)

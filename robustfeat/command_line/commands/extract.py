@@ -1,0 +1,48 @@
+"""robustfeat extract MODEL"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from robustfeat.command_line.command import Command, Result, add_columns
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("model", type=str, help="a published name, a model folder, or timm:NAME")
+    parser.add_argument("--data", type=str, required=True, help="a data set")
+    add_columns(parser)
+    parser.add_argument("--split", type=str, default="test", help="split or part of one, such as train[:90%%]")
+    parser.add_argument("--out", type=str, required=True, help="a .safetensors file: features, labels, rows")
+    parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
+    parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
+
+
+def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.data import dataset
+    from robustfeat.features import hub
+    from robustfeat.features.extraction import extract
+
+    extractor = hub.load(values["model"], device=values["device"])
+    architecture = extractor.card.architecture
+    data = dataset(
+        values["data"],
+        values["split"],
+        image_size=architecture.image_size,
+        framing=architecture.framing,
+        image=values["image"],
+        label=values["label"],
+    )
+    path = extract(extractor, data, values["out"], batch_size=values["batch_size"])
+    facts = {"file": str(path), "images": len(data), "feature_dim": extractor.feature_dim}
+    return Result(f"{facts['images']} x {facts['feature_dim']} features in {path}", facts)
+
+
+COMMAND = Command(
+    "extract",
+    "Write the features of a data set to a file.",
+    "robustfeat extract gacd-resnet18 --data cifar10 --split train --out features.safetensors",
+    _add,
+    _run,
+)

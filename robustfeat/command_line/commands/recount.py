@@ -1,0 +1,56 @@
+"""robustfeat recount REPORT.json"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from robustfeat.command_line.command import Command, Result
+from robustfeat.runtime.errors import IntegrityError
+
+WHERE = ("records", "model", "device")
+MADE_BY = (
+    "Images are kept, and their place is told, by robustfeat evaluate --records DIR --keep_images --out REPORT.json"
+)
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("report", type=str, help="a report that evaluate --records DIR --keep_images --out wrote")
+    parser.add_argument("--records", type=str, default=None, help="where the images lie now (default: where they were)")
+    parser.add_argument("--model", type=str, default=None, help="where the model lies now (default: where it was)")
+    parser.add_argument(
+        "--device", type=str, default=None, help="cpu, cuda, ... (default: as then; others round otherwise)"
+    )
+
+
+def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.evaluation import Evaluation, recount
+    from robustfeat.features import hub
+    from robustfeat.report import Report
+    from robustfeat.runtime.parallel import join
+
+    report = Report.load(values["report"])
+    command = report.command | {name: values[name] for name in WHERE if values[name] is not None}
+    setup = report.setup or report.command
+    if missing := [name for name in WHERE if command.get(name) is None]:
+        raise ValueError(
+            f"{values['report']!r} does not say its {', '.join(missing)}; give --{', --'.join(missing)}. {MADE_BY}"
+        )
+    if "task" not in setup:
+        raise ValueError(f"{values['report']!r} does not say how it was measured. {MADE_BY}")
+    extractor = hub.load(command["model"], device=join(command["device"]))
+    wrong = recount(report, **Evaluation.of(setup).arguments(extractor), records=command["records"])
+    if wrong:
+        lines = [f"{a.task} {a.metric} {a.attack}: {a.value} is {b.value if b else 'missing'} now" for a, b in wrong]
+        raise IntegrityError(f"{len(wrong)} of {len(report.rows)} numbers differ: " + "; ".join(lines))
+    return Result(f"{len(report.rows)} numbers, 0 differences", {"numbers": len(report.rows), "differences": 0})
+
+
+COMMAND = Command(
+    "recount",
+    "Compute every number of a report again, from the attacked images that were kept.",
+    "robustfeat recount report.json",
+    _add,
+    _run,
+)

@@ -1,0 +1,123 @@
+"""robustfeat transfer MODEL ..."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser
+
+from robustfeat.attacks import ATTACKS
+from robustfeat.command_line.command import Command, Result
+from robustfeat.numerics.eps import Eps
+from robustfeat.tasks import CLASSIC, TASKS
+
+if TYPE_CHECKING:
+    from robustfeat.evaluation import Evaluation
+    from robustfeat.features.extractor import FeatureExtractor
+    from robustfeat.report import Report
+
+
+def _add(parser: ArgumentParser) -> None:
+    parser.add_argument("models", type=str, nargs="+", help="published names, model folders, or timm:NAME")
+    parser.add_argument("--source", type=str, required=True, help="the data set the models were trained on")
+    parser.add_argument(
+        "--target", type=str, action="append", required=True, help="another data set; once per data set"
+    )
+    parser.add_argument("--teacher", type=str | None, default=None, help="the model they were distilled from")
+    parser.add_argument("--natural", type=str | None, default=None, help="a twin that was trained without attacks")
+    parser.add_argument(
+        "--task",
+        type=str,
+        action="append",
+        help=f"once per task, of {', '.join(TASKS)} (default: {', '.join(CLASSIC)})",
+    )
+    parser.add_argument("--attack", type=str, default="fast", help=f"one of {', '.join(ATTACKS)}")
+    parser.add_argument("--norm", type=str, default="linf", help="linf or l2")
+    parser.add_argument(
+        "--eps", type=Eps | None, default=None, help="size of the perturbation in pixel units, such as 8/255"
+    )
+    for name in ("steps", "restarts", "queries"):
+        parser.add_argument(f"--{name}", type=int | None, default=None, help=f"{name} of the attack, where it has them")
+    parser.add_argument(
+        "--train", type=str, default="train", help="split that the tasks are fitted on, on each data set"
+    )
+    parser.add_argument("--test", type=str, default="test", help="split that is measured, on each data set")
+    parser.add_argument("--limit", type=int, default=1000, help="measure so many of the test images of each data set")
+    parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
+    parser.add_argument("--seed", type=int, default=0, help="of the random starts")
+    parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
+    parser.add_argument(
+        "--out",
+        type=str,
+        required=True,
+        help="folder for the reports and the table; killed, the same command goes on there",
+    )
+
+
+def _run(values: dict[str, Any]) -> Result:
+    from robustfeat.evaluation import Evaluation, transfer
+    from robustfeat.evaluation.transfers_text import transfer_markdown, transfer_text
+    from robustfeat.features import hub
+    from robustfeat.runtime.files import write_text
+    from robustfeat.runtime.parallel import join, rank
+
+    names = list(dict.fromkeys([values["source"], *values["target"]]))
+    chosen = values | {"attack": [values["attack"]], "source": None}
+    evaluations = {name: Evaluation.of(chosen | {"data": name}) for name in names}
+    found: dict[str, dict[str, Report]] = {}
+    for model in dict.fromkeys(filter(None, [*values["models"], values["teacher"], values["natural"]])):
+        extractor = hub.load(model, device=join(values["device"]))
+        found[model] = {name: _report(model, extractor, evaluation, values) for name, evaluation in evaluations.items()}
+    others = {kind: found[values[kind]] if values[kind] else None for kind in ("teacher", "natural")}
+    table = transfer(
+        [found[model] for model in dict.fromkeys(values["models"])], names[0], seed=values["seed"], **others
+    )
+    if rank() == 0:
+        write_text(Path(values["out"]) / "transfer.md", transfer_markdown(table))
+    return Result(transfer_text(table), table.as_dict())
+
+
+def _report(model: str, extractor: FeatureExtractor, evaluation: Evaluation, values: dict[str, Any]) -> Report:
+    """The evaluation of one model on one data set: from the folder, where it was finished before."""
+    from robustfeat.evaluation import evaluate
+    from robustfeat.report import Report
+    from robustfeat.runtime.parallel import rank
+
+    arguments = evaluation.arguments(extractor)
+    (attack,) = arguments["attacks"].values()
+    digest = extractor.digest()
+    command = {
+        "data": {split: arguments[split].fingerprint for split in ("train", "test")},
+        "tasks": {task.title: task.options() for task in arguments["tasks"]},
+        "attack": repr(attack),
+    } | {option: values[option] for option in ("batch_size", "seed")}
+    out = Path(values["out"])
+    stem = f"{digest[:12]}-{evaluation.data.strip('/.').replace('/', '-')}"
+    path = out / f"{stem}.json"
+    if path.exists():
+        report = dataclasses.replace(Report.load(path), model=model)
+        if report.weights == digest and report.command == command and report.cases:
+            return report
+    report = evaluate(
+        **arguments,
+        batch_size=values["batch_size"],
+        seed=values["seed"],
+        records=out / "records" / stem,
+        cache=out / "features",
+    )
+    # Cards of different models may have one name.
+    report = dataclasses.replace(report, command=command, model=model, setup=evaluation.as_dict())
+    if rank() == 0:
+        report.save(path)
+    return report
+
+
+COMMAND = Command(
+    "transfer",
+    "Measure how robustness transfers to other data sets and tasks, against teacher and natural twin.",
+    "robustfeat transfer gacd-resnet18 --source cifar10 --target cifar100 --target digits --teacher runs/teacher --out transfer",
+    _add,
+    _run,
+)

@@ -1,0 +1,248 @@
+"""`evaluate`: every task, clean and under every attack, white-box through the whole pipeline."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from robustfeat.attacks import Attack
+from robustfeat.backbones.modes import evaluating
+from robustfeat.data import ImageDataset, overlap
+from robustfeat.evaluation.fitting import Fitting, within_reach
+from robustfeat.evaluation.flags import flags_of
+from robustfeat.evaluation.measure import measure
+from robustfeat.evaluation.pipeline import Cases
+from robustfeat.evaluation.records import Records
+from robustfeat.evaluation.sizes import numbered, rungs_of
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.types import Features
+from robustfeat.report import Ran, Report, Row
+from robustfeat.runtime.environment import environment
+from robustfeat.runtime.version import __version__
+from robustfeat.tasks.base import Task
+from robustfeat.tasks.names import named
+
+
+def evaluate(
+    extractor: FeatureExtractor,
+    tasks: Sequence[Task | str],
+    train: ImageDataset,
+    test: ImageDataset,
+    attacks: Sequence[Attack] | Mapping[str, Attack | Sequence[Attack]] = (),
+    *,
+    batch_size: int = 256,
+    seed: int = 0,
+    examined: int = 16,
+    records: Records | str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> Report:
+    """Fit each task on features of `train`, measure it on `test`, as it is and under each attack.
+
+    tasks: unfitted tasks or names of them ("probe", "anomaly:gmm").
+    attacks: by name, or a sequence that is named by its classes. A sequence under a name is a ladder (`ladder`): attacks of
+        growing eps, each from what the one before found, as "name@eps".
+    examined: so many cases of each task and attack are looked at for signs that the attack failed; what is found stands in
+        the report as flags. 0 leaves the checks out.
+    records: a folder for finished batches: an evaluation that was killed goes on there, with the same result. `Records`
+        has options: the attacked images can be kept as well.
+    cache: a folder for the features of both data sets, which the next evaluation of this model finds there.
+
+    Each attack raises the task's loss of (extractor(images), targets) by the exact gradient, once per loss in `task.aims()`.
+    Metrics are those of the task, computed from the features of the attacked images; each row has n (test images) and a
+    95 % interval. With several processes (`accelerate launch`) the batches are shared and every process gets the report.
+
+    Test images whose pixels are in `train` as well are counted, and the report warns of them.
+
+    Classes of the two data sets are matched by their names, where both have names; where one has none, by number, and the report
+    says so.
+
+    Raises ValueError for data without labels or with other classes, where both splits hold the same images, and for records of
+    another evaluation; KeyError for unknown task names.
+    """
+    evaluation = _Evaluation(
+        extractor, tasks, train, test, attacks, batch_size, seed, examined, records, cache, progress
+    )
+    rows: list[Row] = []
+    runs: list[Ran] = []
+    with evaluating(extractor):
+        for task_rows, task_runs in evaluation.tasks():
+            rows += task_rows
+            runs += task_runs
+    threats = dict.fromkeys(str(attack.threat) for rungs in evaluation.ladders.values() for attack in rungs.values())
+    return Report(
+        model=extractor.card.name,
+        data={
+            "train": _describe(train),
+            "test": _describe(evaluation.test) | evaluation.learnt_by_heart() | _matched(train, test),
+        },
+        threat=", ".join(threats) or "none",
+        attacks=evaluation.configurations(),
+        rows=tuple(rows),
+        weights=evaluation.digest,
+        runs=tuple(runs),
+        environment=environment(extractor.device),
+        cases=evaluation.cases,
+    )
+
+
+class _Evaluation:
+    """Checked arguments, features of both splits, and the loop over tasks and attacks."""
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        tasks: Sequence[Task | str],
+        train: ImageDataset,
+        test: ImageDataset,
+        attacks: Sequence[Attack] | Mapping[str, Attack | Sequence[Attack]],
+        batch_size: int,
+        seed: int,
+        examined: int,
+        records: Records | str | os.PathLike[str] | None,
+        cache: str | os.PathLike[str] | None,
+        progress: bool,
+    ) -> None:
+        chosen = [named(task) if isinstance(task, str) else task for task in tasks]
+        if not chosen:
+            raise ValueError("there is no task to evaluate; give at least one")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if examined < 0:
+            raise ValueError(f"examined must not be negative, got {examined}")
+        if not isinstance(attacks, Mapping):
+            attacks = dict(zip(numbered([attack.name for attack in attacks]), attacks, strict=True))
+        train.require_labels()
+        if len(test.require_labels()) == 0:
+            raise ValueError(f"the test split of {test.name!r} is empty")
+        if train.names and test.names:
+            test = test.numbered_as(train.names)
+        if train.fingerprint == test.fingerprint:
+            raise ValueError(
+                f"train and test are the same images of {test.name!r}; what is learnt by heart says nothing"
+            )
+        self.extractor, self.train, self.test = extractor, train, test
+        self.fitting = Fitting(train, test, cache, progress=progress)
+        self.digest = extractor.digest()
+        self.ladders = {name: rungs_of(name, attack) for name, attack in attacks.items()}
+        self.by_title = dict(zip(numbered([task.title for task in chosen]), chosen, strict=True))
+        self.batch_size, self.seed, self.examined, self.progress = batch_size, seed, examined, progress
+        self.cases: dict[str, torch.Tensor] = {}
+        self.records = Records(records) if isinstance(records, str | os.PathLike) else records
+        if self.records is not None:
+            self.records.open(self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        """What the numbers depend on."""
+        return {
+            "version": __version__,
+            "model": self.digest,
+            "train": self.train.fingerprint,
+            "test": self.test.fingerprint,
+            "tasks": {title: {"name": task.name} | task.options() for title, task in self.by_title.items()},
+            "attacks": self.configurations(),
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+        }
+
+    def learnt_by_heart(self) -> dict[str, object]:
+        """How many test images were learnt from as well, where there are some."""
+        if not any(task.learns for task in self.by_title.values()):
+            return {}
+        count = int(overlap(self.train, self.test).sum())
+        return {"in train": count} if count else {}
+
+    def configurations(self) -> dict[str, str]:
+        """Every attack by the name of its rows."""
+        return {name: repr(attack) for rungs in self.ladders.values() for name, attack in rungs.items()}
+
+    def tasks(self) -> Iterator[tuple[list[Row], list[Ran]]]:
+        """Rows and runs of each task, clean first."""
+        for title, task in self.by_title.items():
+            for data in self.fitting.needed(
+                task
+            ):  # before the clock starts: whichever task comes first would pay for all
+                self.fitting.features(self.extractor, data)
+            begin = time.monotonic()
+            cases = self.fitting.fit(self.extractor, task)
+            seconds = time.monotonic() - begin
+            found = self._measure(title, task, cases, "none", cases.clean, seconds)
+            runs: list[Ran] = []
+            for number, name in enumerate(self.ladders):
+                for metric in task.aims():
+                    attacked_rows, attacked_runs = self._attack(title, task, cases, number, name, metric)
+                    found += attacked_rows
+                    runs += attacked_runs
+            yield found, runs
+
+    def _attack(
+        self, title: str, task: Task, cases: Cases, number: int, name: str, metric: str
+    ) -> tuple[list[Row], list[Ran]]:
+        """One aim of a task under one attack, or one ladder of them."""
+        begin = time.monotonic()
+        rungs = self.ladders[name]
+        pipeline = self.fitting.pipeline(self.extractor, task, cases, metric)
+        found = pipeline.attack(
+            list(rungs.values()),
+            self.batch_size,
+            (self.seed, number),
+            name=f"{title} {metric} under {name}".replace("  ", " "),
+            records=self.records,
+            quiet=not self.progress,
+        )
+        seconds = (time.monotonic() - begin) / len(rungs)
+        rows: list[Row] = []
+        runs: list[Ran] = []
+        for (rung, attack), attacked in zip(rungs.items(), found, strict=True):
+            features = cases.clean.clone()
+            features[within_reach(task, cases)] = attacked.features
+            for column, mask in task.columns(cases.targets).items():
+                mixed = torch.where(mask[:, None], features, cases.clean)
+                label = f"{rung}/{column}" if column else rung
+                rows += self._measure(title, task, cases, label, mixed, seconds, metric)
+            ran = Ran(
+                title,
+                metric,
+                rung,
+                repr(attack.plan(pipeline.goal(slice(0, 1)))),
+                forwards=attacked.effort.forwards,
+                backwards=attacked.effort.backwards,
+                zero_gradients=attacked.effort.zero_gradients,
+                rising=attacked.effort.rising,
+                seconds=round(seconds, 3),
+                examined=min(self.examined, len(pipeline.cases.rows)),
+                flags=flags_of(pipeline, attack, attacked, self.examined, (self.seed, number)),
+            )
+            runs.append(ran)
+        return rows, runs
+
+    def _measure(
+        self, title: str, task: Task, cases: Cases, attack: str, features: Features, seconds: float, metric: str = ""
+    ) -> list[Row]:
+        """Rows of the metric (all of them for ""), whose single cases are kept."""
+        features = features.to(self.extractor.device)
+        rows, judged = measure(task, features, cases, title=title, attack=attack, seconds=seconds, seed=self.seed)
+        wanted = {row.metric for row in rows if metric in ("", row.metric)}
+        # A metric that is no mean of its cases (AUROC) is computed from what the task calls otherwise.
+        kept = {
+            name: values for name, values in judged.items() if name in wanted or name not in {r.metric for r in rows}
+        }
+        self.cases |= {f"{title}/{attack}/{name}": values for name, values in kept.items()}
+        self.cases |= {f"{title}/rows": cases.rows, f"{title}/targets": cases.targets}
+        return [row for row in rows if row.metric in wanted]
+
+
+def _matched(train: ImageDataset, test: ImageDataset) -> dict[str, object]:
+    """A word where classes could not be matched by their names, though one side has some."""
+    if bool(train.names) == bool(test.names):
+        return {}
+    which = "training" if test.names else "test"
+    return {"note": f"classes were matched by their numbers, the {which} data has no names for them"}
+
+
+def _describe(data: ImageDataset) -> dict[str, object]:
+    return {"name": data.name, "images": len(data), "fingerprint": data.fingerprint}

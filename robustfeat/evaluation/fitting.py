@@ -1,0 +1,71 @@
+"""Features of both splits, tasks that are fitted on them, and their cases: through the model that is evaluated, or another."""
+
+from __future__ import annotations
+
+import copy
+import os
+
+import torch
+from torch import Tensor
+
+from robustfeat.data import ImageDataset
+from robustfeat.evaluation.pipeline import Cases, Pipeline
+from robustfeat.features.cache import cached_features
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.types import Features
+from robustfeat.tasks.base import Task
+
+
+class Fitting:
+    """Two data sets to learn from and to be measured on.  cache: a folder for their features."""
+
+    def __init__(
+        self, train: ImageDataset, test: ImageDataset, cache: str | os.PathLike[str] | None, *, progress: bool
+    ) -> None:
+        self.train, self.test, self.cache, self.progress = train, test, cache, progress
+        self._features: dict[tuple[int, str], Features] = {}
+        self._elsewhere: dict[tuple[int, Task], tuple[Task, Cases]] = {}
+
+    def features(self, extractor: FeatureExtractor, data: ImageDataset) -> Features:
+        """On the CPU; extracted once."""
+        key = id(extractor), data.fingerprint
+        if key not in self._features:
+            self._features[key] = torch.from_numpy(cached_features(extractor, data, self.cache, progress=self.progress))
+        return self._features[key]
+
+    def needed(self, task: Task) -> tuple[ImageDataset, ...]:
+        """Whose features it takes, first those to fit on."""
+        return (self.train, self.test) if task.learns else (self.test,)
+
+    def fit(self, extractor: FeatureExtractor, task: Task) -> Cases:
+        """Fit the task in place; what it is asked."""
+        data, *_ = self.needed(task)
+        task.to(extractor.device).fit_on(extractor, data, self.features(extractor, data).to(extractor.device))
+        clean = self.features(extractor, self.test)
+        rows, targets = task.cases(self.test.require_labels(), clean)
+        return Cases(rows, targets, clean[rows])
+
+    def pipeline(self, extractor: FeatureExtractor, task: Task, cases: Cases, metric: str) -> Pipeline:
+        """What an attack on a metric of a fitted task sees: the cases that an attacker controls.
+
+        For attacks that transfer, the same through another model, on whose features the task is fitted as well, once.
+        """
+
+        def elsewhere(source: FeatureExtractor) -> Pipeline:
+            if (id(source), task) not in self._elsewhere:
+                source.to(extractor.device)
+                other = copy.deepcopy(task)
+                self.fit(source, other)
+                clean = self.features(source, self.test)
+                # What is asked is what was asked here: a task may choose cases by the features it sees.
+                self._elsewhere[id(source), task] = other, Cases(cases.rows, cases.targets, clean[cases.rows])
+            return self.pipeline(source, *self._elsewhere[id(source), task], metric)
+
+        return Pipeline(
+            extractor, task.aims()[metric], self.test, cases.take(within_reach(task, cases)), elsewhere=elsewhere
+        )
+
+
+def within_reach(task: Task, cases: Cases) -> Tensor:
+    """Which cases an attacker controls, bool (n,)."""
+    return torch.stack(list(task.columns(cases.targets).values())).any(dim=0)

@@ -1,0 +1,67 @@
+"""Numbers with their intervals, from the features of every case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from robustfeat.evaluation.pipeline import Cases
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Features, PerExample
+from robustfeat.report import Row
+from robustfeat.tasks.base import Task
+from robustfeat.tasks.metrics.delong import auroc_interval
+from robustfeat.tasks.metrics.intervals import bootstrap, wilson
+
+RESAMPLE = 8  # what this stream of random numbers is for
+
+
+def measure(
+    task: Task, features: Features, cases: Cases, *, title: str, attack: str, seconds: float, seed: int
+) -> tuple[list[Row], dict[str, PerExample]]:
+    """One report row per metric of a fitted task on these features of the cases, and what they are computed from."""
+    device = features.device
+    with torch.no_grad():
+        judged = {name: v.cpu() for name, v in task.judge(features, cases.targets.to(device)).items()}
+    metrics = task.summary(judged, cases.targets)
+    images = int(cases.rows.max()) + 1
+    # A case without a value (a query with nothing to find) does not count.
+    counted = {name: round(images * float((~values.isnan()).double().mean())) for name, values in judged.items()}
+    rates = {name for name in metrics if name in judged and only_hits_and_misses(judged[name])}
+    again = resampled(task, judged, cases.rows, cases.targets)
+    intervals = {} if len(rates) == len(metrics) else bootstrap(again, images, generator(seed, RESAMPLE))
+    if rankings := task.rankings(judged, cases.targets):
+        intervals["auroc"] = auroc_interval(rankings, cases.rows)
+    found = []
+    for name, value in metrics.items():
+        n = counted.get(name, images)
+        # Where no resample had the metric (fewer images than classes, say), nothing is known about it.
+        low, high = wilson(value, n) if name in rates else intervals.get(name, (0.0, 1.0))
+        if (
+            name not in rates and high - low < 1e-9
+        ):  # all resamples agree: that is no more certain than a rate of 0 or 1
+            low, high = wilson(value, n)
+        # Resampling is biased for some metrics (AUPR at its floor); the interval must not exclude what was measured.
+        low, high = min(low, value), max(high, value)
+        found.append(Row(title, name, attack, value, low, high, n, round(seconds, 3)))
+    return found, judged
+
+
+def resampled(
+    task: Task, judged: dict[str, PerExample], rows: Tensor, targets: Tensor
+) -> Callable[[Tensor], dict[str, float]]:
+    """The metrics as a function of the images that were drawn; the cases of one image stay together."""
+    cases_of = rows.argsort(stable=True).view(int(rows.max()) + 1, -1)  # positions of the cases of each image
+
+    def again(drawn: Tensor) -> dict[str, float]:
+        picked = cases_of[drawn].flatten()
+        return task.summary({name: values[picked] for name, values in judged.items()}, targets[picked])
+
+    return again
+
+
+def only_hits_and_misses(values: Tensor) -> bool:
+    """Whether a metric is a rate: the mean of zeros and ones."""
+    return bool((values.isnan() | (values == 0) | (values == 1)).all())

@@ -1,0 +1,185 @@
+"""From pixels to the features of attacked images, through a task: in batches, shared by processes, resumable."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from robustfeat.attacks import Attack, Classifier, Effort, Goal
+from robustfeat.attacks.threat import Ball
+from robustfeat.data import ImageDataset
+from robustfeat.evaluation.deltas import Deltas
+from robustfeat.evaluation.records import Finished, Records, total
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Features, Images, PerExample
+from robustfeat.runtime.errors import IntegrityError
+from robustfeat.runtime.parallel import gather_objects, rank, world_size
+from robustfeat.runtime.progress import Progress
+from robustfeat.tasks.base import Aim
+
+log = logging.getLogger(__name__)
+
+EVALUATE = 7  # what this stream of random numbers is for
+
+
+class Cases(NamedTuple):
+    """What a task is asked: rows of the test set, their targets, and the features of the clean images, on the CPU."""
+
+    rows: Tensor
+    targets: Tensor
+    clean: Features
+
+    def take(self, wanted: Tensor) -> Cases:
+        """Those of them."""
+        return Cases(self.rows[wanted], self.targets[wanted], self.clean[wanted])
+
+
+class Attacked(NamedTuple):
+    """Features of the attacked image of every case, and what it took."""
+
+    features: Features
+    effort: Effort
+
+
+class Pipeline:
+    """An extractor and one aim of a task, as one function of pixels that an attack can raise."""
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        aim: Aim,
+        test: ImageDataset,
+        cases: Cases,
+        elsewhere: Callable[[FeatureExtractor], Pipeline] | None = None,
+    ) -> None:
+        """elsewhere: the same through another extractor, on whose features the task is fitted."""
+        self.extractor, self.aim, self.test, self.cases, self.elsewhere = extractor, aim, test, cases, elsewhere
+
+    def images(self, part: slice) -> Images:
+        """The clean images of some cases."""
+        images = self.test.batch(self.cases.rows[part]).images
+        return images.to(self.extractor.device, memory_format=torch.channels_last)
+
+    def goal(self, part: slice) -> Goal:
+        """The aim at some cases."""
+        device = self.extractor.device
+        targets, clean = self.cases.targets[part].to(device), self.cases.clean[part].to(device)
+
+        def bound(loss: Callable[..., PerExample]) -> Callable[[Features, Tensor], PerExample]:
+            return lambda features, rows: loss(features, targets[rows], clean[rows])
+
+        losses = {name: bound(loss) for name, loss in self.aim.losses.items()}
+        logits = self.aim.logits
+        classifier = None if logits is None else Classifier(lambda x: logits(self.extractor(x)), targets)
+        elsewhere = self.elsewhere
+        return Goal(
+            self.extractor,
+            losses,
+            torch.arange(len(targets), device=device),
+            wins=self.aim.wins,
+            classifier=classifier,
+            elsewhere=None if elsewhere is None else lambda source: elsewhere(source).goal(part),
+        )
+
+    def attack(
+        self,
+        ladder: Sequence[Attack],
+        batch_size: int,
+        key: tuple[int, ...],
+        *,
+        name: str,
+        records: Records | None = None,
+        quiet: bool = False,
+    ) -> list[Attacked]:
+        """Attack every case with each attack of a ladder; with several processes each takes its share of the batches.
+
+        ladder: attacks within growing threats; each starts from what the one before has found.
+        key: names the random numbers.  name: of the records and the progress bar.
+        """
+        count = len(self.cases.rows)
+        starts = range(0, count, batch_size)
+        done: dict[int, tuple[Tensor, list[Effort]]] = {}
+        with Progress(name, count, "cases", quiet=quiet or rank() > 0) as bar:
+            for i, start in enumerate(starts):
+                if i % world_size() == rank():
+                    part = slice(start, min(start + batch_size, count))
+                    batch = self._finished(ladder, part, key, name, records)
+                    done[start] = batch.features, batch.efforts
+                bar.advance(min(batch_size, count - start))
+        everywhere: dict[int, tuple[Tensor, list[Effort]]] = {}
+        for found in gather_objects(done):
+            everywhere |= found
+        features = torch.cat([everywhere[start][0] for start in starts], dim=1)
+        assert features.shape[1] == count, f"{features.shape[1]} of {count} cases came back"
+        return [Attacked(part, total([everywhere[start][1][i] for start in starts])) for i, part in enumerate(features)]
+
+    def _finished(
+        self, ladder: Sequence[Attack], part: slice, key: tuple[int, ...], name: str, records: Records | None
+    ) -> Finished:
+        if records is None:
+            return self._batch(ladder, part, key, keep=False)
+        found = records.read(name, part.start)
+        if found is None:
+            found = self._batch(ladder, part, key, keep=records.images)
+            records.write(name, part.start, found)
+        return self._replayed(found, ladder, part) if records.replay else found
+
+    def _batch(self, ladder: Sequence[Attack], part: slice, key: tuple[int, ...], *, keep: bool) -> Finished:
+        """One batch under each attack; in two halves where the memory is too small. keep: the images as well."""
+        try:
+            images, known = self.images(part), None
+            features, efforts, deltas = [], [], []
+            for i, attack in enumerate(ladder):
+                goal = self.goal(part)
+                random = generator(*key[:1], EVALUATE, *key[1:], i, part.start, device=self.extractor.device)
+                known = attack(goal, images, generator=random, known=known)
+                efforts.append(goal.effort)
+                if keep:  # the numbers must be those of the images that are kept
+                    deltas.append(self._rounded(attack.threat.around(images), known, goal.uncounted()))
+                features.append(self._features(deltas[-1].images(images) if keep else known))
+            return Finished(torch.stack(features), efforts, deltas)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error) or part.stop - part.start < 2:
+                raise
+        # Outside the handler, which would hold on to the memory.
+        middle = (part.start + part.stop) // 2
+        log.warning("out of memory with %d images; going on with %d", part.stop - part.start, middle - part.start)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        first, second = (
+            self._batch(ladder, half, key, keep=keep) for half in (slice(part.start, middle), slice(middle, part.stop))
+        )
+        return first.join(second)
+
+    def _rounded(self, ball: Ball, attacked: Images, goal: Goal) -> Deltas:
+        """Images to keep: rounded, but for those where rounding would cost the attacker what he has won, or more than 1 %."""
+        deltas = Deltas.between(ball, attacked)
+        rounded, whole = (goal.judge(images) for images in (deltas.images(ball.origin), attacked))
+        if goal.wins:
+            return deltas.keeping((whole > 0) & (rounded <= 0), attacked)
+        return deltas.keeping(whole - rounded > 0.01 * (whole - goal.judge(ball.origin)), attacked)
+
+    def _replayed(self, found: Finished, ladder: Sequence[Attack], part: slice) -> Finished:
+        """The batch with the features of its kept images, which must be within the threat."""
+        images, features = self.images(part), []
+        for attack, deltas in zip(ladder, found.deltas, strict=True):
+            attacked = deltas.images(images)
+            if not bool((attack.threat.around(images).distance(attacked) <= attack.threat.eps + 1e-6).all()):
+                raise IntegrityError(f"cases {part.start} to {part.stop} hold images outside {attack.threat}")
+            features.append(self._features(attacked))
+        return found._replace(features=torch.stack(features))
+
+    @torch.no_grad()
+    def _features(self, images: Images) -> Features:
+        return self.extractor(images).cpu()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """CUDA has its own error; on the CPU torch raises a RuntimeError of its allocator."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text

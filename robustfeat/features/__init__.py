@@ -1,0 +1,31 @@
+"""Feature extractors: their cards, how they are loaded, saved and fetched, and how they run over a data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustfeat.runtime.lazy import attach
+
+if TYPE_CHECKING:
+    from robustfeat.features.card import Card
+    from robustfeat.features.extraction import extract
+    from robustfeat.features.extractor import FeatureExtractor
+    from robustfeat.features.hub import load, save
+    from robustfeat.features.patches import PatchExtractor
+    from robustfeat.features.recipe import Recipe
+    from robustfeat.features.shipped import models
+    from robustfeat.features.transformer import FeatureTransformer
+
+__all__ = [
+    "Card",
+    "FeatureExtractor",
+    "FeatureTransformer",
+    "PatchExtractor",
+    "Recipe",
+    "extract",
+    "load",
+    "models",
+    "save",
+]
+
+attach(__name__)

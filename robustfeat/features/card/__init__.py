@@ -1,0 +1,15 @@
+"""What a model folder says about its weights: the card, the page made from it, and the command that trains it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustfeat.runtime.lazy import attach
+
+if TYPE_CHECKING:
+    from robustfeat.features.card.card import FORMAT, Card
+    from robustfeat.features.card.command import train_command
+
+__all__ = ["FORMAT", "Card", "train_command"]
+
+attach(__name__)

@@ -1,0 +1,30 @@
+"""The command line that trains a model again, from what its card has recorded."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shlex
+from typing import Any
+
+from robustfeat.features.recipe import Recipe
+from robustfeat.objectives import OBJECTIVES
+
+
+def train_command(objective: str, options: dict[str, Any], recipe: Recipe, out: str) -> str:
+    """`robustfeat train ...` with the data and everything that differs from the defaults, ready for a shell.
+
+    out: the folder of the run. Raises KeyError for an unknown objective.
+    """
+    usual = {name: p.default for name, p in inspect.signature(OBJECTIVES[objective]).parameters.items()}
+    usual |= Recipe(norm=recipe.norm).as_dict() | {"norm": Recipe.norm}  # the usual eps depends on the norm
+    words = ["robustfeat", "train", objective, *_flag("data", recipe.data)]
+    for name, value in (options | recipe.as_dict()).items():
+        if name != "data" and (name not in usual or value != usual[name]):
+            words += _flag(name, value)
+    return shlex.join([*words, *_flag("out", out)])
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]

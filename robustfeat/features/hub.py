@@ -1,0 +1,161 @@
+"""Where models come from and go to: `load` and `save`. Nothing is parsed before its size and sha256 are right."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import safetensors
+import timm
+import torch
+
+from robustfeat.backbones import as_timm_sees, check_name, timm_config
+from robustfeat.backbones.architecture import Architecture
+from robustfeat.backbones.network import Network, new_network
+from robustfeat.features.card import Card
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.features.model_folder import CARD, CONFIG, README, read_card, verify
+from robustfeat.features.remote import HF, fetch, repository
+from robustfeat.features.shipped import folder_of, models
+from robustfeat.features.weights import read_weights, write_weights
+from robustfeat.runtime.errors import IntegrityError, OfflineError
+from robustfeat.runtime.files import write_text
+from robustfeat.runtime.online import cache_only, hub_endpoint, reachable
+from robustfeat.runtime.registry import unknown
+
+TIMM = "timm:"
+
+
+def load(
+    name: str | os.PathLike[str],
+    *,
+    device: torch.device | str = "cpu",
+    revision: str | None = None,
+    local_files_only: bool | None = None,
+) -> FeatureExtractor:
+    """A feature extractor in eval mode.
+
+    name: a published model ("gacd-resnet18"; see `models()`), a folder that `save` or training wrote, "hf:ORG/REPO" or
+        "hf:ORG/REPO@REVISION" for a model that somebody pushed to the Hugging Face Hub, "timm:resnet18" for the untrained timm
+        architecture, or "timm:resnet18.a1_in1k" for timm's weights (from the Hub, once).
+    device: "cpu", "cuda", ...
+    revision: branch, tag or commit, for "hf:" only; "main" if None.
+    local_files_only: True never asks the Hub. None asks it, and takes what is cached where it does not answer. False insists on
+        an answer. Of timm's weights it is timm that asks; False insists that the Hub can be reached.
+
+    Raises KeyError for an unknown name, IntegrityError where the files are not what was published, OfflineError where something
+    has to be downloaded and can not be, FileNotFoundError where a folder, repository, revision or file is not there, and
+    PermissionError where a repository is private or gated.
+    """
+    network, card = load_network(name, revision=revision, local_files_only=local_files_only)
+    try:
+        return FeatureExtractor(network, card).to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {str(device)!r} can not be used: {error}") from error
+
+
+def load_network(
+    name: str | os.PathLike[str], *, revision: str | None = None, local_files_only: bool | None = None
+) -> tuple[Network, Card]:
+    """Network with head, and card, behind a name that `load` understands."""
+    text = os.fspath(name)
+    if text.startswith(TIMM):
+        _no_revision(text, revision)
+        return _from_timm(text.removeprefix(TIMM), local_files_only)
+    folder = find(text, revision=revision, local_files_only=local_files_only)
+    card = read_card(folder)
+    verify(folder, card)
+    try:
+        state = read_weights(folder, card.weights)
+        network = new_network(card.architecture)
+        network.model.load_state_dict(
+            {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        )
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        raise IntegrityError(f"{folder} does not hold the weights of {card.architecture.name}: {error}") from error
+    if network.feature_dim != card.feature_dim:
+        raise IntegrityError(f"{folder} gives {network.feature_dim} features, its card says {card.feature_dim}")
+    return network.eval(), card
+
+
+def find(name: str, *, revision: str | None = None, local_files_only: bool | None = None) -> Path:
+    """The folder of a model: a path with a card (or the `best` folder of a run), a published name, or hf:ORG/REPO, fetched."""
+    if name.startswith(HF):
+        return fetch(*repository(name, revision), local_files_only=local_files_only)
+    _no_revision(name, revision)
+    path = Path(name).expanduser()
+    for folder in (path, path / "best"):
+        if (folder / CARD).is_file():
+            return folder
+    if path.is_dir():
+        raise FileNotFoundError(f"folder {name!r} has no {CARD}; it is not a saved model")
+    names = models()
+    if name in names:
+        return folder_of(name)
+    if os.sep in name or name.startswith("."):
+        raise FileNotFoundError(f"no such model folder: {name!r}; a model on the Hub is hf:ORG/REPO")
+    raise unknown("model", name, names)
+
+
+def save(
+    folder: str | os.PathLike[str],
+    network: Network,
+    card: Card,
+    *,
+    half: bool = False,
+    max_shard_size: int | str | None = None,
+) -> Card:
+    """Write model.safetensors, card.json, README.md, and config.json for timm; returns the card with size and sha256 added.
+
+    half: store the weights in half precision.
+    max_shard_size: bytes of weights in one file, as a number or as "15MB"; more are written as parts with an index.
+    """
+    target = Path(folder)
+    state = {}
+    for key, value in network.model.state_dict().items():
+        stored = value.half() if half and value.is_floating_point() else value
+        state[key] = stored.detach().cpu().contiguous().clone()
+    versions = {package: metadata.version(package) for package in ("torch", "timm", "accelerate")}
+    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in state.values() if value.is_floating_point()})
+    weights = write_weights(target, state, max_shard_size) | {"dtype": ", ".join(kinds)}
+    card = replace(card, weights=weights, versions=versions, feature_dim=network.feature_dim)
+    write_text(target / CARD, card.to_json())
+    write_text(target / README, card.readme())
+    write_text(target / CONFIG, timm_config(network.model, network.architecture, card.classes))
+    return card
+
+
+def _no_revision(name: str, revision: str | None) -> None:
+    if revision is not None:
+        raise ValueError(f"revision={revision!r} is for models of the Hub (hf:ORG/REPO), and {name!r} is none")
+
+
+def _from_timm(name: str, local_files_only: bool | None) -> tuple[Network, Card]:
+    """A plain timm model: "resnet18" untrained, "resnet18.a1_in1k" with timm's weights."""
+    architecture_name, _, tag = name.partition(".")
+    check_name(architecture_name)
+    try:
+        cfg = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    except RuntimeError:  # a tag that this timm does not know
+        cfg = None
+    if tag and (cfg is None or cfg.tag != tag):
+        raise unknown("timm weights", name, timm.list_pretrained(f"{architecture_name}.*"))
+    architecture = Architecture(architecture_name)
+    if cfg is not None:  # None for an architecture of which timm has no weights at all
+        architecture = as_timm_sees(architecture, cfg)
+    # timm asks the Hub, with a minute of retries, even for weights it has; without a connection it asks its cache only.
+    offline = bool(tag) and (bool(local_files_only) or not reachable(hub_endpoint()))
+    if offline and local_files_only is False:
+        raise OfflineError(
+            f"{hub_endpoint()} can not be reached for weights {name!r}, and local_files_only=False insists"
+        )
+    try:
+        with cache_only(offline):
+            network = new_network(architecture, pretrained_tag=tag or None)
+    except (OSError, RuntimeError) as error:
+        if not tag:
+            raise
+        raise OfflineError(f"weights {name!r} are not in the cache and can not be downloaded: {error}") from error
+    return network.eval(), Card(TIMM + name, architecture, network.feature_dim, head="trained" if tag else "none")

@@ -1,0 +1,173 @@
+"""Every hyper-parameter of a training run, once: flags, config files, cards and the resume check all come from here."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from robustfeat.backbones.architecture import Stem
+from robustfeat.numerics.eps import Eps, check_eps, usual_eps
+from robustfeat.runtime.choices import check_choices
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run trains, on what, how long and with which optimiser. The objective's own options are beside it.
+
+    Args:
+        data: a name or path that `robustfeat.dataset` understands.
+        train: the split that is learnt from.
+        held_out: the split that decides which weights are best; never the test split.
+        image_size: pixels per side; None keeps the data's own size.
+        image: the image column, where the data has several.
+        label: the label column, where the data has several.
+        label_noise: share of the training labels that are made wrong at random, to study teachers that err.
+        student: any timm architecture.
+        stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is).
+        start: a model folder or name whose weights the student starts from; None starts from scratch.
+        teacher: a model folder or name; needed by the objectives that distil.
+        head: the linear head of a student whose objective trains none: "teacher" (the frozen one of the teacher), "linear"
+            (fitted on clean images), "adversarial" (on attacked ones), or "best", the one of these that keeps most on
+            held-out images, robust accuracy first.
+        cache_teacher: ask the teacher about the clean images once, before the first step; needs crop, flip and cutout off.
+        norm: the norm that bounds the inner attack.
+        eps: the size of the inner attack in pixel units, for example 8/255; None takes 8/255 for linf, 128/255 for l2.
+        steps: gradient steps of the inner attack.
+        step_size: size of one step in pixel units; None takes min(2.5 / steps, 1.25) x eps.
+        eps_warmup: share of the run over which eps grows from 0.
+        epochs: passes over the training data; ignored when minutes or max_steps is given.
+        max_steps: optimiser steps; overrides epochs.
+        minutes: a time budget: the schedule follows the clock, and training time counts across resumes.
+        batch_size: images per optimiser step, over all processes and accumulated parts together.
+        accumulate: parts into which a batch is cut to save memory.
+        optimizer: "sgd" (with Nesterov momentum) or "adamw".
+        lr: the largest learning rate.
+        momentum: of SGD.
+        weight_decay: on weights; not on biases and normalisation layers.
+        schedule: "cosine", "onecycle", "multistep" (a tenth after 1/2 and 3/4 of the run) or "constant".
+        warmup: share of the run over which the learning rate grows (onecycle: the rising part).
+        clip: largest gradient norm; None does not clip.
+        awp: gamma of adversarial weight perturbation, which doubles the passes of training but not those of the attack; 0 is off.
+        awp_warmup: share of the run before it sets in.
+        ema: decay of the averaged weights that are evaluated and saved; 0 turns averaging off.
+        ema_start: share of the run over which the average just follows the weights; it begins after that.
+        crop: pixels of zero padding before a random crop.
+        flip: mirror half of the images.
+        cutout: side of the square that is blanked out; 0 for none.
+        precision: "no" (float32), "bf16" or "fp16".
+        channels_last: memory layout of images and convolutions.
+        compile: run the student through torch.compile, in training and in the inner attack.
+        seed: everything random in the run follows from it.
+        eval_minutes: time between two held-out measurements; None measures every eval_epochs.
+        eval_epochs: epochs between two held-out measurements.
+        eval_images: held-out images used for them.
+        eval_steps: PGD steps used for them.
+        checkpoint_minutes: at most so much work is lost by a kill.
+        keep: checkpoints that are kept.
+        log_steps: optimiser steps between two log lines.
+    """
+
+    data: str = "digits"
+    train: str = "train[:90%]"
+    held_out: str = "train[90%:]"
+    image_size: int | None = None
+    image: str | None = None
+    label: str | None = None
+    label_noise: float = 0.0
+    student: str = "resnet18"
+    stem: Stem = "small"
+    start: str | None = None
+    teacher: str | None = None
+    head: Literal["best", "teacher", "linear", "adversarial"] = "best"
+    cache_teacher: bool = False
+    norm: Literal["linf", "l2"] = "linf"
+    eps: Eps | None = None
+    steps: int = 10
+    step_size: Eps | None = None
+    eps_warmup: float = 0.0
+    epochs: float = 30
+    max_steps: int | None = None
+    minutes: float | None = None
+    batch_size: int = 128
+    accumulate: int = 1
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["cosine", "onecycle", "multistep", "constant"] = "onecycle"
+    warmup: float = 0.1
+    clip: float | None = None
+    awp: float = 0.0
+    awp_warmup: float = 0.0
+    ema: float = 0.0
+    ema_start: float = 0.0
+    crop: int = 4
+    flip: bool = True
+    cutout: int = 0
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    channels_last: bool = True
+    compile: bool = False
+    seed: int = 0
+    eval_minutes: float | None = None
+    eval_epochs: float = 5
+    eval_images: int = 500
+    eval_steps: int = 10
+    checkpoint_minutes: float = 5
+    keep: int = 2
+    log_steps: int = 50
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        if self.eps is None:
+            object.__setattr__(self, "eps", usual_eps(self.norm))
+        for name in ("eps", "step_size"):
+            if getattr(self, name) is not None:
+                check_eps(self.norm, getattr(self, name), name)
+        # Written out once so that a config file, a flag and Python code are checked alike.
+        for name in ("epochs", "batch_size", "accumulate", "lr", "eval_epochs", "eval_images", "keep", "log_steps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be greater than 0, got {getattr(self, name)!r}")
+        for name in ("minutes", "max_steps", "eval_minutes", "clip", "image_size"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be greater than 0 or left out, got {value!r}")
+        for name in ("steps", "crop", "cutout", "weight_decay", "eval_steps", "checkpoint_minutes", "awp"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)!r}")
+        for name in ("eps_warmup", "warmup", "awp_warmup", "ema", "ema_start", "momentum", "label_noise"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)!r}")
+        if self.cache_teacher and (self.crop or self.flip or self.cutout):
+            raise ValueError(
+                f"cache_teacher needs images that are the same in every epoch, and crop {self.crop}, flip {self.flip}, "
+                f"cutout {self.cutout} change them; turn these off, or cache_teacher"
+            )
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size {self.batch_size} can not be cut into accumulate = {self.accumulate} equal parts"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; eps as it is printed, so that reading it back gives the same float."""
+        return {
+            field.name: repr(value) if isinstance(value := getattr(self, field.name), Eps) else value
+            for field in dataclasses.fields(self)
+        }
+
+    @classmethod
+    def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What `as_dict` gave in an older version, with the entries that came later at their defaults: so the run was made."""
+        return cls().as_dict() | values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """The inverse of `as_dict`."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(values.keys() - known):
+            raise ValueError(f"the recipe has unknown entries {unknown}; it was written by another version")
+        parsed = dict(values)
+        for name in ("eps", "step_size"):
+            if parsed.get(name) is not None:
+                parsed[name] = Eps(parsed[name])
+        return cls(**parsed)

@@ -1,0 +1,167 @@
+"""Models of the Hugging Face Hub on this disk: `fetch` brings card and weights into the Hub's own cache, checked, or nothing."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+from robustfeat.features.card import Card
+from robustfeat.features.hub_cache import HubCache, content_is, etag_of
+from robustfeat.features.model_folder import CARD, read_card
+from robustfeat.features.parts import file_fault, weight_files, weights_fault
+from robustfeat.runtime.download import COMMIT, Headers, HubFile, download, headers
+from robustfeat.runtime.errors import IntegrityError, OfflineError
+from robustfeat.runtime.files import atomic_file
+from robustfeat.runtime.online import hub_endpoint, reachable, told_offline
+
+log = logging.getLogger(__name__)
+
+HF = "hf:"
+REVISION = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
+
+
+def repository(name: str, revision: str | None = None) -> tuple[str, str]:
+    """Repository and revision of "hf:ORG/REPO" or "hf:ORG/REPO@REVISION"; ValueError for anything else."""
+    repo, at, own = name.removeprefix(HF).partition("@")
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise ValueError(f"{name!r} is not hf:ORG/REPO or hf:ORG/REPO@REVISION: {error}") from error
+    if at and revision is not None and revision != own:
+        raise ValueError(f"{name!r} names revision {own!r}, and revision={revision!r} another one; give one of them")
+    chosen = own if at else revision or "main"
+    if not REVISION.fullmatch(chosen) or ".." in chosen:
+        raise ValueError(f"revision {chosen!r} of {repo!r} is not the name of a branch, tag or commit")
+    return repo, chosen
+
+
+def fetch(
+    repo: str, revision: str = "main", *, local_files_only: bool | None = None, cache: Path | None = None
+) -> Path:
+    """The folder with card.json and the weights of a repository, in one file or in parts, as its card says.
+
+    revision: branch, tag or commit. Of a branch, the Hub is asked each time what it stands for; a commit that is in the cache
+        needs no network.
+    local_files_only: True never asks the Hub. None asks it, unless HF_HUB_OFFLINE is set, and takes what is cached where it does
+        not answer. False insists on an answer.
+    cache: another folder than HF_HUB_CACHE.
+
+    Raises OfflineError where the Hub does not answer and the cache has nothing, IntegrityError where files are not what the card
+    says, FileNotFoundError where the Hub has no such repository, revision or file, PermissionError where it lets nobody in.
+    """
+    cached = HubCache(repo, cache)
+    kept = _kept(cached, revision)
+    if local_files_only or (local_files_only is None and told_offline()):
+        if kept is None:
+            why = "local_files_only" if local_files_only else "HF_HUB_OFFLINE"
+            raise OfflineError(
+                f"{repo!r} at revision {revision!r} is not in the cache ({cached.folder}), and {why} forbids the network; "
+                "load it once with network"
+            )
+        return _checked(kept, cached)
+    if kept is not None and COMMIT.fullmatch(revision) and _fault(kept) is None:
+        return kept
+    try:
+        return _current(repo, revision, cached)
+    except OfflineError as error:
+        if kept is None or local_files_only is False:
+            raise
+        folder = _checked(kept, cached)
+        log.warning("%s. Using commit %s from the cache", error, kept.name)
+        return folder
+
+
+def _current(repo: str, revision: str, cached: HubCache) -> Path:
+    """The snapshot that the Hub has now. Files that are here already, and right, are not fetched."""
+    if not reachable(hub_endpoint()):
+        raise OfflineError(
+            f"{hub_endpoint()} can not be reached for {repo!r}; check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
+        )
+    found = headers(HubFile(repo, revision, CARD))
+    folder = cached.snapshot(found.commit)
+    if _kept(cached, found.commit) is None or _fault(folder) is not None:
+        _bring(HubFile(repo, found.commit, CARD), found, found.size, cached, lambda path: _card_fault(path, found.etag))
+        described = weight_files(read_card(folder).weights)
+        files = {name: HubFile(repo, found.commit, name) for name in described}
+        theirs = {name: headers(file) for name, file in files.items()}
+        for name, facts in described.items():  # all of them, before anything large is fetched
+            _compare(files[name], theirs[name], facts)
+        for name, facts in described.items():
+            _bring(files[name], theirs[name], facts["bytes"], cached, partial(file_fault, facts=facts))
+    cached.refer(revision, found.commit)  # last: a revision that did not arrive whole stays unknown
+    return folder
+
+
+def _bring(
+    file: HubFile, found: Headers, size: int | None, cached: HubCache, fault: Callable[[Path], str | None]
+) -> None:
+    """A file into its snapshot, if there is no fault in it.
+
+    Several processes may do so at once: each writes a file of its own, and the last to finish wins, with the same content. A lock
+    would save their bandwidth, and make all of them wait for one whose connection hangs.
+    """
+    blob = cached.blob(found.etag)
+    if not blob.is_file() or fault(blob):
+        with atomic_file(blob) as temporary:
+            download(file, temporary, size)
+            if wrong := fault(temporary):
+                raise _refused(file, wrong)
+    cached.link(found.commit, file.name, found.etag)
+
+
+def _kept(cached: HubCache, revision: str) -> Path | None:
+    """The snapshot of a revision, if it has all files that its card names."""
+    folder = cached.find(revision, [CARD])
+    if folder is None:
+        return None
+    try:
+        names = [CARD, *weight_files(read_card(folder).weights)]
+    except IntegrityError:  # for whoever looks at the card
+        return folder
+    return cached.find(revision, names)
+
+
+def _compare(file: HubFile, found: Headers, facts: Mapping[str, Any]) -> None:
+    """Weights that are not the card's are not worth a download."""
+    size, digest = facts.get("bytes"), facts.get("sha256")
+    if not isinstance(size, int) or (found.size is not None and found.size != size):
+        raise _refused(file, f"has {found.size} bytes instead of {size}")
+    if len(found.etag) == 64 and found.etag != digest:
+        raise _refused(file, f"has sha256 {found.etag}, its card says {digest}")
+
+
+def _refused(file: HubFile, wrong: str) -> IntegrityError:
+    return IntegrityError(
+        f"{file.url} {wrong}. Nothing was kept; try again, and if it stays so, tell the owner of {file.repo!r} "
+        "or take another revision"
+    )
+
+
+def _card_fault(path: Path, etag: str) -> str | None:
+    if not content_is(path, etag):
+        return "is damaged: its digest is not the one that the Hub gave"
+    try:
+        Card.from_json(path.read_text(encoding="utf-8"))
+    except (IntegrityError, OSError, UnicodeDecodeError) as error:
+        return f"is not a card: {error}"
+    return None
+
+
+def _fault(folder: Path) -> str | None:
+    """What is wrong with a snapshot, None if nothing is."""
+    card = folder / CARD
+    if wrong := _card_fault(card, etag_of(card)):
+        return f"{card} {wrong}"
+    return weights_fault(folder, read_card(folder).weights)
+
+
+def _checked(folder: Path, cached: HubCache) -> Path:
+    if wrong := _fault(folder):
+        raise IntegrityError(f"{wrong}. Load it once with network, which fetches it again, or remove {cached.folder}")
+    return folder

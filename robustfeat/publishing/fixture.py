@@ -1,0 +1,74 @@
+"""Features of two synthetic images, kept in the card: whoever loads the model can see that the same features come out.
+
+They are computed in double precision. In single precision the kernels of different processors round differently, by up to 1e-5
+of the largest feature (measured on mobilenetv2_100), which a check to 1e-6 would take for another model.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.types import Features, Images
+
+KEPT = 16  # numbers of each image, spread over its features, beside their norm
+EXACT, SINGLE = 1e-6, 1e-4  # of the largest feature: in double precision, and as features are computed in use
+
+
+def fixture_images(side: int) -> Images:
+    """Two images (2, 3, side, side) of waves, in steps of 1/255: a formula, so that nobody has to send them."""
+    y, x = torch.meshgrid(*[torch.arange(side, dtype=torch.float64) / side] * 2, indexing="ij")
+    waves = [[torch.sin(2 * math.pi * (k * x + (c + 1) * y) + c + 0.3) for c in range(3)] for k in (1, 2)]
+    images = torch.stack([torch.stack(channels) for channels in waves])
+    return ((images + 1) * 127.5).round().div(255).float()
+
+
+def fixture(extractor: FeatureExtractor) -> dict[str, Any]:
+    """What a card keeps: positions, the features there of both images, and the norms of all features."""
+    features = _exact(extractor)
+    positions = _positions(features.shape[1])
+    return {
+        "positions": positions.tolist(),
+        "features": features[:, positions].tolist(),
+        "norms": features.norm(dim=1).tolist(),
+    }
+
+
+def same_features(extractor: FeatureExtractor) -> bool:
+    """Whether the features of the two images are those that the card says: to 1e-6 of the largest one in double precision, to
+    1e-4 the way `transform` computes them here.
+
+    Raises ValueError where the card has none.
+    """
+    kept = extractor.card.fixture
+    if not kept:
+        raise ValueError(f"the card of {extractor.card.name!r} holds no features to compare with; it was not published")
+    images = fixture_images(extractor.card.architecture.image_size)
+    used = torch.from_numpy(extractor.transform(images)).double()
+    return _deviation(_exact(extractor), kept) <= EXACT and _deviation(used, kept) <= SINGLE
+
+
+def _deviation(features: Tensor, kept: dict[str, Any]) -> float:
+    """The largest difference, in units of the largest feature; infinite where the widths differ."""
+    if kept["positions"] != _positions(features.shape[1]).tolist():
+        return math.inf
+    numbers = torch.cat([features[:, kept["positions"]], features.norm(dim=1, keepdim=True)], dim=1)
+    there, norms = (torch.tensor(kept[name], dtype=torch.float64) for name in ("features", "norms"))
+    expected = torch.cat([there, norms[:, None]], dim=1)
+    return float((numbers - expected).abs().max() / features.abs().max().clamp_min(1e-30))
+
+
+def _positions(width: int) -> Tensor:
+    return torch.linspace(0, width - 1, min(KEPT, width)).round().long()
+
+
+@torch.no_grad()
+def _exact(extractor: FeatureExtractor) -> Features:
+    """In double precision, on the CPU."""
+    network = copy.deepcopy(extractor.network).cpu().double().eval()
+    return network.features(fixture_images(extractor.card.architecture.image_size).double())

@@ -1,0 +1,77 @@
+"""Measured numbers become part of a model: they are written into its card and README, unless something is wrong with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from robustfeat.features import hub
+from robustfeat.features.card import Card
+from robustfeat.features.patches import PatchExtractor
+from robustfeat.features.remote import HF
+from robustfeat.publishing.fixture import fixture
+from robustfeat.publishing.public import public
+from robustfeat.report import Report
+from robustfeat.runtime.files import write_text
+
+
+def publish(
+    folder: str | os.PathLike[str],
+    reports: Sequence[Report],
+    *,
+    limits: Sequence[str] | None = None,
+    force: bool = False,
+) -> Card:
+    """Write reports into the card of a model folder, in the place of all that were there; returns the card.
+
+    Reports may be of several data sets, sizes and attacks. The card gets features of two synthetic images as well
+    (`robustfeat.publishing.fixture`). Where something was on this machine is not published (`robustfeat.publishing.public`).
+
+    limits: sentences about what the model is not good for; None keeps those of the card.
+
+    Raises ValueError where a report is of other weights, where two reports say different things of the same images, and where
+    a flag says that an attack failed, so that a number flatters the model; unchecked numbers are refused too. `force` publishes
+    them, each with its flag.
+    """
+    if not reports:
+        raise ValueError("there is no report to publish; give at least one")
+    if os.fspath(folder).startswith(HF):
+        raise ValueError(f"{folder!r} is on the Hub; publish into the folder it was pushed from, then push that again")
+    path = hub.find(os.fspath(folder))
+    extractor = hub.load(path)
+    for report in reports:
+        measured = PatchExtractor(extractor) if report.setup.get("patches") else extractor
+        if report.weights != measured.digest():
+            raise ValueError(
+                f"the report on {report.measured_on} is of other weights than those in {str(path)!r}; evaluate that folder"
+            )
+    _refuse_contradictions(reports)
+    doubts = [f"{report.measured_on}, {doubt}" for report in reports for doubt in report.doubts()]
+    if doubts and not force:
+        raise ValueError(
+            f"numbers that may flatter the model are not published: {'; '.join(doubts)}. "
+            "Use a stronger attack, have it checked (examined), or force it"
+        )
+    card = extractor.card
+    limits = card.limits if limits is None else tuple(limits)
+    card = public(dataclasses.replace(card, reports=tuple(reports), limits=limits, fixture=fixture(extractor)))
+    texts = {hub.CARD: card.to_json(), hub.README: card.readme()}
+    for file, text in texts.items():
+        write_text(path / file, text)
+    return card
+
+
+def _refuse_contradictions(reports: Sequence[Report]) -> None:
+    """ValueError for two values of one metric, of the same features of the same images under the same attack."""
+    seen: dict[tuple[str | bool | None, ...], float] = {}
+    for report in reports:
+        prints = [report.data.get(kind, {}).get("fingerprint") for kind in ("train", "test")]
+        for row in report.rows:
+            configuration = report.attacks.get(report.attack_of(row)[0])
+            key = (bool(report.setup.get("patches")), *prints, row.task, row.metric, row.attack, configuration)
+            if seen.setdefault(key, row.value) != row.value:
+                raise ValueError(
+                    f"two reports on {report.measured_on} say {seen[key]} and {row.value} for {row.task} {row.metric} under "
+                    f"{row.attack} on the same images; publish one of them"
+                )

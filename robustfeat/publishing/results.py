@@ -1,0 +1,185 @@
+"""The published models side by side, from their cards: docs/results.md with intervals, the table of README.md without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from robustfeat.features import hub
+from robustfeat.features.card import Card
+from robustfeat.features.card.tables import is_rung, with_interval
+from robustfeat.features.shipped import models
+from robustfeat.report import Report, Row
+from robustfeat.runtime.files import write_text
+
+HEADLINES = {"head": "accuracy", "probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc"}
+START = "<!-- results: made from the cards by `make results`, not by hand -->"
+END = "<!-- end of results -->"
+NONE = "No model is published with this version yet."
+PAGE = Path("docs") / "results.md"
+
+
+class Cell(NamedTuple):
+    """A row and the report it is from."""
+
+    row: Row
+    report: Report
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether its attack was flagged, or not looked at for flags."""
+        attack, _ = self.report.attack_of(self.row)
+        place = self.row.task, attack
+        runs = [
+            run for run in self.report.runs if (run.task, run.attack) == place and run.metric in ("", self.row.metric)
+        ]
+        return attack != "none" and (not runs or any(run.flags or run.examined == 0 for run in runs))
+
+
+def published(folder: Path | None = None) -> list[Card]:
+    """The cards of the models in a folder, or of those that `robustfeat.load` knows by name: teachers, students, natural ones."""
+    places = (
+        [hub.find(name) for name in models()] if folder is None else [p.parent for p in folder.glob(f"*/{hub.CARD}")]
+    )
+    cards = [hub.read_card(place) for place in places]
+    return sorted(cards, key=lambda card: (card.threat == "none", bool(card.teacher), card.name))
+
+
+def table(cards: Sequence[Card], *, root: str = "", intervals: bool = False) -> str:
+    """Markdown: one table per data set, the one that the models were trained on first.
+
+    root: of the links to the models' pages.
+    """
+    if not cards:
+        return NONE
+    names = dict.fromkeys(str(card.data.get("name")) for card in cards)
+    names |= dict.fromkeys(report.measured_on for card in cards for report in card.reports)
+    parts = []
+    for i, name in enumerate(names):
+        if part := list(_of_data(cards, name, root, intervals, facts=i == 0)):
+            parts.append("\n".join(part))
+    return "\n\n".join(parts)
+
+
+def page(cards: Sequence[Card]) -> str:
+    """docs/results.md."""
+    head = (
+        "# Results\n\nMade from the cards in `pretrained/` by `make results`, not by hand. Each model's page has the rest: all\n"
+        "metrics and attacks, what exactly ran, limits, and how to check it (`robustfeat reproduce NAME --quick`).\n\n"
+    )
+    return head + table(cards, root="../", intervals=True) + "\n"
+
+
+def readme(text: str, cards: Sequence[Card]) -> str:
+    """README.md with what is between the two markers made anew. Raises ValueError where a marker is missing."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise ValueError(
+            f"README.md has no place for the results; write {START!r} and {END!r} there, on lines of their own"
+        )
+    return f"{before}{START}\n\n{table(cards)}\n\n{END}{after}"
+
+
+def write(root: str | os.PathLike[str]) -> list[Path]:
+    """Write both files of a checkout from the cards in its pretrained/; returns them."""
+    cards = published(Path(root) / "pretrained")
+    paths = [Path(root) / PAGE, Path(root) / "README.md"]
+    texts = [page(cards), readme(paths[1].read_text(encoding="utf-8"), cards)]
+    for path, text in zip(paths, texts, strict=True):
+        write_text(path, text)
+    return paths
+
+
+def _of_data(cards: Sequence[Card], data: str, root: str, intervals: bool, *, facts: bool) -> Iterator[str]:
+    """One data set. facts: with what the models are."""
+    columns = _columns(cards, data)
+    found = [cell for cells in columns.values() for cell in cells if cell is not None]
+    if not found and not facts:
+        return
+    yield from (f"**{data}**{_conditions(found)}:", "")
+    header = ["model", *(["architecture", "features", "training"] if facts else []), *columns]
+    yield from ("| " + " | ".join(header) + " |", "|" + "---|" * len(header))
+    for i, card in enumerate(cards):
+        what = [card.architecture.name, str(card.feature_dim), _minutes(card)] if facts else []
+        values = ["" if cells[i] is None else _shown(cells[i], intervals) for cells in columns.values()]
+        yield "| " + " | ".join([f"[{card.name}]({root}pretrained/{card.name}/README.md)", *what, *values]) + " |"
+    if any(cell.doubtful for cell in found):
+        yield from ("", "(!) The attack showed signs of failure, or was not checked for them: the number flatters.")
+    if intervals:
+        yield from ("", *dict.fromkeys(line for cell in found for line in _ran(cell)))
+
+
+def _columns(cards: Sequence[Card], data: str) -> dict[str, list[Cell | None]]:
+    """Title -> a cell of each card: every task clean, and under the strongest attack of each threat."""
+    threats = _threats(cards, data)
+    columns: dict[str, list[Cell | None]] = {}
+    for task, metric in HEADLINES.items():
+        columns[f"{task} {metric}, clean"] = [_cell(card, data, task, metric, "none") for card in cards]
+        for threat in threats:
+            if attack := _strongest(cards, data, task, metric, threat):
+                title = f"{task} {metric}, {attack}" + (f" {threat}" if len(threats) > 1 else "")
+                columns[title] = [_cell(card, data, task, metric, attack, threat) for card in cards]
+    return {title: cells for title, cells in columns.items() if any(cells)}
+
+
+def _threats(cards: Sequence[Card], data: str) -> list[str]:
+    """Of the threats that the models were measured under, those that one of them was trained for; else all."""
+    measured = dict.fromkeys(
+        report.threat
+        for card in cards
+        for report in card.reports
+        if report.measured_on == data and not all(map(is_rung, report.attacks))
+    )
+    own = {card.threat for card in cards}
+    return [threat for threat in measured if threat in own] or list(measured)
+
+
+def _strongest(cards: Sequence[Card], data: str, task: str, metric: str, threat: str) -> str | None:
+    """The attack that most models have in common; of several, the one that leaves least."""
+    left: dict[str, list[float]] = {}
+    for card in cards:
+        names = {name: None for report in card.reports for name in report.attacks if not is_rung(name)}
+        for name in names:
+            if cell := _cell(card, data, task, metric, name, threat):
+                left.setdefault(name, []).append(cell.row.value)
+    return min(left, key=lambda name: (-len(left[name]), sum(left[name]) / len(left[name])), default=None)
+
+
+def _cell(card: Card, data: str, task: str, metric: str, attack: str, threat: str | None = None) -> Cell | None:
+    """The row of the report on most images; of the model's own features, under the threat (None for a clean one)."""
+    found = [
+        Cell(row, report)
+        for report in card.reports
+        if report.measured_on == data and threat in (None, report.threat) and not report.setup.get("patches")
+        for row in report.rows
+        if (row.task, row.metric, row.attack) == (task, metric, attack)
+    ]
+    return max(found, key=lambda cell: cell.row.n, default=None)
+
+
+def _shown(cell: Cell | None, intervals: bool) -> str:
+    assert cell is not None
+    return (with_interval(cell.row) if intervals else f"{cell.row.value:.3f}") + (" (!)" if cell.doubtful else "")
+
+
+def _minutes(card: Card) -> str:
+    return f"{card.training['minutes']:.0f} min" if "minutes" in card.training else ""
+
+
+def _conditions(cells: Sequence[Cell]) -> str:
+    if not cells:
+        return ", not measured"
+    counts = sorted({cell.row.n for cell in cells})
+    n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    threats = dict.fromkeys(cell.report.threat for cell in cells if cell.row.attack != "none")
+    return f", n = {n}" + (f", threat {' or '.join(threats)}" if threats else "")
+
+
+def _ran(cell: Cell) -> Iterator[str]:
+    attack, _ = cell.report.attack_of(cell.row)
+    for run in cell.report.runs:
+        if (run.task, run.attack) == (cell.row.task, attack) and run.metric in ("", cell.row.metric):
+            yield f"- {attack} on {run.task}: `{run.configuration}`"

@@ -1,0 +1,1 @@
+"""Running well on any machine: errors, registries, files, progress, processes, downloads."""

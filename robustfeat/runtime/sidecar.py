@@ -1,0 +1,71 @@
+"""A binary file with a JSON file beside it that says what it is, and how to know that both are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from robustfeat.runtime.errors import IntegrityError
+from robustfeat.runtime.files import atomic_file, sha256
+
+FORMAT = 1
+
+
+def write(folder: Path, name: str, suffix: str, save: Callable[[Path], None], facts: dict[str, Any]) -> None:
+    """Write the binary file, named by its digest, and, last, the sidecar `name` with `facts` (JSON values).
+
+    save: writes the binary file to a path, and may use the folder that the path lies in. Killed half-way, the folder holds what
+    it held before; when all is written, the file that an earlier sidecar named is removed.
+    """
+    with atomic_file(folder / name) as sidecar, TemporaryDirectory(dir=folder, prefix=f".{name}.") as scratch:
+        written = Path(scratch) / "content"
+        save(written)
+        digest = sha256(written)
+        binary = f"{digest[:16]}.{suffix}"
+        before = _file_of(folder, name)
+        described = {"format": FORMAT, "file": binary, "sha256": digest} | facts
+        sidecar.write_text(json.dumps(described | {"checksum": _checksum(described)}) + "\n", encoding="utf-8")
+        with atomic_file(folder / binary) as temporary:
+            written.replace(temporary)
+    if before is not None and before != binary:
+        (folder / before).unlink(missing_ok=True)
+
+
+def read(folder: Path, name: str) -> dict[str, Any]:
+    """The facts. Raises FileNotFoundError where there is no sidecar, IntegrityError where it is not what was written."""
+    path = folder / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{str(folder)!r} holds no {name}")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.pop("checksum") != _checksum(found):
+            raise ValueError("its checksum is not that of its content")
+        if found["format"] != FORMAT:
+            raise ValueError(f"format {found['format']!r} is not {FORMAT}; use the version that wrote it")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise IntegrityError(f"{str(path)!r} is damaged ({error}); make it again") from error
+    return found
+
+
+def file(folder: Path, facts: dict[str, Any]) -> Path:
+    """The binary file, whose sha256 is right; IntegrityError otherwise. Nothing is parsed before that."""
+    path = folder / Path(str(facts.get("file"))).name
+    if not path.is_file() or sha256(path) != facts.get("sha256"):
+        raise IntegrityError(f"{str(path)!r} is missing or damaged; make it again")
+    return path
+
+
+def _file_of(folder: Path, name: str) -> str | None:
+    """The file that the sidecar in a folder names; what else lies there is not ours."""
+    try:
+        return Path(str(read(folder, name)["file"])).name
+    except (FileNotFoundError, IntegrityError):
+        return None
+
+
+def _checksum(described: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,15 @@
+"""Training: one loop for every objective, resumable to the bit, with heads and weights chosen on held-out images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustfeat.runtime.lazy import attach
+
+if TYPE_CHECKING:
+    from robustfeat.training.finetune import fine_tune
+    from robustfeat.training.loop import train
+
+__all__ = ["fine_tune", "train"]
+
+attach(__name__)

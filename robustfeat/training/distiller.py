@@ -1,0 +1,93 @@
+"""One training step as one forward pass, so that DistributedDataParallel synchronises once whatever the attack does inside."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from robustfeat.attacks import Threat
+from robustfeat.backbones.modes import evaluating, frozen
+from robustfeat.backbones.network import Network
+from robustfeat.numerics.eps import Eps
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Batch, Images, InnerAttack, Losses
+from robustfeat.objectives import Objective, Views
+from robustfeat.training.known import Known
+
+ATTACK = 3  # what this stream of random numbers is for
+
+
+class Made(NamedTuple):
+    """The images that are trained on and the inner attack that made them; the clean ones and None without one."""
+
+    images: Images
+    attack: InnerAttack | None
+
+
+class Distiller(nn.Module):
+    """Student, teacher and objective. `forward` attacks the student and returns the terms to lower.
+
+    The teacher is frozen and stays in eval mode, whatever mode the distiller is in. The inner attack runs with the student
+    in eval mode; every module's mode is restored afterwards. Gradients of the attack go to the images alone: weights get
+    none, and none are computed.
+
+    known: set it to the teacher's outputs on the training images where those are the same in every epoch.
+    made: the attack of the last forward and its images.
+    """
+
+    def __init__(
+        self,
+        student: Network,
+        teacher: Network | None,
+        objective: Objective,
+        threat: Threat,
+        steps: int = 10,
+        step_size: Eps | None = None,
+    ) -> None:
+        super().__init__()
+        self.student, self.teacher, self.objective = student, teacher, objective
+        self.threat, self.steps, self.step_size = threat, steps, step_size
+        self.known: Known | None = None
+        self.made: Made | None = None
+        if teacher is not None:
+            teacher.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Distiller:
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
+
+    def forward(self, batch: Batch, key: tuple[int, ...], strength: float = 1.0, made: Made | None = None) -> Losses:
+        """One step on a batch.
+
+        key: names the random numbers of this step, for example (seed, step, rank).  strength: scales eps (warm-up), in [0, 1].
+        made: what an earlier pass over this batch has made, in place of another inner attack.
+        """
+        random = generator(*key[:1], ATTACK, *key[1:], device=batch.images.device)
+        known = None if self.known is None else self.known[batch.rows]
+        views = Views(self.student, self.teacher, batch, random, known)
+        self.made = made or self._attack(views, strength)
+        views.attacked, views.attack = self.made
+        return self.objective(views)
+
+    def _attack(self, views: Views, strength: float) -> Made:
+        made = Made(views.clean, None)
+        # A compiled pass computes the gradients of all that ask for one. Else nobody computes those of the weights, and under
+        # autocast their casts are kept from one step of the attack to the next only while they ask.
+        still = frozen(self.student) if self.student.compiled else nullcontext()
+        with evaluating(self.student), still, views.attacking():
+            loss = self.objective.inner(views)
+            if loss is not None and strength > 0:
+                threat = self.threat if strength == 1 else Threat(self.threat.norm, Eps(self.threat.eps * strength))
+                step_size = (
+                    self.step_size if strength == 1 or self.step_size is None else Eps(self.step_size * strength)
+                )
+                attack = self.objective.attack(threat, self.steps, step_size)
+                made = Made(attack(loss, views.clean, generator=views.generator), attack)
+        # Casts of the weights that were made without gradient must not be used for the training terms.
+        torch.clear_autocast_cache()
+        return made

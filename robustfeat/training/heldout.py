@@ -1,0 +1,59 @@
+"""Clean and robust accuracy of a network's own head on held-out images: what chooses the best weights of a run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from robustfeat.attacks import PGD, Threat
+from robustfeat.backbones.modes import evaluating
+from robustfeat.backbones.network import Network
+from robustfeat.data import ImageDataset
+from robustfeat.numerics import losses
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Images, Labels, Loss, PerExample
+from robustfeat.runtime.parallel import mean_over_processes, rank, world_size
+
+HELD_OUT = 5  # what this stream of random numbers is for
+
+
+class Accuracy(NamedTuple):
+    """Fractions of images that are classified correctly, as they are and under PGD."""
+
+    clean: float
+    robust: float
+
+
+def measure(
+    network: Network, data: ImageDataset, threat: Threat, steps: int, *, batch_size: int, seed: int
+) -> Accuracy:
+    """Accuracy clean and under PGD on cross-entropy; the batches are shared among processes, all get the same answer."""
+    attack = PGD(threat, steps=steps) if steps else None
+    device = network.mean.device
+    correct = torch.zeros(2, dtype=torch.float64)
+    with evaluating(network):
+        for i, batch in enumerate(data.batches(batch_size)):
+            if i % world_size() != rank():
+                continue
+            batch = batch.to(device)
+            images, labels = batch.images, batch.labels
+            assert labels is not None
+            with torch.no_grad():
+                right = network(images).logits.argmax(1) == labels
+            correct[0] += right.sum().cpu()
+            if attack is not None and right.any():
+                images, labels = images[right], labels[right]
+                random = generator(seed, HELD_OUT, i, device=device)
+                attacked = attack(_loss(network, labels), images, generator=random)
+                with torch.no_grad():
+                    correct[1] += (network(attacked).logits.argmax(1) == labels).sum().cpu()
+    total = mean_over_processes(correct.to(device)) * world_size() / len(data)
+    return Accuracy(float(total[0]), float(total[1]))
+
+
+def _loss(network: Network, labels: Labels) -> Loss:
+    def loss(images: Images) -> PerExample:
+        return losses.cross_entropy(network(images).logits, labels)
+
+    return loss

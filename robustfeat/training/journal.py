@@ -1,0 +1,91 @@
+"""What a run says while it goes on: one JSON line per measurement on disk, a line or bar for people, any Accelerate tracker."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from robustfeat.numerics.types import Losses
+from robustfeat.runtime.files import write_text
+from robustfeat.runtime.progress import Progress
+
+
+class Journal:
+    """`log.jsonl` of a run, written by the main process only."""
+
+    def __init__(self, path: Path, accelerator: Accelerator) -> None:
+        self.path, self.accelerator = path, accelerator
+        self._sums: dict[str, Tensor] = {}
+        self._spread: dict[str, Tensor] = {}
+        self._parts = self._images = 0
+        self._since = time.monotonic()
+
+    def rewind(self, step: int) -> None:
+        """Forget the lines after `step`: they are about to be made again."""
+        if not self.accelerator.is_main_process or not self.path.exists():
+            return
+        kept = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except (ValueError, KeyError):  # the half-written line of a killed run
+                continue
+        write_text(self.path, "".join(kept))
+
+    def add(self, losses: Losses, images: int) -> None:
+        """Take note of one optimiser step, or of one of its equal parts."""
+        for name, value in {**losses.terms, **losses.notes}.items():
+            value = value.detach().float()
+            if value.ndim:
+                self._spread[name] = value
+                value = value.mean()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._parts += 1
+        self._images += images
+
+    def step(self, step: int, epoch: float, lr: float, progress: float, seconds: float, bar: Progress) -> None:
+        """Write the averages since the last call."""
+        spent = time.monotonic() - self._since
+        values: dict[str, Any] = {name: float(total) / self._parts for name, total in self._sums.items()}
+        eta = seconds * (1 - progress) / max(progress, 1e-9)
+        line = {
+            "step": step,
+            "epoch": round(epoch, 4),
+            "lr": lr,
+            "images_per_s": round(self._images / max(spent, 1e-9), 1),
+            "eta_s": round(eta),
+            **values,
+        }
+        self._tracked(line)
+        for name, spread in self._spread.items():
+            counts = torch.histc(spread.clamp(0, 1).cpu(), bins=10, min=0, max=1)
+            line[f"{name}_histogram"] = [int(count) for count in counts]
+        self._write(line)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        bar.at(progress * 100, f"epoch {epoch:.2f}  {shown}  lr {lr:.3g}  {line['images_per_s']:.0f} images/s")
+        self._sums, self._spread, self._parts, self._images = {}, {}, 0, 0
+        self._since = time.monotonic()
+
+    def event(self, step: int, values: dict[str, Any], text: str, bar: Progress) -> None:
+        """Write a measurement that is not about one step, and say it."""
+        self._write({"step": step} | values)
+        self._tracked({"step": step} | values)
+        bar.say(text)
+        self._since = time.monotonic()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self.accelerator.is_main_process:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+    def _tracked(self, line: dict[str, Any]) -> None:
+        numbers = {name: value for name, value in line.items() if name != "step" and isinstance(value, int | float)}
+        self.accelerator.log(numbers, step=line["step"])

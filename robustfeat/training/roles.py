@@ -1,0 +1,85 @@
+"""Teacher and student of a training run, from its recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from robustfeat.backbones.architecture import Architecture
+from robustfeat.backbones.network import Network, new_network
+from robustfeat.data import ImageDataset
+from robustfeat.features import hub
+from robustfeat.features.card import Card
+from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.features.recipe import Recipe
+from robustfeat.objectives import Objective
+
+
+def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, Card | None, dict[str, Any]]:
+    """The teacher with its card, and name and sha256 of its weights; None where the recipe names none.
+
+    Raises ValueError where the objective needs one; what `load` raises.
+    """
+    if recipe.teacher is None:
+        if objective.needs_teacher:
+            raise ValueError(
+                f"objective {objective.name!r} distils from a teacher; give a model folder or name as teacher"
+            )
+        return None, None, {}
+    network, card = hub.load_network(recipe.teacher)
+    return network, card, _facts(network, card)
+
+
+def with_head_for(data: ImageDataset, network: Network | None, card: Card | None) -> Network | None:
+    """The network, if its head tells apart the classes of the data, in their order; else None."""
+    if network is None or card is None or card.head == "none":
+        return None
+    if card.classes and data.classes:
+        return network if card.classes == data.classes else None
+    return network if network.architecture.classes == number_of_classes(data) else None  # one side has no names
+
+
+def number_of_classes(data: ImageDataset) -> int:
+    """How many classes a student of this data tells apart: 1 where it has no labels."""
+    if data.classes:
+        return len(data.classes)
+    return 1 if data.labels is None else int(data.labels.max()) + 1
+
+
+def _facts(network: Network, card: Card) -> dict[str, Any]:
+    # One that comes straight from timm has no file of ours; what its weights are tells it from others just as well.
+    digest = card.weights.get("sha256") or FeatureExtractor(network, card).digest()
+    return {"name": card.name, "sha256": digest}
+
+
+def student_of(recipe: Recipe, data: ImageDataset) -> tuple[Network, dict[str, Any]]:
+    """A new network, whose weights depend on the seed alone, or a saved one to start from, with name and sha256 of its weights.
+
+    Raises ValueError where the data has one class only, and where the saved one is of another architecture.
+    """
+    labels = data.labels
+    classes = number_of_classes(data)
+    if labels is not None and len(labels.unique()) < 2:
+        raise ValueError(f"the training split of {data.name!r} has one class only; there is nothing to tell apart")
+    if recipe.start is None:
+        mean, std = data.mean_std()
+        architecture = Architecture(recipe.student, recipe.stem, classes, data.image_size, mean, std)
+        return new_network(architecture, recipe.seed), {}
+    source, card = hub.load_network(recipe.start)
+    if source.architecture.name != recipe.student or source.architecture.stem != recipe.stem:
+        raise ValueError(
+            f"start {recipe.start!r} is {source.architecture.name} with stem {source.architecture.stem}, "
+            f"the student {recipe.student} with stem {recipe.stem}; they must be the same"
+        )
+    facts = _facts(source, card)
+    # What is trained here is trained on images as `dataset` frames them.
+    architecture = dataclasses.replace(source.architecture, classes=classes, framing=None)
+    if source.architecture.classes == classes:
+        source.architecture = architecture
+        return source, facts
+    network = new_network(architecture, recipe.seed)
+    head = {id(parameter) for parameter in source.head.parameters()}
+    own = {name for name, parameter in source.model.named_parameters() if id(parameter) in head}
+    state = {name: value for name, value in source.model.state_dict().items() if name not in own}
+    network.model.load_state_dict(state, strict=False)
+    return network, facts

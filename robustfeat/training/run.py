@@ -1,0 +1,248 @@
+"""The parts of a training run, built from a recipe: data, networks, objective, optimiser, and their state on disk and back."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from robustfeat.attacks import Threat
+from robustfeat.backbones.network import Network, new_network
+from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_noise
+from robustfeat.features.card import Card
+from robustfeat.features.recipe import Recipe
+from robustfeat.numerics.random import generator
+from robustfeat.objectives import Objective, Spaces
+from robustfeat.runtime.environment import environment
+from robustfeat.runtime.parallel import follow_first, gather, rank, world_size
+from robustfeat.training import checkpoint
+from robustfeat.training.checkpoint import Checkpoint
+from robustfeat.training.distiller import Distiller
+from robustfeat.training.ema import MovingAverage
+from robustfeat.training.heads import Heads
+from robustfeat.training.known import Known
+from robustfeat.training.roles import student_of, teacher_of, with_head_for
+
+SETUP = 6  # what this stream of random numbers is for
+# A resumed run may change what does not touch the weights. The teacher is known by its weights, wherever it lies.
+FREE = {"teacher", "epochs", "max_steps", "minutes", "eval_minutes", "checkpoint_minutes", "keep", "log_steps"}
+
+
+class Run:
+    """Everything a run holds.
+
+    step: optimiser steps done.  seconds: time trained, over all sessions; stepping: that of the steps alone.
+    asking: "teacher_seconds", where the teacher was asked about all images before the first step.
+    best: measurement and weights of the best step so far, or None.
+    """
+
+    def __init__(self, objective: Objective, recipe: Recipe, accelerator: Accelerator, *, quiet: bool = False) -> None:
+        self.objective, self.recipe, self.accelerator = objective, recipe, accelerator
+        self.train_data = self._data(recipe.train)
+        if recipe.label_noise:
+            self.train_data = with_label_noise(self.train_data, recipe.label_noise, recipe.seed)
+        self.held_out = self._held_out()
+        self.teacher, self.teacher_card, self.teacher_facts = teacher_of(recipe, objective)
+        self.student, self.start_facts = student_of(recipe, self.train_data)
+        assert recipe.eps is not None
+        self.threat = Threat(recipe.norm, recipe.eps)
+        labels = self.train_data.labels
+        spaces = Spaces(
+            student_dim=self.student.feature_dim,
+            classes=self.student.architecture.classes,
+            samples=len(self.train_data),
+            teacher_dim=self.teacher.feature_dim if self.teacher else None,
+            teacher_classes=self.teacher.architecture.classes if self.teacher else None,
+            labels=labels,
+            image_size=self.train_data.image_size,
+        )
+        objective.setup(spaces, generator(recipe.seed, SETUP))
+        self.student.head.requires_grad_(objective.trains_head)
+        self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.loader = Loader(
+            self.train_data,
+            recipe.batch_size,
+            recipe.seed,
+            Augment(recipe.crop, recipe.flip, recipe.cutout),
+            rank=accelerator.process_index,
+            world=accelerator.num_processes,
+            parts=recipe.accumulate,
+            device=accelerator.device,
+            layout=self.layout,
+        )
+        distiller = Distiller(self.student, self.teacher, objective, self.threat, recipe.steps, recipe.step_size)
+        distiller.to(accelerator.device).to(memory_format=self.layout).train()
+        self.asking: dict[str, float] = {}
+        if recipe.cache_teacher and self.teacher is not None:
+            begin = time.monotonic()
+            with accelerator.autocast():
+                distiller.known = Known.of(self.teacher, self.train_data, self.layout, quiet=quiet or rank() > 0)
+            self.asking = {"teacher_seconds": round(time.monotonic() - begin, 1)}
+        self.heads = self._heads(quiet=quiet)
+        self.average = MovingAverage(self.student, recipe.ema) if recipe.ema else None
+        if recipe.compile:
+            # Accumulated gradients must outlive the passes of the other parts, which replays would not let them.
+            self.student.compile_backbone("reduce-overhead" if recipe.accumulate == 1 else "default")
+        # At each step DistributedDataParallel gives all processes the first one's buffers: needed for the student's running
+        # statistics only, and a bank is large.
+        constant = [name for name, _ in distiller.named_buffers() if not name.startswith("student.")]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(distiller, constant)
+        self.distiller, self.optimizer = accelerator.prepare(distiller, self._optimizer(distiller))
+        self.step, self.seconds, self.stepping = 0, 0.0, 0.0
+        self.best: dict[str, Any] | None = None
+        self.best_weights: dict[str, Tensor] = {}
+
+    def _data(self, split: str) -> ImageDataset:
+        recipe = self.recipe
+        return dataset(recipe.data, split, image_size=recipe.image_size, image=recipe.image, label=recipe.label)
+
+    def _held_out(self) -> ImageDataset | None:
+        if self.train_data.labels is None:
+            return None
+        return self._data(self.recipe.held_out).head(self.recipe.eval_images)
+
+    def _heads(self, *, quiet: bool) -> Heads | None:
+        if self.held_out is None:
+            return None
+        recipe, objective = self.recipe, self.objective
+        return Heads(
+            recipe.head,
+            objective.trains_head,
+            objective.robust,
+            with_head_for(self.train_data, self.teacher, self.teacher_card),
+            objective.in_teachers_space,
+            self.train_data,
+            self.held_out,
+            self.threat,
+            recipe.eval_steps,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            quiet=quiet or rank() > 0,
+        )
+
+    def _optimizer(self, distiller: Distiller) -> torch.optim.Optimizer:
+        """SGD or AdamW, fused (half the time on a CPU); no weight decay on biases and normalisation layers."""
+        trained = [p for p in distiller.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
+        if self.recipe.optimizer == "adamw":
+            return torch.optim.AdamW(groups, lr=self.recipe.lr, fused=True)
+        momentum = self.recipe.momentum
+        return torch.optim.SGD(groups, lr=self.recipe.lr, momentum=momentum, nesterov=momentum > 0, fused=True)
+
+    def snapshot(self) -> Network:
+        """The network as it would be saved now: averaged if the run averages, with the head of the meantime if it trains none."""
+        source = self.average.module if self.average is not None else self.student
+        network = self.network(source.state_dict())
+        follow_first(network.buffers())  # each process has its own running statistics; the first one's are saved
+        if self.heads is not None:
+            self.heads.put(network, self.heads.meanwhile)
+        return network
+
+    def network(self, weights: dict[str, Tensor]) -> Network:
+        """A network like the student with these weights, in eval mode."""
+        network = new_network(self.student.architecture)
+        network.load_state_dict(weights)
+        return network.to(self.accelerator.device).to(memory_format=self.layout).eval()
+
+    def card(self, name: str, head: str, training: dict[str, Any]) -> Card:
+        """The card of this run's student. head: where its classifier comes from."""
+        data = self.train_data
+        return Card(
+            name=name,
+            architecture=self.student.architecture,
+            feature_dim=self.student.feature_dim,
+            head=head,
+            threat=str(self.threat) if self.objective.robust else "none",
+            objective=self.objective.name,
+            options=self.objective.options(),
+            recipe=self.recipe,
+            data={"name": data.name, "split": self.recipe.train, "images": len(data), "fingerprint": data.fingerprint},
+            teacher=self.teacher_facts,
+            start=self.start_facts,
+            training=training | self._session(),
+            classes=data.classes,
+        )
+
+    def _session(self) -> dict[str, Any]:
+        """How long the run has been by now, and on what."""
+        return self.asking | {
+            "steps": self.step,
+            "epochs": round(self.step / self.loader.steps_per_epoch, 2),
+            "images_per_s": round(self.step * self.loader.batch_size / max(self.stepping, 1e-9), 1),
+            "processes": world_size(),
+            "environment": environment(self.accelerator.device),
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for a checkpoint to continue this run."""
+        fixed = {key: value for key, value in self.recipe.as_dict().items() if key not in FREE}
+        return fixed | {
+            "objective": {"name": self.objective.name} | self.objective.options(),
+            "data": self.train_data.fingerprint,
+            "teacher weights": self.teacher_facts.get("sha256"),
+            "start weights": self.start_facts.get("sha256"),
+            "processes": world_size(),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint; called by all processes, written by the first."""
+        random = gather(torch.get_rng_state().to(self.accelerator.device)[None]).cpu()
+        tensors: dict[str, dict[str, Tensor]] = {
+            "student": dict(self.student.state_dict()),
+            "objective": dict(self.objective.state_dict()),
+            "optimizer": checkpoint.pack_optimizer(self.optimizer),
+            "random": {str(i): state for i, state in enumerate(random)},
+        }
+        if torch.cuda.is_available():
+            states = gather(torch.cuda.get_rng_state().to(self.accelerator.device)[None]).cpu()
+            tensors["random_cuda"] = {str(i): state for i, state in enumerate(states)}
+        if self.average is not None:
+            tensors["average"] = dict(self.average.state_dict())
+        if self.best is not None:
+            tensors["best"] = self.best_weights
+        scaler = self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "stepping": self.stepping,
+            "best": self.best,
+            "scaler": scaler,
+            "identity": self.identity(),
+        }
+        if self.accelerator.is_main_process:
+            checkpoint.save(folder, self.step, Checkpoint(tensors, state), self.recipe.keep)
+        self.accelerator.wait_for_everyone()
+
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint; ValueError where it belongs to another run."""
+        tensors, state = checkpoint.read(path)
+        mine, theirs = self.identity(), Recipe.completed(state["identity"])
+        if theirs["objective"]["name"] == self.objective.name:
+            theirs["objective"] = self.objective.completed(theirs["objective"])
+        if changed := [key for key in mine if mine[key] != theirs.get(key)]:
+            what = "; ".join(f"{key} was {theirs.get(key)!r} and is {mine[key]!r}" for key in changed)
+            raise ValueError(
+                f"checkpoint {path} belongs to another run: {what}. Use another output folder, or the same settings"
+            )
+        self.student.load_state_dict(tensors["student"])
+        self.objective.load_state_dict(tensors.get("objective", {}))
+        checkpoint.unpack_optimizer(self.optimizer, tensors.get("optimizer", {}))
+        if self.average is not None:
+            self.average.load_state_dict(tensors["average"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(tensors["random"][str(rank())])
+        if torch.cuda.is_available() and "random_cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random_cuda"][str(rank())])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.stepping = state.get("stepping", self.seconds)  # not in checkpoints of older versions
+        self.best, self.best_weights = state["best"], tensors.get("best", {})

@@ -1,0 +1,49 @@
+"""Distance to the k-th nearest normal feature, Sun et al. 2022."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from robustfeat.numerics.scale import unit
+from robustfeat.numerics.types import Features, PerExample
+from robustfeat.tasks.base import check_features
+from robustfeat.tasks.detectors import DETECTORS
+from robustfeat.tasks.detectors.base import AnomalyDetector
+
+
+@DETECTORS.register("knn")
+class KNN(AnomalyDetector):
+    """anomaly(x) = Euclidean distance of the normalised feature to its k-th nearest normal one.
+
+    Args:
+        k: which neighbour; at most the number of normal examples.
+    """
+
+    normal: Tensor | None
+
+    def __init__(self, k: int = 5) -> None:
+        super().__init__()
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k!r}")
+        self.k = k
+        self.register_buffer("normal", None)
+
+    def fit(self, features: Features, targets: Tensor | None = None) -> Self:
+        """Learn from features (m, d), m >= k; all of them are taken as normal."""
+        check_features(features)
+        if len(features) < self.k:
+            raise ValueError(f"k = {self.k} is larger than the number of normal examples, {len(features)}")
+        self.normal = unit(features.detach())
+        return self
+
+    def anomaly(self, features: Features) -> PerExample:
+        self._require(self.normal)
+        assert self.normal is not None
+        check_features(features, width=self.normal.shape[1])
+        x = unit(features)
+        with torch.no_grad():  # which neighbour it is needs no gradient, the distance to it does
+            kth = (x @ self.normal.T).topk(self.k, dim=1).indices[:, -1]
+        return (x - self.normal[kth]).pow(2).sum(dim=1).clamp_min(1e-12).sqrt()

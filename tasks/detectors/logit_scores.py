@@ -1,0 +1,65 @@
+"""The classic scores of a classifier's logits, on a linear probe that is fitted on the normal features with their classes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from robustfeat.numerics.types import Features, Logits, PerExample
+from robustfeat.tasks.detectors import DETECTORS
+from robustfeat.tasks.detectors.base import AnomalyDetector
+from robustfeat.tasks.probe import LinearProbe
+
+
+class LogitDetector(AnomalyDetector):
+    """Give `score_logits`. It needs the classes of the normal examples, so that it has no one-class protocol.
+
+    Args:
+        seed: of the probe's choice of its penalty.
+    """
+
+    needs_classes = True
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.seed = seed
+        self.probe = LinearProbe(seed=seed)
+
+    def fit(self, features: Features, targets: Tensor) -> Self:
+        """Learn from normal features (m, d) of at least two classes, labels (m,)."""
+        self.probe.fit(features, targets)
+        return self
+
+    def anomaly(self, features: Features) -> PerExample:
+        return self.score_logits(self.probe.logits(features))
+
+    @abstractmethod
+    def score_logits(self, logits: Logits) -> PerExample:
+        """Anomaly score (n,) of class scores (n, k)."""
+
+
+@DETECTORS.register("msp")
+class MSP(LogitDetector):
+    """anomaly(x) = log((1 - p) / p), p = max softmax(logits): the order of -p, Hendrycks & Gimpel 2017; at most log(k - 1).
+
+    p itself is 1 to the last digit from a lead of 17 on: all that are sure would be equally normal, and no attack could move
+    them. p = sigmoid(-anomaly).
+    """
+
+    scores = "log odds"
+
+    def score_logits(self, logits: Logits) -> PerExample:
+        best = logits.argmax(dim=1, keepdim=True)
+        others = logits.scatter(1, best, -torch.inf).logsumexp(dim=1)
+        return others - logits.gather(1, best).squeeze(1)
+
+
+@DETECTORS.register("energy")
+class Energy(LogitDetector):
+    """anomaly(x) = -logsumexp(logits), Liu et al. 2020, at temperature 1."""
+
+    def score_logits(self, logits: Logits) -> PerExample:
+        return -logits.logsumexp(dim=1)

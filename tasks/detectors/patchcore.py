@@ -1,0 +1,153 @@
+"""PatchCore, Roth et al. 2022 (arXiv 2106.08265): an image is as anomalous as the patch of it that is least like a normal one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+from torch.nn import functional as F
+
+from robustfeat.numerics.random import generator
+from robustfeat.numerics.types import Features, PerExample
+from robustfeat.tasks.base import check_features
+from robustfeat.tasks.detectors import DETECTORS
+from robustfeat.tasks.detectors.base import AnomalyDetector
+from robustfeat.tasks.detectors.coreset import cover
+
+CORESET = 15  # what this stream of random numbers is for
+AT_ONCE = 2**24  # distances that are held at a time, 64 MB
+SIGMA = 4 / 224  # of the smoothing of maps, in units of their side, as in the paper
+
+
+@DETECTORS.register("patchcore")
+class PatchCore(AnomalyDetector):
+    """anomaly(x) = w |p - m|: p is the patch of x that is farthest from the memory, m the memory patch nearest to it, and
+
+        w = 1 - exp |p - m| / sum_i exp |p - m_i|    over the b memory patches nearest to m, m among them  (eq. 7).
+
+    The memory is a coreset of all normal patches. Distances are in units of the root mean square distance of normal patches
+    from their mean, so that w and the ranks do not depend on the scale of the features. Which patches are compared is found
+    without gradient; the distances have one.
+
+    Args:
+        coreset: share of the normal patches that is kept, in (0, 1]. To choose them takes time in proportion to this share
+            and to the square of the number of patches.
+        neighbours: b, at most what the memory has; 1 leaves w out.
+        grid: (c, h, w) of features (n, c h w): `grid` of the `PatchExtractor` they come from, which `evaluate` tells by
+            itself. None takes each feature as one patch.
+        seed: of the coreset.
+    """
+
+    memory: Tensor  # (k, c); like the others, None until fit
+    near: Tensor  # (k, b), rows of the memory
+    centre: Tensor
+    unit: Tensor
+    shape: Tensor
+
+    def __init__(
+        self, coreset: float = 0.1, neighbours: int = 9, grid: Sequence[int] | None = None, seed: int = 0
+    ) -> None:
+        super().__init__()
+        if not 0 < coreset <= 1:
+            raise ValueError(f"coreset must be in (0, 1], got {coreset!r}")
+        if neighbours < 1:
+            raise ValueError(f"neighbours must be at least 1, got {neighbours!r}")
+        if grid is not None and (len(grid) != 3 or min(grid) < 1):
+            raise ValueError(f"grid must be (channels, height, width), each at least 1, got {grid!r}")
+        self.coreset, self.neighbours, self.grid, self.seed = coreset, neighbours, grid, seed
+        self._told: Sequence[int] | None = None
+        for name in ("memory", "near", "centre", "unit", "shape"):
+            self.register_buffer(name, None)
+
+    def arrange(self, grid: Sequence[int] | None) -> None:
+        self._told = grid
+
+    def fit(self, features: Features, targets: Tensor | None = None) -> Self:
+        """Learn from features (m, d) of at least one image; all of them are taken as normal."""
+        check_features(features)
+        if len(features) == 0:
+            raise ValueError("there are no features to fit on")
+        grid = self._told or self.grid or (features.shape[1], 1, 1)
+        if math.prod(grid) != features.shape[1]:
+            raise ValueError(
+                f"features have width {features.shape[1]}, but a grid of {tuple(grid)} has {math.prod(grid)} values; "
+                "give the grid of the extractor they come from"
+            )
+        patches = _patches(features.detach(), grid).flatten(0, 1)
+        centre = patches.mean(dim=0)
+        spread = vector_norm(patches - centre, dim=1, dtype=torch.float64).pow(2).mean().sqrt()
+        # Equal patches have no spread but that of rounding; any unit will do then.
+        unit = torch.maximum(spread, 1e-6 * vector_norm(centre, dtype=torch.float64))
+        unit = torch.where(unit > 0, unit, torch.ones_like(unit)).to(features.dtype)
+        patches = (patches - centre) / unit
+        kept = cover(patches, math.ceil(self.coreset * len(patches)), generator(self.seed, CORESET))
+        self.memory, self.centre, self.unit, self.shape = patches[kept], centre, unit, torch.tensor(grid)
+        self.near = self._nearest(self.memory, min(self.neighbours, len(self.memory)))
+        return self
+
+    def anomaly(self, features: Features) -> PerExample:
+        patches = self._measured(features)
+        nearest = self._nearest(patches.flatten(0, 1)).view(patches.shape[:2])
+        with torch.no_grad():
+            worst = _length(patches - self.memory[nearest]).argmax(dim=1)
+        images = torch.arange(len(patches), device=patches.device)
+        patch, match = patches[images, worst], nearest[images, worst]
+        distance = _length(patch - self.memory[match])
+        if self.near.shape[1] == 1:
+            return distance
+        around = _length(patch[:, None] - self.memory[self.near[match]])
+        return distance * (1 - (distance - around.logsumexp(dim=1)).exp())
+
+    def anomaly_map(self, features: Features, size: int) -> Tensor:
+        """How far each place of images is from the memory, (n, size, size), differentiable.
+
+        Distances of the patches, scaled bilinearly to the size of the images and smoothed by a Gaussian of standard deviation
+        4 size / 224. Raises ValueError for features of a single patch.
+        """
+        patches = self._measured(features)
+        _, height, width = self.shape.tolist()
+        if height * width == 1:
+            raise ValueError("features of a single patch have no map; give PatchCore the grid of a PatchExtractor")
+        if size < 1:
+            raise ValueError(f"size must be at least 1, got {size}")
+        nearest = self._nearest(patches.flatten(0, 1)).view(patches.shape[:2])
+        maps = _length(patches - self.memory[nearest]).view(-1, 1, height, width)
+        return _smooth(F.interpolate(maps, size=(size, size), mode="bilinear"), SIGMA * size).squeeze(1)
+
+    def _measured(self, features: Features) -> Tensor:
+        """Patches (n, h w, c) of features, in the units of the memory."""
+        self._require(self.memory)
+        grid = self.shape.tolist()
+        check_features(features, width=math.prod(grid))
+        return (_patches(features, grid) - self.centre) / self.unit
+
+    @torch.no_grad()
+    def _nearest(self, patches: Tensor, count: int = 1) -> Tensor:
+        """Rows of the memory that are nearest to patches (p, c), nearest first: (p, count)."""
+        lengths = self.memory.pow(2).sum(dim=1)
+        parts = patches.split(max(1, AT_ONCE // len(self.memory)))
+        squared = (torch.addmm(lengths, part, self.memory.T, alpha=-2) for part in parts)
+        return torch.cat([each.topk(count, largest=False).indices for each in squared])
+
+
+def _patches(features: Features, grid: Sequence[int]) -> Tensor:
+    """Features (n, c h w) as (n, h w, c)."""
+    channels, height, width = grid
+    return features.reshape(-1, channels, height * width).transpose(1, 2)
+
+
+def _length(differences: Tensor) -> Tensor:
+    """Over the last dimension; finite gradient at 0."""
+    return differences.pow(2).sum(dim=-1).clamp_min(1e-12).sqrt()
+
+
+def _smooth(maps: Tensor, sigma: float) -> Tensor:
+    """Gaussian over maps (n, 1, s, s), cut off at 4 sigma; beyond the border the maps go on with their last value."""
+    radius = math.ceil(4 * sigma)
+    kernel = torch.arange(-radius, radius + 1).to(maps).div(sigma).pow(2).div(-2).softmax(dim=0)
+    padded = F.pad(maps, (radius, radius, radius, radius), mode="replicate")
+    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))

@@ -1,0 +1,65 @@
+"""Metrics of anomaly maps against masks of what is anomalous: how well defects are found, not only noticed."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.integrate import trapezoid
+from scipy.ndimage import label
+from torch import Tensor
+
+from robustfeat.tasks.metrics.ranking import auroc
+
+EIGHT = np.ones((3, 3))  # pixels that meet at a corner belong to one region
+
+
+def pixel_auroc(maps: Tensor, masks: Tensor) -> float:
+    """Probability that an anomalous pixel of any image scores above a normal one of any image; ties count half.
+
+    maps: (n, h, w), higher is more anomalous.  masks: (n, h, w), 1 or True where anomalous; normal images have none.
+    Raises ValueError for other shapes and values, and where all pixels are normal or all anomalous.
+    """
+    return auroc(maps.detach().flatten(), _checked(maps, masks).flatten())
+
+
+def aupro(maps: Tensor, masks: Tensor, limit: float = 0.3) -> float:
+    """Area under the per-region overlap, Bergmann et al. 2020 (arXiv 1911.02357), in [0, 1].
+
+    At each threshold, the overlap is the mean over all anomalous regions of the share of the region that is found: a small
+    defect counts as much as a large one. It is integrated over the share of normal pixels called anomalous, linearly between
+    thresholds, from 0 to `limit`, and divided by `limit`. A region is what hangs together in a mask, corners included.
+
+    maps, masks, errors: as for `pixel_auroc`.  limit: in (0, 1].
+    """
+    if not 0 < limit <= 1:
+        raise ValueError(f"limit must be in (0, 1], got {limit!r}")
+    anomalous = _checked(maps, masks).cpu().numpy()
+    shares, count = np.zeros(anomalous.shape), 0
+    for share, mask in zip(shares, anomalous, strict=True):
+        regions, found = label(mask, EIGHT)
+        share[mask] = 1 / np.bincount(regions.ravel())[regions[mask]]
+        count += found
+    # The distinct scores, from the highest down, are the thresholds.
+    _, rank = np.unique(-maps.detach().double().cpu().numpy().ravel(), return_inverse=True)
+    overlap = np.append(0, np.bincount(rank, weights=shares.ravel()).cumsum() / count)
+    false = np.append(0, np.bincount(rank, weights=~anomalous.ravel()).cumsum() / (~anomalous).sum())
+    inside = false <= limit
+    x, y = np.append(false[inside], limit), np.append(overlap[inside], np.interp(limit, false, overlap))
+    return float(trapezoid(y, x) / limit)
+
+
+def _checked(maps: Tensor, masks: Tensor) -> Tensor:
+    """The masks as bool."""
+    if maps.ndim != 3 or maps.shape != masks.shape:
+        raise ValueError(
+            f"maps and masks must have the same shape (n, h, w), got {tuple(maps.shape)} and {tuple(masks.shape)}"
+        )
+    if bool(maps.isnan().any()):
+        raise ValueError("maps contain NaN, which has no rank")
+    if not bool(((masks == 0) | (masks == 1)).all()):
+        raise ValueError("masks must be 0 (normal) or 1 (anomalous); use masks > 0 for grey levels")
+    anomalous = masks == 1
+    if not bool(anomalous.any()):
+        raise ValueError("no pixel of the masks is anomalous; there is nothing to find")
+    if bool(anomalous.all()):
+        raise ValueError("all pixels of the masks are anomalous; there is nothing to tell them from")
+    return anomalous

@@ -1,0 +1,6 @@
+"""Where the files of the project lie."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HELPERS = ROOT / "tests" / "helpers"
