@@ -1,6 +1,6 @@
 """GACD: guided adversarial contrastive distillation, Bai et al. 2020 (arXiv 2009.09922).
 
-Implements the method described in the paper's abstract; unspecified details follow CRD (Tian et al. 2020). docs/gacd.md
+Implements the method described in the paper's abstract; unspecified details follow CRD (Tian et al. 2020). docs/guide/gacd.md
 lists every free choice.
 """
 

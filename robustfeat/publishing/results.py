@@ -1,9 +1,9 @@
-"""The published models side by side, from their cards: docs/results.md with intervals, the table of README.md without."""
+"""The published models side by side, from their cards: all tables with intervals on a page, and one table in README.md."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ HEADLINES = {"head": "accuracy", "probe": "accuracy", "retrieval": "recall@1", "
 START = "<!-- results: made from the cards by `make results`, not by hand -->"
 END = "<!-- end of results -->"
 NONE = "No model is published with this version yet."
-PAGE = Path("docs") / "results.md"
+PAGE = Path("docs") / "experiments" / "results.md"
 
 
 class Cell(NamedTuple):
@@ -54,22 +54,29 @@ def table(cards: Sequence[Card], *, root: str = "", intervals: bool = False) -> 
     """
     if not cards:
         return NONE
-    names = dict.fromkeys(str(card.data.get("name")) for card in cards)
-    names |= dict.fromkeys(report.measured_on for card in cards for report in card.reports)
-    parts = []
-    for i, name in enumerate(names):
-        if part := list(_of_data(cards, name, root, intervals, facts=i == 0)):
-            parts.append("\n".join(part))
-    return "\n\n".join(parts)
+    first, *others = _data_sets(cards)
+    parts = [_of_data(cards, first, _columns(cards, first), root, intervals, facts=tuple(FACTS))]
+    for name in others:
+        if columns := _columns(cards, name):
+            parts.append(_of_data(cards, name, columns, root, intervals))
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def summary(cards: Sequence[Card]) -> str:
+    """Markdown: one table, of the data set that the models were trained on, with values alone."""
+    if not cards:
+        return NONE
+    first, *_ = _data_sets(cards)
+    return "\n".join(_of_data(cards, first, _columns(cards, first)))
 
 
 def page(cards: Sequence[Card]) -> str:
-    """docs/results.md."""
+    """The page of docs/ that has every table, with intervals and with what ran."""
     head = (
         "# Results\n\nMade from the cards in `pretrained/` by `make results`, not by hand. Each model's page has the rest: all\n"
         "metrics and attacks, what exactly ran, limits, and how to check it (`robustfeat reproduce NAME --quick`).\n\n"
     )
-    return head + table(cards, root="../", intervals=True) + "\n"
+    return head + table(cards, root="../../", intervals=True) + "\n"
 
 
 def readme(text: str, cards: Sequence[Card]) -> str:
@@ -80,7 +87,7 @@ def readme(text: str, cards: Sequence[Card]) -> str:
         raise ValueError(
             f"README.md has no place for the results; write {START!r} and {END!r} there, on lines of their own"
         )
-    return f"{before}{START}\n\n{table(cards)}\n\n{END}{after}"
+    return f"{before}{START}\n\n{summary(cards)}\n\n{END}{after}"
 
 
 def write(root: str | os.PathLike[str]) -> list[Path]:
@@ -93,17 +100,31 @@ def write(root: str | os.PathLike[str]) -> list[Path]:
     return paths
 
 
-def _of_data(cards: Sequence[Card], data: str, root: str, intervals: bool, *, facts: bool) -> Iterator[str]:
-    """One data set. facts: with what the models are."""
-    columns = _columns(cards, data)
+def _data_sets(cards: Sequence[Card]) -> list[str]:
+    """The names of all data sets that a table can be of: those that the models were trained on come first."""
+    names = dict.fromkeys(str(card.data.get("name")) for card in cards)
+    return list(names | dict.fromkeys(report.measured_on for card in cards for report in card.reports))
+
+
+def _of_data(
+    cards: Sequence[Card],
+    data: str,
+    columns: Mapping[str, list[Cell | None]],
+    root: str = "",
+    intervals: bool = False,
+    *,
+    facts: Sequence[str] = (),
+) -> Iterator[str]:
+    """The lines of one data set's table.
+
+    columns: the numbers, as `_columns` gives them.  facts: of FACTS, the columns before them.
+    """
     found = [cell for cells in columns.values() for cell in cells if cell is not None]
-    if not found and not facts:
-        return
     yield from (f"**{data}**{_conditions(found)}:", "")
-    header = ["model", *(["architecture", "features", "training"] if facts else []), *columns]
+    header = ["model", *facts, *columns]
     yield from ("| " + " | ".join(header) + " |", "|" + "---|" * len(header))
     for i, card in enumerate(cards):
-        what = [card.architecture.name, str(card.feature_dim), _minutes(card)] if facts else []
+        what = [FACTS[name](card) for name in facts]
         values = ["" if cells[i] is None else _shown(cells[i], intervals) for cells in columns.values()]
         yield "| " + " | ".join([f"[{card.name}]({root}pretrained/{card.name}/README.md)", *what, *values]) + " |"
     if any(cell.doubtful for cell in found):
@@ -165,10 +186,6 @@ def _shown(cell: Cell | None, intervals: bool) -> str:
     return (with_interval(cell.row) if intervals else f"{cell.row.value:.3f}") + (" (!)" if cell.doubtful else "")
 
 
-def _minutes(card: Card) -> str:
-    return f"{card.training['minutes']:.0f} min" if "minutes" in card.training else ""
-
-
 def _conditions(cells: Sequence[Cell]) -> str:
     if not cells:
         return ", not measured"
@@ -183,3 +200,15 @@ def _ran(cell: Cell) -> Iterator[str]:
     for run in cell.report.runs:
         if (run.task, run.attack) == (cell.row.task, attack) and run.metric in ("", cell.row.metric):
             yield f"- {attack} on {run.task}: `{run.configuration}`"
+
+
+def _minutes(card: Card) -> str:
+    return f"{card.training['minutes']:.0f} min" if "minutes" in card.training else ""
+
+
+# What a model is, as columns of a table.
+FACTS: dict[str, Callable[[Card], str]] = {
+    "architecture": lambda card: card.architecture.name,
+    "features": lambda card: str(card.feature_dim),
+    "training": _minutes,
+}

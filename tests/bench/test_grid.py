@@ -60,7 +60,7 @@ def test_every_preset() -> None:
 
 
 def test_the_page_on_grids() -> None:
-    page = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guide" / "bench.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     assert Grid.from_dict(yaml.safe_load(example)).champion == "gacd"
     known = page[page.index("knows these by name:") : page.index("`--dry_run`")]

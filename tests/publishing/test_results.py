@@ -12,7 +12,7 @@ from result_cards import NATURAL, STUDENT, TEACHER
 from robustfeat.command_line.cli import main
 from robustfeat.features import shipped
 from robustfeat.features.card import Card
-from robustfeat.publishing.results import END, START, page, published, readme, table, write
+from robustfeat.publishing.results import END, PAGE, START, page, published, readme, summary, table, write
 
 
 def save(folder: Path, *cards: Card) -> Path:
@@ -25,7 +25,7 @@ def save(folder: Path, *cards: Card) -> Path:
 def test_the_repository_says_what_its_cards_say() -> None:
     """Where this fails: `make results`."""
     cards = published(ROOT / "pretrained")
-    assert (ROOT / "docs" / "results.md").read_text() == page(cards)
+    assert (ROOT / PAGE).read_text() == page(cards)
     text = (ROOT / "README.md").read_text()
     assert text == readme(text, cards)
     assert [each.name for each in cards] == [each.name for each in published()]
@@ -44,10 +44,10 @@ def test_a_checkout_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str
     text = f"# Title\n\nbefore\n\n{START}\nold\n{END}\n\nafter\n"
     (tmp_path / "README.md").write_text(text)
     assert main(["results", "--write", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.split() == [str(tmp_path / "docs" / "results.md"), str(tmp_path / "README.md")]
+    assert capsys.readouterr().out.split() == [str(tmp_path / PAGE), str(tmp_path / "README.md")]
     written = (tmp_path / "README.md").read_text()
-    assert written == f"# Title\n\nbefore\n\n{START}\n\n{table([TEACHER])}\n\n{END}\n\nafter\n"
-    assert (tmp_path / "docs" / "results.md").read_text() == page([TEACHER])
+    assert written == f"# Title\n\nbefore\n\n{START}\n\n{summary([TEACHER])}\n\n{END}\n\nafter\n"
+    assert (tmp_path / PAGE).read_text() == page([TEACHER])
     write(tmp_path)
     assert (tmp_path / "README.md").read_text() == written, "twice is once"
     save(tmp_path / "pretrained", STUDENT)

@@ -7,7 +7,7 @@ import re
 
 from result_cards import NATURAL, STUDENT, TEACHER, card, report
 
-from robustfeat.publishing.results import page, table
+from robustfeat.publishing.results import page, summary, table
 
 
 def cells(line: str) -> list[str]:
@@ -52,11 +52,26 @@ def test_every_number_is_where_it_belongs() -> None:
 
 def test_intervals_and_what_ran_are_in_the_docs_only() -> None:
     text = page([TEACHER, STUDENT])
-    line = by_model(text, "cifar10")["[z-teacher](../pretrained/z-teacher/README.md)"]
+    line = by_model(text, "cifar10")["[z-teacher](../../pretrained/z-teacher/README.md)"]
     assert line["probe accuracy, standard"] == "0.450 [0.440, 0.460]"
     assert text.count("- standard on probe: `standard on probe`") == 1
     assert "0.450 [" not in table([TEACHER, STUDENT])
     assert "standard on probe" not in table([TEACHER, STUDENT])
+
+
+def test_the_summary_has_the_numbers_of_one_data_set_alone() -> None:
+    """It is the first table less the columns that say what a model is: they are on the model's page."""
+    text = summary([TEACHER, STUDENT, NATURAL])
+    assert "digits" not in text
+    assert text.count("\n|---") == 1
+    facts = {"architecture", "features", "training"}
+    whole = by_model(table([TEACHER, STUDENT, NATURAL]), "cifar10")
+    assert by_model(text, "cifar10") == {
+        name: {title: value for title, value in line.items() if title not in facts} for name, line in whole.items()
+    }
+    assert "(!) The attack showed signs of failure" in text
+    assert summary([]) == table([])
+    assert summary([card("bare")]).splitlines()[-1] == "| [bare](pretrained/bare/README.md) |"
 
 
 L2, SMALL, CURVE = "l2 128/255", "linf 4/255", "linf 2/255, linf 8/255"

@@ -14,7 +14,7 @@ def _add(parser: ArgumentParser) -> None:
         "--write",
         type=str | None,
         default=None,
-        help="a checkout: write its docs/results.md and the table in its README.md, from the cards in its pretrained/",
+        help="a checkout: write its docs/experiments/results.md and the table in its README.md from the cards in its pretrained/",
     )
 
 

@@ -91,7 +91,7 @@ def test_the_command(server: HubServer, folder: Path, capsys: pytest.CaptureFixt
     assert cli.main(["push", str(folder)]) == 2
 
 
-DOCS = (ROOT / "docs" / "hub.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs" / "guide" / "hub.md").read_text(encoding="utf-8")
 
 
 def test_the_examples_of_the_documentation_run(
