@@ -1,70 +1,44 @@
-"""docs/methods.md names every objective, and its worked example is a method that keeps the contract."""
+"""What the pages have a reader type is understood, and what they have him run runs."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+import shlex
+from pathlib import Path
 
 import pytest
 import torch
+from pages import blocks, commands, every_page, name_of
 from repository import ROOT
 
 from robustfeat.command_line.cli import parse
-from robustfeat.numerics.random import generator
-from robustfeat.numerics.types import Batch
-from robustfeat.objectives import OBJECTIVES, Objective, Views
-from robustfeat.testing import check_objective, small_network
 
-DOCS = ROOT / "docs"
-METHODS = (DOCS / "methods.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Objective:
-    """What the file of the example registers; forgotten when the test ends."""
-    monkeypatch.setattr(OBJECTIVES, "_classes", dict(OBJECTIVES._classes))
-    before = set(OBJECTIVES)
-    (source,) = re.findall(r"```python\n(.*?)```", METHODS, flags=re.DOTALL)
-    namespace: dict[str, Any] = {"__name__": "example"}
-    exec(compile(source, "methods.md", "exec", dont_inherit=True), namespace)
-    (name,) = set(OBJECTIVES) - before
-    return OBJECTIVES[name]()
+# Run by tests of their own: of README.md the output is read, methods.md registers an objective, hub.md needs a Hub.
+ELSEWHERE = {"README.md", "docs/guide/methods.md", "docs/guide/hub.md"}
+# Made from cards, for readers with other images.
+GENERATED = {f"pretrained/{path.parent.name}/README.md" for path in (ROOT / "pretrained").glob("*/card.json")}
+COMMANDS = [(name_of(page), command) for page in every_page() for command in commands(page.read_text("utf-8"))]
+PROGRAMS = [
+    page
+    for page in every_page()
+    if blocks(page.read_text("utf-8"), "python") and name_of(page) not in ELSEWHERE | GENERATED
+]
 
 
-def test_every_objective_has_a_paragraph_with_a_formula() -> None:
-    sections = re.split(r"^### `([\w-]+)`\n", METHODS.split("\n## A new method")[0], flags=re.MULTILINE)[1:]
-    names, texts = sections[::2], sections[1::2]
-    assert sorted(names) == list(OBJECTIVES)
-    for name, text in zip(names, texts, strict=True):
-        assert re.search(r"^    (.*\n    )*L += ", text, flags=re.MULTILINE), f"{name} has no formula"
-        assert name == "natural" or re.search(r"\b20[12]\d\b", text), f"{name} has no reference"
-    table = METHODS.split("\n## ")[0]
-    assert all(f"`{name}`" in table for name in names)
+def test_there_are_cases() -> None:
+    assert len(COMMANDS) > 20
+    assert {"docs/guide/extractors.md", "docs/guide/tasks.md", "docs/guide/training.md"} <= set(map(name_of, PROGRAMS))
 
 
-def test_the_example_keeps_the_contract(example: Objective) -> None:
-    check_objective(example)
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=lambda text: text)
+def test_the_commands_parse(page: str, command: str) -> None:
+    parse(shlex.split(command))
 
 
-def test_the_example_computes_its_formula(example: Objective) -> None:
-    images = torch.rand(4, 3, 8, 8, generator=generator(0))
-    views = Views(small_network(0).eval(), None, Batch(images, torch.arange(4), torch.arange(4)), generator(1))
-    loss = example.inner(views)
-    assert loss is not None
-    views.attacked = (images + 0.1).clamp(0, 1)
-    clean, attacked = (views.student.features(x).tolist() for x in (images, views.attacked))
-    expected = [sum((b - a) ** 2 for a, b in zip(u, v, strict=True)) for u, v in zip(clean, attacked, strict=True)]
-    assert loss(views.attacked).tolist() == pytest.approx(expected, rel=1e-5)
-    assert example(views).terms["distance"].item() == pytest.approx(sum(expected) / 4, rel=1e-5)
-
-
-def test_links_exist() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", METHODS):
-        assert target.startswith("http") or (DOCS / target).exists(), target
-
-
-def test_the_commands_parse() -> None:
-    lines = re.findall(r"^    robustfeat (.+)$", METHODS, flags=re.MULTILINE)
-    assert lines
-    for line in lines:
-        parse(line.split())
+@pytest.mark.parametrize("page", PROGRAMS, ids=name_of)
+def test_the_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, in one namespace, as a reader would type them."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    with torch.random.fork_rng(devices=[]):  # an attack that is called as a function draws from the global generator
+        for example in blocks(page.read_text("utf-8"), "python"):
+            exec(compile(example, name_of(page), "exec", dont_inherit=True), namespace)

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from repository import ROOT
 
 import robustfeat
@@ -82,11 +83,21 @@ def test_the_checkout_has_only_what_a_project_has() -> None:
     top = {line.split("/")[0] for line in tracked}
     given = {"robustfeat", "tasks", "pretrained", "tests", "setup.py", "README.md"}
     usual = {"pyproject.toml", "Makefile", "LICENSE", ".gitignore", ".ci", "benchmarks", "docs", "examples", "recipes"}
+    usual |= {"CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff"}
     assert top <= given | usual, top - given - usual
 
 
 def test_the_licence_is_apache() -> None:
     assert "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_citation_is_of_this_version_and_of_the_paper() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation), "what the format requires"
+    assert citation["version"] == robustfeat.__version__
+    (paper,) = citation["references"]
+    assert [author["family-names"] for author in paper["authors"]] == ["Bai", "Chen", "Zhao", "Wen", "Jiang", "Kot"]
+    assert paper["url"].endswith("2009.09922")
 
 
 def test_the_build_system_is_declared() -> None:
