@@ -24,7 +24,7 @@ def test_the_example_shows_what_the_text_says(
     """Bounds and no numbers: weights may be published anew."""
     monkeypatch.chdir(tmp_path)
     (example,) = blocks(README, "python")
-    assert len([line for line in example.splitlines() if line.strip()]) == 10
+    assert len([line for line in example.splitlines() if line.strip()]) <= 10
     exec(compile(example, "README.md", "exec", dont_inherit=True), {})
     printed = {name: (float(a), float(b)) for name, a, b in map(str.split, capsys.readouterr().out.splitlines())}
     assert all(clean >= 0.9 for clean, _ in printed.values()), "right on nearly every clean image"
