@@ -29,6 +29,12 @@ def test_there_are_cases() -> None:
     assert {"docs/guide/extractors.md", "docs/guide/tasks.md", "docs/guide/training.md"} <= set(map(name_of, PROGRAMS))
 
 
+def test_every_benchmark_is_described() -> None:
+    folder = ROOT / "benchmarks"
+    text = (folder / "README.md").read_text("utf-8")
+    assert [path.name for path in folder.glob("*.py") if f"`{path.name}`" not in text] == []
+
+
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=lambda text: text)
 def test_the_commands_parse(page: str, command: str) -> None:
     parse(shlex.split(command))
