@@ -1,4 +1,4 @@
-"""A monitor that lets one class pass and calls everything else an anomaly, with a false-alarm rate that was asked for.
+"""A monitor that lets one class pass and calls everything else an anomaly, with a chosen false-alarm rate.
 
 python examples/anomaly_monitor.py MODEL [DATA]
 """
