@@ -61,6 +61,7 @@ setup(
             "pytorch-metric-learning>=2.8",
             "pytorch-ood>=0.2",
             "beartype>=0.19",
+            "hypothesis>=6.100",
             "pytest>=8",
             "pytest-timeout>=2.3.1",
             "pytest-xdist>=3.6",

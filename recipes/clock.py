@@ -17,7 +17,7 @@ SHARE = 0.25  # of a call that is hardly longer than that
 
 
 class Clock:
-    """Inside the context, SIGINT comes when the time is over but for the reserve, once.
+    """Inside the context, SIGINT comes when the time is over but for the reserve, once; where it is over before, at the entry.
 
     Training then saves a checkpoint, and raises a KeyboardInterrupt; an evaluation has its finished batches on the disk.
 
@@ -37,10 +37,12 @@ class Clock:
         return f"{duration(self.spent)} of {duration(self.seconds)}"
 
     def __enter__(self) -> Clock:
+        left = self.seconds - min(RESERVE, SHARE * self.seconds) - self.spent
+        if left <= 0:
+            raise KeyboardInterrupt("there was no time to begin")
         # In the background of a shell SIGINT is ignored, and Python leaves it so.
         self._before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        left = self.seconds - min(RESERVE, SHARE * self.seconds) - self.spent
-        self._timer = threading.Timer(max(0.0, left), os.kill, (os.getpid(), signal.SIGINT))
+        self._timer = threading.Timer(left, os.kill, (os.getpid(), signal.SIGINT))
         self._timer.daemon = True
         self._timer.start()
         return self

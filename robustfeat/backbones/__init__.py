@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from robustfeat.runtime.lazy import attach
 
 if TYPE_CHECKING:
-    from robustfeat.backbones.building import build, check_name
+    from robustfeat.backbones.building import arguments, build, check_name
     from robustfeat.backbones.timm_folder import loads_in_timm_alone, timm_config
     from robustfeat.backbones.timm_framing import as_timm_sees
 
-__all__ = ["as_timm_sees", "build", "check_name", "loads_in_timm_alone", "timm_config"]
+__all__ = ["arguments", "as_timm_sees", "build", "check_name", "loads_in_timm_alone", "timm_config"]
 
 attach(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
@@ -32,6 +32,27 @@ class Command:
     run: Callable[[dict[str, Any]], Result]
     variants: dict[str, tuple[str, Callable[[ArgumentParser], None]]] | None = None
     variant: str = "variant"
+
+
+def add_reading(parser: ArgumentParser, *, on_error: str = "raise") -> None:
+    """The options of every command that reads images. on_error: the default of that option."""
+    parser.add_argument(
+        "--image_size",
+        type=int | None,
+        default=None,
+        help="scale images to so many pixels per side; eps is in pixels after that (default: the size of the model)",
+    )
+    add_on_error(parser, on_error)
+
+
+def add_on_error(parser: ArgumentParser, default: str) -> None:
+    """What becomes of images that cannot be read."""
+    parser.add_argument(
+        "--on_error",
+        type=Literal["raise", "skip"],
+        default=default,
+        help="what to do with images that cannot be read: raise names the first, skip leaves them out and counts them",
+    )
 
 
 def add_columns(parser: ArgumentParser) -> None:

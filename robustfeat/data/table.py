@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from robustfeat.runtime.registry import unknown
 log = logging.getLogger(__name__)
 
 IN_MEMORY_BYTES = 1 << 30
+NO_CLASS = -1
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,11 @@ def read(
             f"data set {name!r} has no image column among {table.rows.column_names}; name it with image=..."
         )
     label = _column(table, label, "ClassLabel", "label")
+    names = table.features.get(label, {}).get("names") if label is not None else None
     labels = None if label is None else _labels(name, table.rows, label)
-    rows = part.rows(len(table.rows), labels)
+    asked = rows = part.rows(len(table.rows), labels)
+    if label is not None and labels is not None:
+        rows = _classified(name, label, labels, names, rows, on_error)
     cells = table.rows.column(image)
     if not _may_be_images(cells.type):
         raise ValueError(
@@ -74,16 +79,18 @@ def read(
     size = image_size or _side(name, cells, rows, on_error)
     decode = partial(_decode, name, cells, size, framing, resize=image_size is not None)
     classes = ()
-    if label is not None and labels is not None:
-        classes = tuple(table.features.get(label, {}).get("names") or map(str, range(int(labels.max()) + 1)))
+    if labels is not None:
+        classes = tuple(names or map(str, range(int(labels.max()) + 1)))
     fits = len(rows) * 3 * size * size <= IN_MEMORY_BYTES
     use_memory = fits if in_memory is None else in_memory
     left_out = [table.left_out] if table.left_out else []
+    if len(rows) < len(asked):
+        left_out.insert(0, f"{len(asked) - len(rows)} rows of {len(asked)} without a class")
     if use_memory or on_error == "skip":
-        asked = len(rows)
+        labelled = len(rows)
         rows, images = _decode_all(decode, rows, on_error, keep=use_memory)
-        if len(rows) < asked:
-            left_out.insert(0, f"{asked - len(rows)} broken images of {asked}")
+        if len(rows) < labelled:
+            left_out.insert(0, f"{labelled - len(rows)} broken images of {labelled}")
     if left_out:
         log.warning("%s: skipped %s", name, ", ".join(left_out))
     if len(rows) == 0:
@@ -129,11 +136,30 @@ def _may_be_images(kind: pa.DataType) -> bool:
     return kind in (pa.binary(), pa.large_binary(), pa.string(), pa.large_string())
 
 
-def _labels(name: str, rows: pa.Table, column: str) -> torch.Tensor:
+def _labels(name: str, rows: pa.Table, column: str) -> torch.Tensor | None:
+    """The class number of every row; None where all are -1, by which `datasets` marks labels that are kept secret."""
     values = rows.column(column).to_numpy()
     if values.dtype.kind not in "iub":  # missing values make floats
         raise ValueError(f"label column {column!r} of {name!r} must hold a class number per row, it is {values.dtype}")
-    return torch.from_numpy(values.astype(np.int64))
+    labels = torch.from_numpy(values.astype(np.int64))
+    if len(labels) and bool((labels == NO_CLASS).all()):
+        return None
+    return labels
+
+
+def _classified(
+    name: str, column: str, labels: torch.Tensor, names: Sequence[str] | None, rows: torch.Tensor, on_error: OnError
+) -> torch.Tensor:
+    """Those of the rows whose label is the number of a class; ValueError for others, unless they are to be skipped."""
+    strange = labels < 0 if names is None else (labels < 0) | (labels >= len(names))
+    if on_error == "raise" and bool(strange[rows].any()):
+        row = int(rows[strange[rows]][0])
+        known = "of a class" if names is None else f"of one of the {len(names)} classes"
+        raise ValueError(
+            f"label column {column!r} of {name!r} holds {int(labels[row])} in row {row}, which is not the number {known}; "
+            "use on_error='skip' to leave such rows out"
+        )
+    return rows[~strange[rows]]
 
 
 def _side(name: str, cells: pa.ChunkedArray, rows: torch.Tensor, on_error: OnError) -> int:

@@ -27,7 +27,8 @@ from robustfeat.tasks.names import named
 class Evaluation:
     """What is measured, on what, under which attacks; `robustfeat evaluate --help` says more about each.
 
-    data, image, label: what `robustfeat.dataset` reads.  train, test: splits to fit on and to measure.
+    data, image, label, on_error: what `robustfeat.dataset` reads.  train, test: splits to fit on and to measure.
+    image_size: to which images are scaled; None is that of the model.
     task, attack: names; `task` may have arguments, as in "anomaly:gmm".  outliers: a data set that is added as anomalies.
     norm, eps, steps, restarts, queries: of the attacks that have them; None is each attack's own.
     curve: several eps, such as "1/255,2/255".  source: another model that the attacks are made on as well.
@@ -58,6 +59,8 @@ class Evaluation:
     batch_size: int = 256
     seed: int = 0
     examined: int = 16
+    image_size: int | None = None
+    on_error: Literal["raise", "skip"] = "raise"
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -114,16 +117,16 @@ class Evaluation:
         outliers = self._read(self.outliers, "test", architecture).head(self.limit)
         return with_outliers(test, outliers, classes=int(learnt.require_labels().max()) + 1)
 
-    @staticmethod
     def _read(
-        name: str, split: str, architecture: Architecture, image: str | None = None, label: str | None = None
+        self, name: str, split: str, architecture: Architecture, image: str | None = None, label: str | None = None
     ) -> ImageDataset:
         size, framing = architecture.image_size, architecture.framing
-        return dataset(name, split, image_size=size, framing=framing, image=image, label=label)
+        return dataset(name, split, image_size=size, framing=framing, image=image, label=label, on_error=self.on_error)
 
     def arguments(self, extractor: FeatureExtractor) -> dict[str, Any]:
         """The arguments of `evaluate` and `recount`: the extractor, tasks, train, test and attacks."""
         attacks, tasks = self.attacks(), self.tasks()
+        extractor = extractor.sized(self.image_size)
         if self.patches:
             extractor = PatchExtractor(extractor)
         architecture = extractor.card.architecture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ from safetensors.numpy import load_file
 from robustfeat.data import ImageDataset
 from robustfeat.features.extraction import extract
 from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.runtime import sidecar
 from robustfeat.runtime.errors import IntegrityError
-from robustfeat.runtime.files import sha256, write_text
 from robustfeat.runtime.parallel import rank, wait_for_all
 
 log = logging.getLogger(__name__)
@@ -37,40 +36,35 @@ def cached_features(
     if folder is None:
         return extractor.transform(data, progress=progress)
     key = hashlib.sha256(f"{extractor.digest()} {data.fingerprint}".encode()).hexdigest()[:32]
-    path = Path(folder) / f"{key}.safetensors"
+    root, name = Path(folder), f"{key}.json"
     if rank() == 0:
-        _ensure(path, extractor, data, progress)
+        _ensure(root, name, extractor, data, progress)
     wait_for_all()  # every process must see the same features
-    return _read(path, len(data), extractor.feature_dim)
+    return _read(root, name, len(data), extractor.feature_dim)
 
 
-def _ensure(path: Path, extractor: FeatureExtractor, data: ImageDataset, progress: bool) -> None:
-    """See that the file is there and whole."""
-    if path.is_file():
-        try:
-            _read(path, len(data), extractor.feature_dim)
-            return
-        except IntegrityError as error:
-            log.warning("%s; computing the features again", error)
-    # Under a name of its own: another evaluation may be making the same file.
-    mine = path.with_name(f"{path.stem}.{os.getpid()}.{threading.get_ident()}.safetensors")
-    extract(extractor, data, mine, progress=progress)
-    digest = sha256(mine)
-    mine.replace(path)
-    write_text(_digest_of(path), digest + "\n")
-
-
-def _read(path: Path, n: int, dim: int) -> np.ndarray:
+def _ensure(root: Path, name: str, extractor: FeatureExtractor, data: ImageDataset, progress: bool) -> None:
+    """See that the features are there and whole."""
     try:
-        if _digest_of(path).read_text(encoding="utf-8").strip() != sha256(path):
-            raise IntegrityError(f"{str(path)!r} is damaged: its sha256 is not the one it was written with")
+        _read(root, name, len(data), extractor.feature_dim)
+        return
+    except FileNotFoundError:
+        pass
+    except IntegrityError as error:
+        log.warning("%s; computing the features again", error)
+
+    def save(path: Path) -> None:
+        extract(extractor, data, path.with_suffix(".safetensors"), progress=progress).replace(path)
+
+    sidecar.write(root, name, "safetensors", save, {"n": len(data), "feature_dim": extractor.feature_dim})
+
+
+def _read(root: Path, name: str, n: int, dim: int) -> np.ndarray:
+    path = sidecar.file(root, sidecar.read(root, name))
+    try:
         found = load_file(path)["features"]
-    except (OSError, UnicodeDecodeError, SafetensorError, KeyError) as error:
-        raise IntegrityError(f"{str(path)!r} can not be read: {error}") from error
+    except (OSError, SafetensorError, KeyError) as error:
+        raise IntegrityError(f"{str(path)!r} cannot be read: {error}") from error
     if found.shape != (n, dim):
         raise IntegrityError(f"{str(path)!r} holds features {found.shape} instead of {(n, dim)}")
     return found
-
-
-def _digest_of(path: Path) -> Path:
-    return path.with_suffix(".sha256")

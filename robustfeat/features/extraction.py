@@ -13,7 +13,7 @@ import torch
 from robustfeat.backbones.modes import evaluating
 from robustfeat.data import ImageDataset
 from robustfeat.features.extractor import FeatureExtractor
-from robustfeat.runtime.files import sync, write_text
+from robustfeat.runtime.files import check_suffix, sync, write_text
 from robustfeat.runtime.progress import Progress
 
 
@@ -27,12 +27,14 @@ def extract(
 ) -> Path:
     """Write features (n, d) float32, labels (n,) and rows (n,) int64 in data order; labels are -1 where there are none.
 
+    out: the file, whose name ends in .safetensors. Raises ValueError for another suffix, IsADirectoryError for a folder.
+
     Interrupted, it goes on where it was when called again with the same model, data and batch size; the file appears under
     its name when it is complete.
     """
-    target = Path(out)
-    if target.is_dir():
-        raise IsADirectoryError(f"{str(target)!r} is a folder; give the name of a file")
+    if Path(out).is_dir():
+        raise IsADirectoryError(f"{str(out)!r} is a folder; give the name of a file")
+    target = check_suffix(out, ".safetensors", what="features")
     target.parent.mkdir(parents=True, exist_ok=True)
     part, notes = target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.json")
     header, offsets, total = _layout(len(data), extractor.feature_dim, extractor, data)

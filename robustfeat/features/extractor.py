@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from robustfeat.backbones import arguments
 from robustfeat.backbones.architecture import Architecture
 from robustfeat.backbones.modes import evaluating
 from robustfeat.backbones.network import Network
@@ -40,6 +42,24 @@ class FeatureExtractor(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.network.mean.device
+
+    def sized(self, image_size: int | None) -> FeatureExtractor:
+        """The same weights for images of so many pixels per side; None, or its own size, is this extractor.
+
+        Features of another size are other features, so the digest is another one: an index of these refuses those.
+        Raises ValueError for a size below 1 and for a network that is made for one size, as vision transformers are.
+        """
+        architecture = self.card.architecture
+        if image_size is None or image_size == architecture.image_size:
+            return self
+        if image_size < 1:
+            raise ValueError(f"image_size must be at least 1 pixel per side, got {image_size}")
+        other = dataclasses.replace(architecture, image_size=image_size)
+        if arguments(other) != arguments(architecture):
+            raise ValueError(
+                f"image_size {image_size}: {architecture.name} takes images of {architecture.image_size} pixels per side only"
+            )
+        return FeatureExtractor(self.network, dataclasses.replace(self.card, architecture=other))
 
     def digest(self) -> str:
         """sha256 of architecture and weights as they are now; the card knows only what they were when loaded."""

@@ -32,6 +32,7 @@ def load(
     name: str | os.PathLike[str],
     *,
     device: torch.device | str = "cpu",
+    image_size: int | None = None,
     revision: str | None = None,
     local_files_only: bool | None = None,
 ) -> FeatureExtractor:
@@ -41,6 +42,7 @@ def load(
         "hf:ORG/REPO@REVISION" for a model that somebody pushed to the Hugging Face Hub, "timm:resnet18" for the untrained timm
         architecture, or "timm:resnet18.a1_in1k" for timm's weights (from the Hub, once).
     device: "cpu", "cuda", ...
+    image_size: pixels per side, to which images are scaled; None takes the size that the model was trained with.
     revision: branch, tag or commit, for "hf:" only; "main" if None.
     local_files_only: True never asks the Hub. None asks it, and takes what is cached where it does not answer. False insists on
         an answer. Of timm's weights it is timm that asks; False insists that the Hub can be reached.
@@ -51,7 +53,7 @@ def load(
     """
     network, card = load_network(name, revision=revision, local_files_only=local_files_only)
     try:
-        return FeatureExtractor(network, card).to(device)
+        return FeatureExtractor(network, card).sized(image_size).to(device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {str(device)!r} can not be used: {error}") from error
 

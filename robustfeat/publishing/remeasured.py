@@ -114,7 +114,7 @@ class _Sample:
         self.arguments = evaluation.arguments(extractor)
         _check_images(report, self.arguments)
         fewer = dataclasses.replace(evaluation, limit=min(limit, evaluation.limit or limit))
-        self.arguments["test"] = fewer.measured(extractor.card.architecture, self.arguments["train"])
+        self.arguments["test"] = fewer.measured(self.arguments["extractor"].card.architecture, self.arguments["train"])
         self.batch_size, self.seed = evaluation.batch_size, evaluation.seed
         titles = numbered([task.title for task in self.arguments["tasks"]])
         self.tasks = dict(zip(titles, self.arguments["tasks"], strict=True))

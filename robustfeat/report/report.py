@@ -16,10 +16,13 @@ from robustfeat.attacks.flag import Flag
 from robustfeat.report import cases
 from robustfeat.report.row import Row
 from robustfeat.runtime.errors import IntegrityError
-from robustfeat.runtime.files import write_text
+from robustfeat.runtime.files import check_suffix, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+FORMATS = (".json", ".md")  # that a report is written in
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,13 @@ class Report:
         return dataclasses.asdict(dataclasses.replace(self, cases={}), dict_factory=_without_cases)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write report.json atomically, and the cases beside it; those of the report that was there go."""
-        place, text = Path(path), self.to_json()
+        """Write report.json atomically, and the cases beside it; those of the report that was there go.
+
+        A name that ends in .md gets the tables as Markdown, which `load` does not read. Raises ValueError for other suffixes.
+        """
+        place, text = check_suffix(path, *FORMATS, what="reports"), self.to_json()
+        if place.suffix.lower() == ".md":
+            return write_text(place, markdown(self))
         old = _text_of(place)
         if self.cases:
             cases.write(place, text, self.cases)

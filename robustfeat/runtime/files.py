@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -27,6 +28,17 @@ def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process (and one thread of it) after the other in here, for as long as each holds the folder; nothing is left in it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(handle)
 
@@ -82,3 +94,16 @@ def _explain(error: Exception, path: Path) -> None:
     if "No space left on device" in str(error) and not isinstance(error, FullDiskError):
         message = f"no space left on the disk for {str(path)!r}; what was there before is intact, free some and go on"
         raise FullDiskError(message) from error
+
+
+def check_suffix(path: str | os.PathLike[str], *suffixes: str, what: str) -> Path:
+    """The path, if its name ends in a format that is written; else a ValueError that names those that are.
+
+    what: is written there, in the plural.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in suffixes:
+        raise ValueError(
+            f"{os.fspath(path)!r}: {what} are written as {' or '.join(suffixes)}, and the name has to end so"
+        )
+    return target

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from robustfeat.runtime.errors import IntegrityError
-from robustfeat.runtime.files import atomic_file, sha256
+from robustfeat.runtime.files import atomic_file, locked, sha256, write_text
 
 FORMAT = 1
 
@@ -19,20 +19,23 @@ def write(folder: Path, name: str, suffix: str, save: Callable[[Path], None], fa
     """Write the binary file, named by its digest, and, last, the sidecar `name` with `facts` (JSON values).
 
     save: writes the binary file to a path, and may use the folder that the path lies in. Killed half-way, the folder holds what
-    it held before; when all is written, the file that an earlier sidecar named is removed.
+    it held before; when all is written, the file that an earlier sidecar named is removed. Of several writers one after the
+    other puts its files in place, and the last one stays.
     """
-    with atomic_file(folder / name) as sidecar, TemporaryDirectory(dir=folder, prefix=f".{name}.") as scratch:
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=f".{name}.") as scratch:
         written = Path(scratch) / "content"
         save(written)
         digest = sha256(written)
         binary = f"{digest[:16]}.{suffix}"
-        before = _file_of(folder, name)
         described = {"format": FORMAT, "file": binary, "sha256": digest} | facts
-        sidecar.write_text(json.dumps(described | {"checksum": _checksum(described)}) + "\n", encoding="utf-8")
-        with atomic_file(folder / binary) as temporary:
-            written.replace(temporary)
-    if before is not None and before != binary:
-        (folder / before).unlink(missing_ok=True)
+        with locked(folder):
+            before = _file_of(folder, name)
+            with atomic_file(folder / binary) as temporary:
+                written.replace(temporary)
+            write_text(folder / name, json.dumps(described | {"checksum": _checksum(described)}) + "\n")
+            if before is not None and before != binary:
+                (folder / before).unlink(missing_ok=True)
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:

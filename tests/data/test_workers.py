@@ -5,12 +5,17 @@ from __future__ import annotations
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
+from feature_rows import FeatureRows
+from image_files import pixels, write_images
+from joblib import Parallel, delayed
+from torch.utils.data import DataLoader
 
+from robustfeat import dataset
 from robustfeat.data import ImageDataset, MemoryImages, StreamedImages
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.random import generator
@@ -28,19 +33,6 @@ def sets() -> dict[str, ImageDataset]:
         "memory": MemoryImages("memory", PIXELS, labels),
         "streamed": StreamedImages("streamed", decode, torch.arange(8), labels, (), 8, "fingerprint"),
     }
-
-
-class Features(Dataset[torch.Tensor]):
-    """One row at a time, decoded and extracted in the worker."""
-
-    def __init__(self, extractor: FeatureExtractor, data: ImageDataset) -> None:
-        self.extractor, self.data = extractor, data
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, row: int) -> torch.Tensor:
-        return self.extractor.transform_batch(self.data.batch(torch.tensor([row])).images)[0]
 
 
 @pytest.mark.parametrize("used", [False, True])
@@ -62,7 +54,7 @@ def test_copies_are_the_same(name: str, used: bool, extractor: FeatureExtractor)
 def test_forked_workers(name: str, used: bool, extractor: FeatureExtractor) -> None:
     data = sets()[name]
     expected = extractor.transform(data)
-    loaded = Features(extractor, data if used else sets()[name])
+    loaded = FeatureRows(extractor, data if used else sets()[name])
     workers = {"num_workers": 2, "multiprocessing_context": "fork", "timeout": 60}
     batches = DataLoader(loaded, batch_size=3, generator=generator(1), **workers)  # type: ignore[arg-type]
     found = torch.cat(list(batches))
@@ -74,3 +66,29 @@ def test_threads(extractor: FeatureExtractor) -> None:
     with ThreadPoolExecutor(4) as threads:
         for found in threads.map(lambda _: extractor.transform(data), range(20)):
             np.testing.assert_allclose(found, extractor.transform(data), atol=1e-5)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> ImageDataset:
+    """Decoded from files when they are asked for."""
+    for name in "ab":
+        write_images(tmp_path / name, pixels(4, seed=ord(name)))
+    return dataset(tmp_path, in_memory=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_spawned_workers(photos: ImageDataset, extractor: FeatureExtractor) -> None:
+    expected = extractor.transform(photos)
+    workers = {"num_workers": 2, "multiprocessing_context": "spawn", "timeout": 200}
+    batches = DataLoader(FeatureRows(extractor, photos), batch_size=3, generator=generator(1), **workers)  # type: ignore[arg-type]
+    np.testing.assert_allclose(torch.cat(list(batches)).numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_joblib(photos: ImageDataset, extractor: FeatureExtractor) -> None:
+    expected = extractor.transform(photos)
+    parts = [photos.take(slice(0, 3)), photos.take(slice(3, 8))]
+    found = Parallel(n_jobs=2)(delayed(extractor.transform)(part) for part in parts)
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-5)

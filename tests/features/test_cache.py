@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from robustfeat.evaluation import evaluate
 from robustfeat.features.cache import cached_features
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.random import generator
+from robustfeat.runtime import sidecar
 
 
 def data(seed: int = 0, n: int = 20) -> MemoryImages:
@@ -50,7 +52,7 @@ def test_a_damaged_file_is_computed_again(
     elif harm == "truncate":
         path.write_bytes(content[:-8])
     else:
-        path.with_suffix(".sha256").unlink()
+        next(tmp_path.glob("*.json")).write_text("{}")
     with caplog.at_level(logging.WARNING):
         assert np.array_equal(cached_features(extractor, data(), tmp_path), first)
     assert "computing the features again" in caplog.text
@@ -64,3 +66,21 @@ def test_an_evaluation_is_the_same_with_it(extractor: FeatureExtractor, tmp_path
     ]
     values = [[(row.metric, row.value) for row in report.rows] for report in reports]
     assert values[0] == values[1] == values[2]
+
+
+def test_writers_at_once_leave_one_whole_file(extractor: FeatureExtractor, tmp_path: Path) -> None:
+    """Each has computed features of its own, as on machines that round differently; what is read is those of one of them."""
+    name = "features.json"
+
+    def write(number: int) -> None:
+        for step in range(20):
+            content = bytes([number, step]) * 1000
+            sidecar.write(
+                tmp_path, name, "bin", lambda path, c=content: path.write_bytes(c), {"number": number, "step": step}
+            )
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, range(4)))
+    facts = sidecar.read(tmp_path, name)
+    assert sidecar.file(tmp_path, facts).read_bytes() == bytes([facts["number"], facts["step"]]) * 1000
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, facts["file"]])

@@ -83,7 +83,7 @@ def test_the_content(extractor: FeatureExtractor, data: MemoryImages, tmp_path: 
 
 @pytest.mark.parametrize("stop", [0, 1, 3, 5])
 def test_it_goes_on_where_it_was(extractor: FeatureExtractor, data: MemoryImages, tmp_path: Path, stop: int) -> None:
-    whole, out = tmp_path / "whole" / "f", tmp_path / "cut" / "f"
+    whole, out = tmp_path / "whole" / "f.safetensors", tmp_path / "cut" / "f.safetensors"
     run(extractor, data, whole)
     assert run(extractor, data, out, stop=stop) == stop
     assert not out.exists()
@@ -94,9 +94,9 @@ def test_it_goes_on_where_it_was(extractor: FeatureExtractor, data: MemoryImages
 
 def test_it_goes_on_after_many_kills(extractor: FeatureExtractor, data: MemoryImages, tmp_path: Path) -> None:
     for _ in range(5):
-        assert run(extractor, data, tmp_path / "f", stop=1) == 1
-    assert run(extractor, data, tmp_path / "f") == 1
-    assert_right(tmp_path / "f", extractor, data)
+        assert run(extractor, data, tmp_path / "f.safetensors", stop=1) == 1
+    assert run(extractor, data, tmp_path / "f.safetensors") == 1
+    assert_right(tmp_path / "f.safetensors", extractor, data)
 
 
 def trained_on(extractor: FeatureExtractor) -> FeatureExtractor:
@@ -118,7 +118,7 @@ OTHERS: dict[str, Callable[[FeatureExtractor, MemoryImages], tuple[FeatureExtrac
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_another_call_starts_over(extractor: FeatureExtractor, data: MemoryImages, tmp_path: Path, what: str) -> None:
-    out = tmp_path / "f"
+    out = tmp_path / "f.safetensors"
     run(extractor, data, out, stop=3)
     other, others, size = OTHERS[what](extractor, data)
     assert run(other, others, out, size=size) == -(-len(others) // size)
@@ -127,7 +127,7 @@ def test_another_call_starts_over(extractor: FeatureExtractor, data: MemoryImage
 
 def test_notes_do_not_outlive_their_part(extractor: FeatureExtractor, data: MemoryImages, tmp_path: Path) -> None:
     """Another model, killed before its first batch, must not leave its empty file under the notes of the first."""
-    out, other = tmp_path / "f", another(1)
+    out, other = tmp_path / "f.safetensors", another(1)
     run(extractor, data, out, stop=3)
     run(other, data, out, stop=0)
     assert run(extractor, data, out) == 6
@@ -138,9 +138,9 @@ def test_notes_do_not_outlive_their_part(extractor: FeatureExtractor, data: Memo
 def test_damaged_leftovers_are_not_used(
     extractor: FeatureExtractor, data: MemoryImages, tmp_path: Path, damage: str
 ) -> None:
-    out = tmp_path / "f"
+    out = tmp_path / "f.safetensors"
     run(extractor, data, out, stop=3)
-    part, notes = tmp_path / ".f.part", tmp_path / ".f.json"
+    part, notes = tmp_path / ".f.safetensors.part", tmp_path / ".f.safetensors.json"
     if damage == "part removed":
         part.unlink()
     elif damage == "part cut":
@@ -155,25 +155,25 @@ def test_damaged_leftovers_are_not_used(
 def test_names_of_any_length(data: MemoryImages, tmp_path: Path, length: int) -> None:
     """The length of the header stands in its first bytes, which are not always text."""
     extractor = another(0, "é" + "n" * length)
-    run(extractor, data, tmp_path / "f", stop=1, size=20)
-    assert run(extractor, data, tmp_path / "f", size=20) == 1
-    assert_right(tmp_path / "f", extractor, data)
-    with safe_open(tmp_path / "f", "np") as file:
+    run(extractor, data, tmp_path / "f.safetensors", stop=1, size=20)
+    assert run(extractor, data, tmp_path / "f.safetensors", size=20) == 1
+    assert_right(tmp_path / "f.safetensors", extractor, data)
+    with safe_open(tmp_path / "f.safetensors", "np") as file:
         assert file.metadata()["model"] == extractor.card.name
 
 
 def test_data_without_labels(extractor: FeatureExtractor, data: MemoryImages, tmp_path: Path) -> None:
-    extract(extractor, MemoryImages("bare", data.images, None), tmp_path / "f", progress=False)
-    assert load_file(tmp_path / "f")["labels"].tolist() == [-1] * N
+    extract(extractor, MemoryImages("bare", data.images, None), tmp_path / "f.safetensors", progress=False)
+    assert load_file(tmp_path / "f.safetensors")["labels"].tolist() == [-1] * N
 
 
 def test_no_images(extractor: FeatureExtractor, data: MemoryImages, tmp_path: Path) -> None:
-    extract(extractor, data.take(torch.arange(0)), tmp_path / "f", progress=False)
-    assert load_file(tmp_path / "f")["features"].shape == (0, 256)
+    extract(extractor, data.take(torch.arange(0)), tmp_path / "f.safetensors", progress=False)
+    assert load_file(tmp_path / "f.safetensors")["features"].shape == (0, 256)
 
 
 def test_a_file_is_replaced_at_the_end_only(extractor: FeatureExtractor, data: MemoryImages, tmp_path: Path) -> None:
-    out = tmp_path / "f"
+    out = tmp_path / "f.safetensors"
     run(another(1), data, out)
     before = out.read_bytes()
     run(extractor, data, out, stop=3)
@@ -190,8 +190,8 @@ def test_a_folder_is_refused_before_the_work(extractor: FeatureExtractor, data: 
 
 def test_modes_stay_as_they_were(extractor: FeatureExtractor, data: MemoryImages, tmp_path: Path) -> None:
     extractor.train()
-    run(extractor, data, tmp_path / "f", stop=2)
+    run(extractor, data, tmp_path / "f.safetensors", stop=2)
     assert all(module.training for module in extractor.modules())
-    run(extractor, data, tmp_path / "f")
+    run(extractor, data, tmp_path / "f.safetensors")
     assert all(module.training for module in extractor.modules())
-    assert_right(tmp_path / "f", extractor.eval(), data)
+    assert_right(tmp_path / "f.safetensors", extractor.eval(), data)

@@ -26,7 +26,7 @@ def value_of(path: Path) -> tuple[float, float | None]:
     return found.rows[0].value, float(found.cases["probe/none/accuracy"][0]) if found.cases else None
 
 
-@pytest.mark.parametrize("names", [("a.json", "a.txt"), ("x", "x.cases"), ("r.1.json", "r.2.json")])
+@pytest.mark.parametrize("names", [("a.json", "a.JSON"), ("x.json", "x.cases.json"), ("r.1.json", "r.2.json")])
 def test_reports_side_by_side_keep_their_cases(names: tuple[str, str], tmp_path: Path) -> None:
     for name, value in zip(names, (0.25, 0.75), strict=True):
         report(value).save(tmp_path / name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.attacks import ATTACKS
-from robustfeat.command_line.command import Command, Result, add_columns
+from robustfeat.command_line.command import Command, Result, add_columns, add_reading
 from robustfeat.numerics.eps import Eps
 from robustfeat.tasks import CLASSIC, DETECTORS, TASKS
 
@@ -22,6 +22,7 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="a published name, a model folder, hf:ORG/REPO or timm:NAME")
     parser.add_argument("--data", type=str, required=True, help="a data set with a train and a test split")
     add_columns(parser)
+    add_reading(parser)
     parser.add_argument("--train", type=str, default="train", help="split that the tasks are fitted on")
     parser.add_argument("--test", type=str, default="test", help="split that is measured")
     parser.add_argument(
@@ -106,7 +107,7 @@ def _add(parser: ArgumentParser) -> None:
         "--map", type=str | None, default=None, help="with --features: draw where the attack moves up to 300 images"
     )
     parser.add_argument("--map_method", type=str, default="pca", help="pca or tsne")
-    parser.add_argument("--out", type=str, default=None, help="write the report here as JSON")
+    parser.add_argument("--out", type=str, default=None, help="write the report here: .json, or .md as a table")
 
 
 def _run(values: dict[str, Any]) -> Result:
@@ -114,8 +115,12 @@ def _run(values: dict[str, Any]) -> Result:
     from robustfeat.features import hub
     from robustfeat.report import plot_curves, plot_robustness, table
     from robustfeat.report.map import METHODS
+    from robustfeat.report.report import FORMATS
+    from robustfeat.runtime.files import check_suffix
     from robustfeat.runtime.parallel import join, rank
 
+    if values["out"]:
+        check_suffix(values["out"], *FORMATS, what="reports")  # before hours of work
     if not values["features"] and (values["teacher"] or values["map"]):
         raise ValueError("teacher and map are of the attack on features; add --features")
     if values["keep_images"] and values["records"] is None:

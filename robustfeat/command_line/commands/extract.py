@@ -6,13 +6,14 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from robustfeat.command_line.command import Command, Result, add_columns
+from robustfeat.command_line.command import Command, Result, add_columns, add_reading
 
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="a published name, a model folder, or timm:NAME")
     parser.add_argument("--data", type=str, required=True, help="a data set")
     add_columns(parser)
+    add_reading(parser)
     parser.add_argument("--split", type=str, default="test", help="split or part of one, such as train[:90%%]")
     parser.add_argument("--out", type=str, required=True, help="a .safetensors file: features, labels, rows")
     parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
@@ -24,7 +25,7 @@ def _run(values: dict[str, Any]) -> Result:
     from robustfeat.features import hub
     from robustfeat.features.extraction import extract
 
-    extractor = hub.load(values["model"], device=values["device"])
+    extractor = hub.load(values["model"], device=values["device"], image_size=values["image_size"])
     architecture = extractor.card.architecture
     data = dataset(
         values["data"],
@@ -33,6 +34,7 @@ def _run(values: dict[str, Any]) -> Result:
         framing=architecture.framing,
         image=values["image"],
         label=values["label"],
+        on_error=values["on_error"],
     )
     path = extract(extractor, data, values["out"], batch_size=values["batch_size"])
     facts = {"file": str(path), "images": len(data), "feature_dim": extractor.feature_dim}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jsonargparse import ArgumentParser
 
-from robustfeat.command_line.command import Command, Result
+from robustfeat.command_line.command import Command, Result, add_on_error, add_reading
 from robustfeat.report import contact_sheet
 from robustfeat.runtime.errors import BrokenImageError
 from robustfeat.runtime.progress import Progress
@@ -34,6 +34,7 @@ def _add_build(parser: ArgumentParser) -> None:
         "--like", type=str, default=None, help="an index: make a shard of one that it can be merged with"
     )
     parser.add_argument("--first_id", type=int, default=0, help="id of the first image; ids of shards must not repeat")
+    add_reading(parser, on_error="skip")
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
     parser.add_argument("--out", type=str, required=True, help="folder for the index")
 
@@ -41,6 +42,7 @@ def _add_build(parser: ArgumentParser) -> None:
 def _add_add(parser: ArgumentParser) -> None:
     parser.add_argument("index", type=str, help="a folder that index build wrote")
     parser.add_argument("images", type=str, help="a folder of images; those that are in the index are passed over")
+    add_on_error(parser, "skip")
     parser.add_argument("--model", type=str, default=None, help="where the model lies now (default: where it was)")
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
 
@@ -71,17 +73,19 @@ def _add_merge(parser: ArgumentParser) -> None:
 def _build(values: dict[str, Any]) -> Result:
     from robustfeat.features import hub
 
-    extractor = hub.load(values["model"], device=values["device"])
+    extractor = hub.load(values["model"], device=values["device"], image_size=values["image_size"])
     listing = _images_in(values["images"])
     paths = listing.paths
     index = _new(values, extractor)
     folder = Path(values["model"])
     index.notes["model"] = str(folder.resolve()) if folder.exists() else values["model"]
+    if values["image_size"] is not None:
+        index.notes["image_size"] = values["image_size"]
     if not index.trained:
         step = -(-len(paths) // TRAINING)
-        some = [features for _, features in _features(extractor, paths[::step], "training")]
+        some = [features for _, features in _features(extractor, paths[::step], "training", values["on_error"])]
         index.train(np.concatenate(some))
-    return _fill(index, extractor, paths, listing, values["out"], first=values["first_id"])
+    return _fill(index, extractor, paths, listing, values["out"], values["on_error"], first=values["first_id"])
 
 
 def _new(values: dict[str, Any], extractor: FeatureExtractor) -> FeatureIndex:
@@ -103,7 +107,8 @@ def _add(values: dict[str, Any]) -> Result:
     index, extractor = _open(values)
     known = {entry["path"] for entry in index.metadata.values()}
     listing = _images_in(values["images"])
-    return _fill(index, extractor, [p for p in listing.paths if str(p) not in known], listing, values["index"])
+    new = [path for path in listing.paths if str(path) not in known]
+    return _fill(index, extractor, new, listing, values["index"], values["on_error"])
 
 
 def _search(values: dict[str, Any]) -> Result:
@@ -149,10 +154,11 @@ def _open(values: dict[str, Any], *, mmap: bool = False) -> tuple[FeatureIndex, 
     from robustfeat.features import hub
     from robustfeat.index import FeatureIndex
 
-    model = values["model"] or FeatureIndex.load(values["index"], mmap=True).notes.get("model")
+    notes = FeatureIndex.load(values["index"], mmap=True).notes
+    model = values["model"] or notes.get("model")
     if model is None:
         raise ValueError(f"the index {values['index']!r} does not say where its model lies; give --model")
-    extractor = hub.load(model, device=values["device"])
+    extractor = hub.load(model, device=values["device"], image_size=notes.get("image_size"))
     return FeatureIndex.load(values["index"], extractor=extractor.digest(), mmap=mmap), extractor
 
 
@@ -162,12 +168,13 @@ def _fill(
     paths: Sequence[Path],
     listing: Listing,
     out: str,
+    on_error: str,
     *,
     first: int = 0,
 ) -> Result:
     """Add the images of `paths`; what is left out of them, and of the listing that they come from, is said in one line."""
     added: set[Path] = set()
-    for good, features in _features(extractor, paths, "index"):
+    for good, features in _features(extractor, paths, "index", on_error):
         ids = None if len(index) else np.arange(first, first + len(good))
         index.add(features, ids, [{"path": str(path)} for path in good])
         added.update(good)
@@ -194,8 +201,10 @@ def _images_in(folder: str) -> Listing:
     return listing
 
 
-def _features(extractor: FeatureExtractor, paths: Sequence[Path], what: str) -> Iterator[tuple[list[Path], np.ndarray]]:
-    """The features of those files that can be read, a chunk at a time."""
+def _features(
+    extractor: FeatureExtractor, paths: Sequence[Path], what: str, on_error: str
+) -> Iterator[tuple[list[Path], np.ndarray]]:
+    """The features of the files, a chunk at a time; on_error: "skip" leaves out those that cannot be read."""
     import torch
 
     from robustfeat.features.extractor import read_image
@@ -205,7 +214,7 @@ def _features(extractor: FeatureExtractor, paths: Sequence[Path], what: str) -> 
             chunk = paths[start : start + CHUNK]
             found = {}
             for path in chunk:
-                with suppress(BrokenImageError):
+                with suppress(BrokenImageError) if on_error == "skip" else nullcontext():
                     found[path] = read_image(path, extractor.card.architecture)
             if found:
                 yield list(found), extractor.transform(torch.stack(list(found.values())))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.attacks import ATTACKS
-from robustfeat.command_line.command import Command, Result
+from robustfeat.command_line.command import Command, Result, add_reading
 from robustfeat.numerics.eps import Eps
 from robustfeat.tasks import CLASSIC, TASKS
 
@@ -44,6 +44,7 @@ def _add(parser: ArgumentParser) -> None:
         "--train", type=str, default="train", help="split that the tasks are fitted on, on each data set"
     )
     parser.add_argument("--test", type=str, default="test", help="split that is measured, on each data set")
+    add_reading(parser)
     parser.add_argument("--limit", type=int, default=1000, help="measure so many of the test images of each data set")
     parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
     parser.add_argument("--seed", type=int, default=0, help="of the random starts")
@@ -87,7 +88,7 @@ def _report(model: str, extractor: FeatureExtractor, evaluation: Evaluation, val
 
     arguments = evaluation.arguments(extractor)
     (attack,) = arguments["attacks"].values()
-    digest = extractor.digest()
+    digest = arguments["extractor"].digest()
     command = {
         "data": {split: arguments[split].fingerprint for split in ("train", "test")},
         "tasks": {task.title: task.options() for task in arguments["tasks"]},
