@@ -12,9 +12,9 @@ from robustfeat.features.card import Card
 from robustfeat.features.recipe import Recipe
 from robustfeat.features.remote import HF
 from robustfeat.features.shipped import models
-from robustfeat.report import Report
+from robustfeat.report import Report, Title
 
-HEAD = "head:"  # the only task whose argument is a model
+HEAD = "head"  # the only task whose argument is a model
 
 
 def public(card: Card) -> Card:
@@ -59,7 +59,12 @@ def _report(report: Report, model: str) -> Report:
 
 def _setup(setup: dict[str, Any]) -> dict[str, Any]:
     """The choices of an evaluation (`robustfeat.evaluation.Evaluation`)."""
-    names = {"data": _data, "outliers": _data, "source": _model, "task": lambda tasks: [_task(task) for task in tasks]}
+    names = {
+        "data": _data,
+        "outliers": _data,
+        "source": _model,
+        "task": lambda tasks: list(map(_task, map(Title.read, tasks))),
+    }
     return {key: names[key](value) if key in names and value is not None else value for key, value in setup.items()}
 
 
@@ -82,8 +87,10 @@ def _model(name: str) -> str:
     return name if name.startswith((HF, hub.TIMM)) else _last(name)
 
 
-def _task(title: str) -> str:
-    return HEAD + _model(title.removeprefix(HEAD)) if title.startswith(HEAD) else title
+def _task(title: Title) -> Title:
+    if title.name != HEAD or not title.argument:
+        return title
+    return Title(title.name, _model(title.argument), title.repetition)
 
 
 def _last(path: str) -> str:

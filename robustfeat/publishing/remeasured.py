@@ -15,7 +15,6 @@ import torch
 
 from robustfeat.evaluation import Evaluation, evaluate
 from robustfeat.evaluation.measure import only_hits_and_misses
-from robustfeat.evaluation.sizes import numbered
 from robustfeat.features import hub
 from robustfeat.features.card import Card
 from robustfeat.features.extractor import FeatureExtractor
@@ -26,6 +25,7 @@ from robustfeat.publishing.agreement import expected
 from robustfeat.publishing.fixture import same_features
 from robustfeat.publishing.reproduction import MINUTES, SPREAD, Number, Reproduction
 from robustfeat.report import Report, Row
+from robustfeat.report.title import titled
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.progress import Progress
 from robustfeat.training.loop import train
@@ -116,7 +116,7 @@ class _Sample:
         fewer = dataclasses.replace(evaluation, limit=min(limit, evaluation.limit or limit))
         self.arguments["test"] = fewer.measured(extractor.card.architecture, self.arguments["train"])
         self.batch_size, self.seed = evaluation.batch_size, evaluation.seed
-        titles = numbered([task.title for task in self.arguments["tasks"]])
+        titles = titled(task.title for task in self.arguments["tasks"])
         self.tasks = dict(zip(titles, self.arguments["tasks"], strict=True))
 
     def measure(self, part: Part, records: Path | None, cache: Path) -> Report:
@@ -128,7 +128,7 @@ class _Sample:
             **arguments, batch_size=self.batch_size, seed=self.seed, examined=0, records=records, cache=cache
         )
         rows = tuple(dataclasses.replace(row, task=part.task) for row in found.rows)
-        cases = {part.task + name.removeprefix(task.title): values for name, values in found.cases.items()}
+        cases = {key._replace(task=part.task): values for key, values in found.cases.items()}
         return dataclasses.replace(found, rows=rows, cases=cases)
 
 
@@ -144,16 +144,15 @@ def _check_images(report: Report, arguments: dict[str, Any]) -> None:
 
 
 def _pairs(report: Report, found: Report) -> Iterator[tuple[Row, Row]]:
-    """Rows of a report with those of the same name that were found."""
-    here = {(row.task, row.metric, row.attack): row for row in found.rows}
+    """Rows of a report with those that were found in their places."""
     for row in report.rows:
-        if (row.task, row.metric, row.attack) in here:
-            yield row, here[row.task, row.metric, row.attack]
+        if (here := found.like(row)) is not None:
+            yield row, here
 
 
 def _kind(found: Report, row: Row, report: Report) -> bool | None:
     """Whether a metric is a rate; None where it depends on how many images there are, and these are fewer."""
-    values = found.cases.get(f"{row.task}/{row.attack}/{row.metric}")
+    values = found.judged(row).get(row.metric)
     if values is not None:
         return only_hits_and_misses(values)
     headline = next(other.metric for other in report.rows if other.task == row.task)
@@ -163,7 +162,7 @@ def _kind(found: Report, row: Row, report: Report) -> bool | None:
 
 def _number(report: Report, published: Row, found: Row, rate: bool | None, compared: int) -> Number:
     bounds = (None, None) if rate is None else expected(published, found, rate=rate, numbers=compared)
-    return Number(report.measured_on, published, found, *bounds)
+    return Number(report.measured_on, _under(report, published), published, found, *bounds)
 
 
 def full(
@@ -238,7 +237,11 @@ def _same_length(card: Card, recipe: Recipe) -> tuple[Recipe, list[str]]:
 
 def _near(report: Report, again: Report, published: Row, found: Row, spread: float) -> Number:
     if _kind(again, found, report) is None:
-        return Number(report.measured_on, published, found)
+        return Number(report.measured_on, _under(report, published), published, found)
     margin = spread + ((found.high - found.low) / 2 if found.n < published.n else 0)
     low, high = max(0.0, published.low - margin), min(1.0, published.high + margin)
-    return Number(report.measured_on, published, found, low, high)
+    return Number(report.measured_on, _under(report, published), published, found, low, high)
+
+
+def _under(report: Report, row: Row) -> str:
+    return report.label(*row.sized, row.column)

@@ -7,16 +7,24 @@ from typing import TYPE_CHECKING
 from robustfeat.runtime.lazy import attach
 
 if TYPE_CHECKING:
+    from robustfeat.report.cases import CaseKey
     from robustfeat.report.map import plot_map
     from robustfeat.report.plot import plot_curves, plot_robustness
-    from robustfeat.report.report import Ran, Report, aligned, markdown, table
-    from robustfeat.report.row import Row
+    from robustfeat.report.ran import Ran
+    from robustfeat.report.report import Report
+    from robustfeat.report.row import CLEAN, Row, Sized
     from robustfeat.report.sheet import contact_sheet
+    from robustfeat.report.title import Title
+    from robustfeat.report.words import aligned, markdown, table
 
 __all__ = [
+    "CLEAN",
+    "CaseKey",
     "Ran",
     "Report",
     "Row",
+    "Sized",
+    "Title",
     "aligned",
     "contact_sheet",
     "markdown",

@@ -91,7 +91,7 @@ def test_whatever_is_changed_is_found(extractor: FeatureExtractor, data: tuple[A
     report = make(extractor, data, Records(tmp_path, images=True))
     rows = list(report.rows)
     rows[5] = dataclasses.replace(rows[5], value=rows[5].value + 0.001)
-    rows.append(Row("probe", "accuracy", "apgd", 1.0, 1.0, 1.0, 30, 0.0))
+    rows.append(Row("probe", "accuracy", "apgd", None, "", 1.0, 1.0, 1.0, 30, 0.0))
     wrong = again(dataclasses.replace(report, rows=tuple(rows)), extractor, data, tmp_path)
     assert [pair[0] for pair in wrong] == [rows[5], rows[-1]]
     assert wrong[0][1].value == report.rows[5].value

@@ -45,8 +45,8 @@ def card(*reports: Report, teacher: str | None = None, start: str | None = None,
 def report(data: str = "digits", task: str = "probe", **setup: object) -> Report:
     facts = {"name": data, "images": 9, "fingerprint": "f"}
     rows, runs = (
-        (Row(task, "accuracy", "pgd", 0.5, 0, 1, 9, 0),),
-        (Ran(task, "", "pgd", "PGD(eps=8/255)", 1, 1, 0, 0, 0),),
+        (Row(task, "accuracy", "pgd", None, "", 0.5, 0, 1, 9, 0),),
+        (Ran(task, "", "pgd", None, "PGD(eps=8/255)", 1, 1, 0, 0, 0),),
     )
     return Report(
         "/home/me/m", {"train": facts, "test": dict(facts)}, "linf 8/255", rows, command={"out": "/home/me/r.json"}, runs=runs,

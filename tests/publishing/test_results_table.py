@@ -65,7 +65,7 @@ THREATS = card(
     report("cifar10", {"probe accuracy none": 0.8, "probe accuracy fast": 0.5}),
     report("cifar10", {"probe accuracy none": 0.81, "probe accuracy fast": 0.6}, n=2000, threat=SMALL),
     report("cifar10", {"probe accuracy fast": 0.7, "probe accuracy pgd": 0.65}, n=3000, threat=L2),
-    report("cifar10", {"probe accuracy pgd@2/255": 0.9}, n=4000, threat=CURVE),
+    report("cifar10", {"probe accuracy pgd 2/255": 0.9, "probe accuracy pgd 8/255": 0.8}, n=4000, threat=CURVE),
 )
 
 

@@ -112,7 +112,7 @@ def _add(parser: ArgumentParser) -> None:
 def _run(values: dict[str, Any]) -> Result:
     from robustfeat.evaluation import Evaluation, Records, evaluate
     from robustfeat.features import hub
-    from robustfeat.report import plot_curves, plot_robustness, table
+    from robustfeat.report import CLEAN, plot_curves, plot_robustness, table
     from robustfeat.report.map import METHODS
     from robustfeat.runtime.parallel import join, rank
 
@@ -137,9 +137,9 @@ def _run(values: dict[str, Any]) -> Result:
         if values["out"] and rank() == 0:
             report.save(values["out"])
     if values["plot"] and rank() == 0:
-        headline = {row.task: row.metric for row in reversed(report.rows) if row.attack == "none"}  # the first of each
+        headline = {row.task: row.metric for row in reversed(report.rows) if row.attack == CLEAN}  # the first of each
         draw = plot_robustness if values["curve"] is None else plot_curves
-        draw([report], dict(reversed(headline.items())), (values["attack"] or ["none"])[0], values["plot"])
+        draw([report], dict(reversed(headline.items())), (values["attack"] or [CLEAN])[0], values["plot"])
     return Result(table(report), report.as_dict())
 
 

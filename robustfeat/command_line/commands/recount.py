@@ -42,7 +42,10 @@ def _run(values: dict[str, Any]) -> Result:
     extractor = hub.load(command["model"], device=join(command["device"]))
     wrong = recount(report, **Evaluation.of(setup).arguments(extractor), records=command["records"])
     if wrong:
-        lines = [f"{a.task} {a.metric} {a.attack}: {a.value} is {b.value if b else 'missing'} now" for a, b in wrong]
+        lines = [
+            f"{a.task} {a.metric} {report.label(*a.sized, a.column)}: {a.value} is {b.value if b else 'missing'} now"
+            for a, b in wrong
+        ]
         raise IntegrityError(f"{len(wrong)} of {len(report.rows)} numbers differ: " + "; ".join(lines))
     return Result(f"{len(report.rows)} numbers, 0 differences", {"numbers": len(report.rows), "differences": 0})
 

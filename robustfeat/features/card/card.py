@@ -12,10 +12,10 @@ from robustfeat.features.recipe import Recipe
 from robustfeat.report import Report
 from robustfeat.runtime.errors import IntegrityError
 
-# 2: the results are whole reports, one per evaluation; 1 had the rows of a single one. Without a number of its own an older
-# version would call such a card damaged, instead of asking for a newer version.
-# 3: the architecture has a framing; cards without one stay of format 2, which older versions read.
-FORMAT, FRAMED = 2, 3
+# 4: reports are of format 2 (`robustfeat.report`). Without a number of its own an older version would call such a card damaged,
+# instead of asking for a newer version.
+# 3: the architecture has a framing; 2: it has none.
+FORMAT, FRAMED, UNFRAMED = 4, 3, 2
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class Card:
             del values["architecture"]["framing"]
         values["recipe"] = self.recipe.as_dict() if self.recipe else None
         values["reports"] = [report.as_dict() for report in self.reports]
-        version = FORMAT if self.architecture.framing is None else FRAMED
-        return json.dumps({"format": version} | values, indent=2) + "\n"
+        return json.dumps({"format": FORMAT} | values, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Card:
@@ -78,16 +77,16 @@ class Card:
         try:
             values = json.loads(text)
             version = values.pop("format")
-            if version not in (1, FORMAT, FRAMED) or isinstance(version, bool):
+            if version not in (FORMAT, FRAMED, UNFRAMED) or isinstance(version, bool):
                 raise IntegrityError(
-                    f"card format {version!r} is neither {FORMAT} nor {FRAMED}; install the version of robustfeat that wrote it"
+                    f"card format {version!r} is none of {UNFRAMED}, {FRAMED}, {FORMAT}; install the version of robustfeat that "
+                    "wrote it"
                 )
-            if version == 1:
-                values = _of_the_first_format(values)
             architecture = values["architecture"]
-            if (version == FRAMED) != ("framing" in architecture):
-                raise ValueError(f"a card of format {version} {'lacks' if version == FRAMED else 'has'} a framing")
-            if version == FRAMED:
+            framed = "framing" in architecture
+            if version != FORMAT and framed != (version == FRAMED):
+                raise ValueError(f"a card of format {version} {'has' if framed else 'lacks'} a framing")
+            if framed:
                 architecture["framing"] = _framing(architecture["framing"])
             for name in ("mean", "std"):
                 architecture[name] = tuple(map(float, architecture[name]))
@@ -117,26 +116,3 @@ class Card:
 def _framing(values: dict[str, Any]) -> Framing:
     red, green, blue = map(int, values["fill"])
     return Framing(**values | {"crop_pct": float(values["crop_pct"]), "fill": (red, green, blue)})
-
-
-def _of_the_first_format(values: dict[str, Any]) -> dict[str, Any]:
-    """A card of format 1 as one of today: its rows become a report, its flags stay as sentences."""
-    taken = {"results", "measured", "attacks", "flags"}
-    report = {
-        "model": values["name"],
-        "data": {kind: _counted(text) for kind, text in values.get("measured", {}).items()},
-        "threat": values["threat"],
-        "rows": values["results"],
-        "attacks": values.get("attacks", {}),
-    }
-    return {name: value for name, value in values.items() if name not in taken} | {
-        "reports": [report] if values["results"] else [],
-        "limits": [f"Flagged: {flag}" for flag in values.get("flags", ())],
-        "fixture": {},
-    }
-
-
-def _counted(text: str) -> dict[str, Any]:
-    """What format 1 wrote as "1000 images of cifar10"."""
-    images, _, name = text.partition(" images of ")
-    return {"name": name, "images": int(images)}

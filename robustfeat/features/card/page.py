@@ -9,7 +9,7 @@ from robustfeat.features.card.card import Card
 from robustfeat.features.card.command import train_command
 from robustfeat.features.card.tables import curve_table, ran, results_table
 from robustfeat.objectives import OBJECTIVES
-from robustfeat.report import Report
+from robustfeat.report import Report, Sized
 from robustfeat.runtime.progress import duration
 
 BALLS = {
@@ -113,10 +113,11 @@ def _curves(card: Card) -> Iterator[str]:
         for report in reports:
             for attack, table in curve_table(report).items():
                 yield from ("", f"### {name}, attack {attack}", "", _fitted_and_measured(report), "", *table)
-                largest = [name for name in report.attacks if name.startswith(f"{attack}@")][-1]
+                largest = Sized(attack, report.sizes(attack)[-1])
                 yield from (
                     "",
-                    f"- attack {largest}: `{report.attacks[largest]}`; each size starts from what the one before found",
+                    f"- attack {report.label(*largest)}: `{report.attacks[largest]}`; "
+                    "each size starts from what the one before found",
                 )
 
 

@@ -90,13 +90,6 @@ def test_the_format_of_framings_has_one(copy: Path) -> None:
         hub.load(copy)
 
 
-def test_a_card_of_the_first_format_is_read(copy: Path) -> None:
-    for key in ("reports", "limits", "fixture"):
-        change_card(copy, lambda card, key=key: card.pop(key))
-    change_card(copy, lambda card: card.update(format=1, results=[]))
-    assert hub.load(copy).card.reports == ()
-
-
 REQUIRED = ["format", "name", "architecture", "feature_dim", "recipe", "reports", "classes", "weights", "data"]
 
 

@@ -16,7 +16,7 @@ from robustfeat.features import hub
 from robustfeat.features.card import Card
 from robustfeat.features.recipe import Recipe
 from robustfeat.publishing.publication import publish
-from robustfeat.report import Report
+from robustfeat.report import Report, Sized
 
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images had a gradient of exactly 0")
 
@@ -50,7 +50,7 @@ def test_several_reports_make_one_card(model: Path, report: Report, tmp_path: Pa
     page = (model / "README.md").read_text()
     for number in (
         report.value("probe", "accuracy", "pgd"),
-        curve.value("probe", "accuracy", "pgd@0.05"),
+        curve.value("probe", "accuracy", "pgd", 0.05),
         other.value("retrieval", "map@r", "pgd"),
     ):
         assert f"{number:.3f}" in page
@@ -58,7 +58,7 @@ def test_several_reports_make_one_card(model: Path, report: Report, tmp_path: Pa
     assert main(["publish", str(model), paths[2]]) == 0
     assert hub.read_card(model).reports == (as_published(other),)
     assert hub.read_card(model).limits == ("Digits only.", "Tiny.")
-    assert f"{curve.value('probe', 'accuracy', 'pgd@0.05'):.3f}" not in (model / "README.md").read_text()
+    assert f"{curve.value('probe', 'accuracy', 'pgd', 0.05):.3f}" not in (model / "README.md").read_text()
 
 
 def test_contradictions_are_refused(model: Path, report: Report) -> None:
@@ -73,7 +73,9 @@ def test_contradictions_are_refused(model: Path, report: Report) -> None:
     data = report.data | {"test": report.data["test"] | {"fingerprint": "other"}}
     assert len(publish(model, [report, dataclasses.replace(other, data=data)]).reports) == 2
     weaker = (report.rows[0], dataclasses.replace(report.rows[1], value=report.rows[1].value + 0.1))
-    assert publish(model, [report, dataclasses.replace(report, rows=weaker, attacks={"pgd": "PGD(steps=1)"})]).reports
+    assert publish(
+        model, [report, dataclasses.replace(report, rows=weaker, attacks={Sized("pgd", Eps(0.1)): "PGD(steps=1)"})]
+    ).reports
 
 
 def test_numbers_on_patch_features_are_published(model: Path) -> None:
