@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from recipes import MODELS
@@ -61,4 +60,4 @@ def _is_of(path: Path, extractor: FeatureExtractor, evaluation: Evaluation) -> b
     if not path.is_file():
         return False
     report = Report.load(path)
-    return report.weights == extractor.digest() and report.setup == json.loads(json.dumps(evaluation.as_dict()))
+    return report.weights == extractor.digest() and report.setup == evaluation.setup()

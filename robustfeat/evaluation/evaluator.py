@@ -20,7 +20,7 @@ from robustfeat.evaluation.records import Records
 from robustfeat.evaluation.sizes import numbered, rungs_of
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.types import Features
-from robustfeat.report import CLEAN, CaseKey, Ran, Report, Row, Sized, Title
+from robustfeat.report import CLEAN, CaseKey, DataFacts, Ran, Report, Row, Sized, Splits, Title
 from robustfeat.report.cases import ROWS, TARGETS
 from robustfeat.report.title import titled
 from robustfeat.runtime.environment import environment
@@ -78,10 +78,10 @@ def evaluate(
     threats = dict.fromkeys(str(attack.threat) for rungs in evaluation.ladders.values() for attack in rungs.values())
     return Report(
         model=extractor.card.name,
-        data={
-            "train": _describe(train),
-            "test": _describe(evaluation.test) | evaluation.learnt_by_heart() | _matched(train, test),
-        },
+        data=Splits(
+            DataFacts.of(train),
+            DataFacts.of(evaluation.test, in_train=evaluation.learnt_by_heart(), note=_matched(train, test)),
+        ),
         threat=", ".join(threats) or "none",
         attacks=evaluation.configurations(),
         rows=tuple(rows),
@@ -151,12 +151,10 @@ class _Evaluation:
             "batch_size": self.batch_size,
         }
 
-    def learnt_by_heart(self) -> dict[str, object]:
-        """How many test images were learnt from as well, where there are some."""
-        if not any(task.learns for task in self.by_title.values()):
-            return {}
-        count = int(overlap(self.train, self.test).sum())
-        return {"in train": count} if count else {}
+    def learnt_by_heart(self) -> int:
+        """How many test images were learnt from as well."""
+        learns = any(task.learns for task in self.by_title.values())
+        return int(overlap(self.train, self.test).sum()) if learns else 0
 
     def configurations(self) -> dict[Sized, str]:
         """Of every attack at each of its sizes."""
@@ -238,13 +236,9 @@ class _Evaluation:
         return [row for row in rows if row.metric in wanted]
 
 
-def _matched(train: ImageDataset, test: ImageDataset) -> dict[str, object]:
+def _matched(train: ImageDataset, test: ImageDataset) -> str:
     """A word where classes could not be matched by their names, though one side has some."""
     if bool(train.names) == bool(test.names):
-        return {}
+        return ""
     which = "training" if test.names else "test"
-    return {"note": f"classes were matched by their numbers, the {which} data has no names for them"}
-
-
-def _describe(data: ImageDataset) -> dict[str, object]:
-    return {"name": data.name, "images": len(data), "fingerprint": data.fingerprint}
+    return f"classes were matched by their numbers, the {which} data has no names for them"

@@ -57,15 +57,16 @@ def check_same_images(first: Report, second: Report) -> None:
             raise ValueError(
                 f"the report of {report.model!r} has no values per image (its *.cases.safetensors); evaluate it again"
             )
-    if first.data.get("train", {}).get("fingerprint") != second.data.get("train", {}).get("fingerprint"):
+    (learnt, measured), (others_learnt, others_measured) = (report.data.fingerprints for report in (first, second))
+    if learnt != others_learnt:
         raise ValueError(
-            f"the tasks of {first.model!r} and {second.model!r} have learnt from other images, {first.data['train']} and "
-            f"{second.data['train']}; fit both on the same"
+            f"the tasks of {first.model!r} and {second.model!r} have learnt from other images, {first.data.train} and "
+            f"{second.data.train}, with fingerprints {learnt[:12]} and {others_learnt[:12]}; fit both on the same"
         )
-    if first.data["test"]["fingerprint"] != second.data["test"]["fingerprint"]:
+    if measured != others_measured:
         raise ValueError(
-            f"{first.model!r} and {second.model!r} were measured on other images, "
-            f"{first.data['test']} and {second.data['test']}; there is nothing to pair"
+            f"{first.model!r} and {second.model!r} were measured on other images, {first.data.test} and {second.data.test}, with "
+            f"fingerprints {measured[:12]} and {others_measured[:12]}; there is nothing to pair"
         )
 
 

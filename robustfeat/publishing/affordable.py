@@ -49,7 +49,7 @@ def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: floa
         [(name, _passes(report, task, name, limit) / speed) for name in names(report)] for report, task, _ in wanted
     ]
     fits = [_fit(report, task) / speed for report, task, _ in wanted]
-    data = [one.report.data["train"] if one.learns else None for one in wanted]
+    data = [one.report.data.train if one.learns else None for one in wanted]
     paid: set[str] = set()  # fingerprints of the training sets whose features there are
     taken: dict[int, int] = {}  # how many attacks, of the tasks that are measured
 
@@ -59,12 +59,12 @@ def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: floa
         if i in taken:
             return more
         train = data[i]
-        return more + fits[i] + (train["images"] / speed if train and train["fingerprint"] not in paid else 0.0)
+        return more + fits[i] + (train.images / speed if train and train.fingerprint not in paid else 0.0)
 
     def take(i: int, count: int) -> None:
         taken[i] = min(count, len(attacks[i]))
         if train := data[i]:
-            paid.add(train["fingerprint"])
+            paid.add(train.fingerprint)
 
     deepest = max(map(len, attacks), default=0)
     for count in (1, 0, *range(2, deepest + 1)):
@@ -96,7 +96,8 @@ def names(report: Report) -> list[str]:
 def _passes(report: Report, task: Title, attack: str, limit: int) -> float:
     """Images through the model, one way back counted as two forward, for `limit` test images."""
     runs = [run for run in report.runs if (run.task, run.attack) == (task, attack)]
-    images = int(report.data["test"]["images"])
+    assert report.data.test is not None  # it was measured on some
+    images = report.data.test.images
     return sum(run.forwards + 2 * run.backwards for run in runs) * min(limit, images) / images
 
 

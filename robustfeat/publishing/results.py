@@ -56,7 +56,7 @@ def table(cards: Sequence[Card], *, root: str = "", intervals: bool = False) -> 
     """
     if not cards:
         return NONE
-    names = dict.fromkeys(str(card.data.get("name")) for card in cards)
+    names = dict.fromkeys(card.data.name for card in cards if card.data)
     names |= dict.fromkeys(report.measured_on for card in cards for report in card.reports)
     parts = []
     for i, name in enumerate(names):
@@ -155,7 +155,7 @@ def _cell(card: Card, data: str, task: str, metric: str, attack: str, threat: st
     found = [
         Cell(row, report)
         for report in card.reports
-        if report.measured_on == data and threat in (None, report.threat) and not report.setup.get("patches")
+        if report.measured_on == data and threat in (None, report.threat) and not report.patches
         for row in report.rows_at(task, metric, attack)
         if len(report.sizes(attack)) < 2
     ]
@@ -168,7 +168,7 @@ def _shown(cell: Cell | None, intervals: bool) -> str:
 
 
 def _minutes(card: Card) -> str:
-    return f"{card.training['minutes']:.0f} min" if "minutes" in card.training else ""
+    return "" if card.training.minutes is None else f"{card.training.minutes:.0f} min"
 
 
 def _conditions(cells: Sequence[Cell]) -> str:

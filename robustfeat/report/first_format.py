@@ -26,7 +26,19 @@ def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
         sized, column = _split(row["attack"], attacks)
         rows.append(row | sized._asdict() | {"column": column})
     runs = [run | _split(run["attack"], attacks)[0]._asdict() for run in values.get("runs", [])]
-    return {**values, "rows": rows, "runs": runs, "attacks": configurations}
+    kept = {name: value for name, value in values.items() if name != "command"}
+    return {**kept, "rows": rows, "runs": runs, "attacks": configurations, "setup": _setup(values)}
+
+
+def _setup(values: Mapping[str, Any]) -> dict[str, Any]:
+    """From the flags of `robustfeat evaluate`, where that made the report, and from those of them that numbers depend on.
+
+    The command of other makers had other entries, and the oldest reports have a command only.
+    """
+    command, setup = (dict(values.get(name, {})) for name in ("command", "setup"))
+    if not setup and "task" not in command:
+        return {}
+    return command | setup
 
 
 def case_key(text: str, titles: Iterable[Title], attacks: Iterable[Sized]) -> CaseKey:

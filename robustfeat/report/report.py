@@ -15,9 +15,11 @@ from robustfeat.attacks.flag import Flag
 from robustfeat.numerics.eps import Eps
 from robustfeat.report import cases
 from robustfeat.report.cases import CaseKey
+from robustfeat.report.data_facts import Splits
 from robustfeat.report.first_format import case_key, upgraded
 from robustfeat.report.ran import Ran
 from robustfeat.report.row import CLEAN, Row, Sized
+from robustfeat.report.setup import Setup
 from robustfeat.report.title import Title
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.files import write_text
@@ -35,30 +37,34 @@ class Report:
 
     weights: sha256 of the weights that were measured (`FeatureExtractor.digest`).
     attacks: each attack at each size -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
-    environment: versions and machine.  command: the arguments of `robustfeat evaluate`, where that made it.
-    setup: of these, what the numbers depend on (`robustfeat.evaluation.Evaluation`): enough to measure them again elsewhere.
+    environment: versions and machine.
+    setup: what the numbers depend on, enough to measure them again elsewhere; None where nobody said.
     features: what an attack on the features themselves does to them (`evaluation.description`), where that was asked for.
     cases: a value per case, and which image and target each has: what two models are compared by. Written beside the report, as
         *.cases.safetensors.
     """
 
     model: str
-    data: dict[str, Any]
+    data: Splits
     threat: str
     rows: tuple[Row, ...]
     attacks: dict[Sized, str] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
-    command: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str | int] = field(default_factory=dict)
     weights: str = ""
     runs: tuple[Ran, ...] = ()
     features: dict[str, float] = field(default_factory=dict)
     cases: dict[CaseKey, Tensor] = field(default_factory=dict, compare=False, repr=False)
-    setup: dict[str, Any] = field(default_factory=dict)
+    setup: Setup | None = None
 
     @property
     def measured_on(self) -> str:
         """The name of the data set that was measured."""
-        return str(self.data.get("test", {}).get("name", "unknown data"))
+        return "unknown data" if self.data.test is None else self.data.test.name
+
+    @property
+    def patches(self) -> bool:
+        """Whether the features were maps of the middle stages."""
+        return self.setup is not None and self.setup.patches
 
     @property
     def flagged(self) -> tuple[Ran, ...]:
@@ -67,10 +73,13 @@ class Report:
 
     def warnings(self) -> tuple[str, ...]:
         """The test images that were learnt from, and the flags, one line each."""
-        test = self.data.get("test", {})
-        known = test.get("in train", 0)
-        shared = f"{known} of the {test.get('images')} test images are among the training images, pixel by pixel"
-        return (shared,) * (known > 0) + tuple(
+        test = self.data.test
+        known = (
+            ()
+            if test is None or not test.in_train
+            else (f"{test.in_train} of the {test.images} test images are among the training images, pixel by pixel",)
+        )
+        return known + tuple(
             f"{ran.what} under {self.label(*ran.sized)}: {flag.check}: {flag.value:.3g} {flag.text}"
             for ran in self.flagged
             for flag in ran.flags
@@ -145,8 +154,15 @@ class Report:
         """JSON values; without the cases."""
         values = dataclasses.asdict(dataclasses.replace(self, cases={}, attacks={}))
         del values["cases"]
-        attacks = [sized._asdict() | {"configuration": text} for sized, text in self.attacks.items()]
-        return {"format": FORMAT} | values | {"attacks": attacks}
+        return (
+            {"format": FORMAT}
+            | values
+            | {
+                "data": self.data.as_dict(),
+                "attacks": [sized._asdict() | {"configuration": text} for sized, text in self.attacks.items()],
+                "setup": {} if self.setup is None else self.setup.as_dict(),
+            }
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write report.json atomically, and the cases beside it; those of the report that was there go."""
@@ -188,8 +204,9 @@ class Report:
         values = {
             name: value for name, value in (upgraded(values) if version == 1 else values).items() if name != "format"
         }
-        parsed = {name: dict(values.get(name, {})) for name in ("environment", "command", "setup", "features")}
-        parsed["data"] = {kind: dict(facts) for kind, facts in values["data"].items()}
+        parsed: dict[str, Any] = {name: dict(values.get(name, {})) for name in ("environment", "features")}
+        parsed["data"] = Splits.from_dict(values["data"])
+        parsed["setup"] = Setup.of(values["setup"]) if values.get("setup") else None
         parsed["attacks"] = {_sized(attack): str(attack["configuration"]) for attack in values["attacks"]}
         texts = {row["task"] for row in values["rows"]}
         rows = tuple(_row(row | {"task": Title.read(row["task"], texts)}) for row in values["rows"])

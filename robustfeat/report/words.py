@@ -72,8 +72,7 @@ def _footnotes(reports: Sequence[Report]) -> list[str]:
             notes.append(f"{report.model}, features under an attack on themselves: {numbers}")
         notes += [f"! {report.model}, {warning}" for warning in report.warnings()]
     for kind in ("train", "test"):
-        described = {f"{r.data[kind]['images']} images of {r.data[kind]['name']}" for r in reports if kind in r.data}
-        notes += [f"{kind}: {text}" for text in sorted(described)]
-        said = {r.data[kind]["note"] for r in reports if "note" in r.data.get(kind, {})}
-        notes += [f"! {kind}: {text}" for text in sorted(said)]
+        facts = [found for report in reports for which, found in report.data.known() if which == kind]
+        notes += [f"{kind}: {text}" for text in sorted({str(found) for found in facts})]
+        notes += [f"! {kind}: {text}" for text in sorted({found.note for found in facts} - {""})]
     return notes

@@ -17,9 +17,9 @@ from robustfeat.data import dataset
 from robustfeat.evaluation import compare, evaluate
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.random import generator
-from robustfeat.report import CaseKey, Report, Row, Sized, Title
+from robustfeat.report import CaseKey, DataFacts, Report, Row, Sized, Splits, Title
 
-DATA = {"test": {"name": "digits", "images": 100, "fingerprint": "ab"}}
+DATA = Splits(test=DataFacts("digits", 100, "ab"))
 
 
 def report(model: str, hits: Tensor) -> Report:
@@ -94,6 +94,6 @@ def test_what_can_not_be_paired() -> None:
     with pytest.raises(ValueError, match="'b' has no values per image"):
         compare(a, dataclasses.replace(b, cases={}))
     with pytest.raises(ValueError, match="other images"):
-        compare(a, dataclasses.replace(b, data={"test": {"name": "digits", "images": 100, "fingerprint": "cd"}}))
+        compare(a, dataclasses.replace(b, data=Splits(test=DataFacts("digits", 100, "cd"))))
     with pytest.raises(ValueError, match="compare under the same attack"):
         compare(a, dataclasses.replace(b, attacks={Sized("pgd"): "PGD(steps=1)"}))

@@ -191,7 +191,7 @@ def test_test_images_that_were_learnt_are_counted(extractor: FeatureExtractor) -
     both = torch.cat([train.batch(torch.tensor([7, 3, 3])).images, test.batch(torch.arange(20)).images])
     mixed = MemoryImages("mixed", (both * 255).round().byte(), torch.arange(23) % 10)
     report = evaluate(extractor, ["probe"], train, mixed, progress=False)
-    assert report.data["test"]["in train"] == 3
+    assert report.data.test.in_train == 3
     assert report.warnings() == ("3 of the 23 test images are among the training images, pixel by pixel",)
     assert Report.from_dict(report.as_dict()).warnings() == report.warnings()
-    assert "in train" not in evaluate(extractor, ["probe"], train, test, progress=False).data["test"]
+    assert evaluate(extractor, ["probe"], train, test, progress=False).data.test.in_train == 0

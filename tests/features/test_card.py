@@ -5,27 +5,26 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from typing import Any
 
 import pytest
 from command_line import parsed
 
 from robustfeat.attacks.flag import Flag
 from robustfeat.backbones.architecture import Architecture
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, Fixture, ModelRef, Training
+from robustfeat.features.parts import Weights
 from robustfeat.features.recipe import Recipe
 from robustfeat.numerics.eps import Eps
 from robustfeat.objectives import OBJECTIVES
-from robustfeat.report import Ran, Report, Row, Sized
+from robustfeat.report import DataFacts, Ran, Report, Row, Setup, Sized, Splits
 from robustfeat.runtime.errors import IntegrityError
 
 EPS = Eps("8/255")
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images had a gradient of exactly 0")
 
 
-def data(name: str, n: int) -> dict[str, Any]:
-    train, test = ({"name": name, "images": images, "fingerprint": f"{name}{images}" * 8} for images in (50_000, n))
-    return {"train": train, "test": test}
+def data(name: str, n: int) -> Splits:
+    return Splits(*(DataFacts(name, images, f"{name}{images}" * 8) for images in (50_000, n)))
 
 
 MAIN = Report(
@@ -45,7 +44,7 @@ MAIN = Report(
         Ran("probe", "", "standard", EPS, "AutoAttack(eps=8/255)", 9, 9, 0.0, 0.0, 1.0, examined=16),
         Ran("anomaly", "", "standard", EPS, "Worst(APGD, Square)", 9, 9, 0.0, 0.0, 1.0, examined=12),
     ),
-    setup={"data": "cifar10", "train": "train", "test": "test"},
+    setup=Setup("cifar10"),
 )
 CURVE = Report(
     "gacd-x",
@@ -80,24 +79,24 @@ CARD = Card(
     objective="gacd",
     options={"tau": 0.1},
     recipe=Recipe(data="cifar10", teacher="at-x", minutes=132, seed=7, eps=Eps("8/255"), step_size=Eps(0.011)),
-    data={"name": "cifar10", "images": 45000, "fingerprint": "feedbeef"},
-    teacher={"name": "at-x", "sha256": "abc123"},
-    start={"name": "natural-x", "sha256": "abc124"},
-    training={
-        "minutes": 132.2,
-        "step": 1000,
-        "steps": 12345,
-        "epochs": 43.21,
-        "held_out_clean": 0.81,
-        "held_out_robust": 0.52,
-        "images": 500,
-        "processes": 2,
-        "environment": {"processor": "Other CPU", "threads": 1, "torch": "2.14.1"},
-    },
+    data=DataFacts("cifar10", 45000, "feedbeef"),
+    teacher=ModelRef("at-x", "abc123"),
+    start=ModelRef("natural-x", "abc124"),
+    training=Training(
+        minutes=132.2,
+        step=1000,
+        steps=12345,
+        epochs=43.21,
+        held_out_clean=0.81,
+        held_out_robust=0.52,
+        images=500,
+        processes=2,
+        environment={"processor": "Other CPU", "threads": 1, "torch": "2.14.1"},
+    ),
     reports=(SECOND, MAIN, CURVE),
     limits=("Knows small photographs only.",),
-    fixture={"positions": [0], "features": [[1.0], [2.0]], "norms": [1.0, 2.0]},
-    weights={"file": "model.safetensors", "bytes": 1234, "sha256": "d00d"},
+    fixture=Fixture((0,), ((1.0,), (2.0,)), (1.0, 2.0)),
+    weights=Weights("model.safetensors", 1234, "d00d"),
     classes=("cat", "dog"),
 )
 
@@ -164,7 +163,7 @@ def test_the_page_says_flags_or_that_there_are_none() -> None:
 
 
 def test_the_page_says_which_features_were_measured() -> None:
-    patches = dataclasses.replace(MAIN, setup=MAIN.setup | {"patches": True})
+    patches = dataclasses.replace(MAIN, setup=Setup("cifar10", patches=True))
     assert "Tasks on the maps of the middle stages fitted on" in dataclasses.replace(CARD, reports=(patches,)).readme()
     assert "middle stages" not in CARD.readme()
 

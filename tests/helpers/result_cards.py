@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from robustfeat.attacks.flag import Flag
 from robustfeat.backbones.architecture import Architecture
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, ModelRef, Training
 from robustfeat.numerics.eps import Eps
-from robustfeat.report import Ran, Report, Row, Sized
+from robustfeat.report import DataFacts, Ran, Report, Row, Sized, Splits
 
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images")
 
@@ -36,8 +36,7 @@ def report(
         for task, _, attack, eps in places
         if attack != "none"
     )
-    facts = {"train": {"name": data, "images": 50_000}, "test": {"name": data, "images": n}}
-    return Report("m", facts, threat, rows, attacks=attacks, runs=runs)
+    return Report("m", Splits(DataFacts(data, 50_000), DataFacts(data, n)), threat, rows, attacks=attacks, runs=runs)
 
 
 def _place(task: str, metric: str, attack: str, size: str = "8/255") -> tuple[str, str, str, Eps | None]:
@@ -50,9 +49,9 @@ def card(name: str, *reports: Report, threat: str = "linf 8/255", teacher: str =
         Architecture("resnet18"),
         512,
         threat=threat,
-        data={"name": "cifar10"},
-        teacher={"name": teacher} if teacher else {},
-        training={"minutes": minutes},
+        data=DataFacts("cifar10", 50_000),
+        teacher=ModelRef(teacher) if teacher else None,
+        training=Training(minutes=minutes),
         reports=reports,
     )
 

@@ -8,6 +8,7 @@ import re
 from result_cards import NATURAL, STUDENT, TEACHER, card, report
 
 from robustfeat.publishing.results import page, table
+from robustfeat.report import Setup
 
 
 def cells(line: str) -> list[str]:
@@ -92,7 +93,7 @@ def test_numbers_of_different_threats_are_kept_apart() -> None:
 
 def test_numbers_on_other_features_stay_out() -> None:
     patches = report("cifar10", {"probe accuracy none": 0.99}, n=9000)
-    both = card("m", *STUDENT.reports, dataclasses.replace(patches, setup={"patches": True}))
+    both = card("m", *STUDENT.reports, dataclasses.replace(patches, setup=Setup("cifar10", patches=True)))
     assert "0.990" not in table([both])
 
 

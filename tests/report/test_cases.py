@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from robustfeat.report import CaseKey, Report, Row, Title
+from robustfeat.report import CaseKey, DataFacts, Report, Row, Splits, Title
 from robustfeat.runtime.errors import IntegrityError
 
 KEY = CaseKey(Title("probe"), "accuracy", "none")
@@ -19,7 +19,7 @@ KEY = CaseKey(Title("probe"), "accuracy", "none")
 def report(value: float, cases: bool = True) -> Report:
     row = Row("probe", "accuracy", "none", None, "", value, 0.0, 1.0, 4, 0.0)
     values = {KEY: torch.full((4,), value)} if cases else {}
-    return Report("model", {"test": {"name": "digits", "images": 4, "fingerprint": "x"}}, "none", (row,), cases=values)
+    return Report("model", Splits(test=DataFacts("digits", 4, "x")), "none", (row,), cases=values)
 
 
 def value_of(path: Path) -> tuple[float, float | None]:

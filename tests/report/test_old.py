@@ -47,7 +47,13 @@ TITLES = {
 
 
 def agrees(found: Report, old: dict[str, Any]) -> None:
-    """Every row, run and configuration of an old report, with the right fields."""
+    """Every row, run, configuration and other fact of an old report, in the right fields."""
+    for kind, facts in found.data.known():
+        assert (facts.name, facts.images, facts.fingerprint) == tuple(old["data"][kind].values())
+    assert found.setup is not None
+    assert old["setup"].items() <= found.setup.as_dict().items()
+    where = ("model", "records")
+    assert [getattr(found.setup, name) for name in where] == [old["command"].get(name) for name in where]
     for row, was in zip(found.rows, old["rows"], strict=True):
         assert (row.attack, row.eps, row.column) == WORDS[was["attack"]]
         assert (row.task.name, row.task.argument, row.task.repetition) == TITLES[was["task"]]
@@ -89,6 +95,8 @@ def test_it_is_written_as_today(tmp_path: Path) -> None:
     }
     values = json.loads((tmp_path / "report.json").read_text())
     assert values["format"] == 2
+    assert values["data"] == REPORT["data"]
+    assert values["setup"] == REPORT["setup"] | {"model": "tiny", "records": "records"}
     assert values["rows"][1] == REPORT["rows"][1] | {"attack": "pgd", "eps": 2 / 255, "column": ""}
 
 
@@ -105,6 +113,32 @@ def test_the_card() -> None:
     assert "only normal attacked" in page
     assert card.flags == tuple(doubt for report in card.reports for doubt in report.doubts()) != ()
     assert Card.from_json(card.to_json()) == card
+    written = json.loads(card.to_json())
+    for name in ("data", "teacher", "start", "training", "fixture", "weights", "options", "versions"):
+        assert written[name] == CARD[name], name
+
+
+@pytest.mark.parametrize(
+    ("command", "setup", "expected"),
+    [
+        ({"data": "digits", "task": ["probe"], "eps": "0.1", "out": "x.json"}, {}, ("digits", ("probe",), 0.1, None)),
+        ({"data": {"train": "f"}, "tasks": {}, "attack": "FGSM()"}, {"data": "digits"}, ("digits", (), None, None)),
+        ({"data": {"train": "f"}, "tasks": {}, "attack": "FGSM()"}, {}, None),
+        ({}, {"data": "digits", "task": ["probe"], "eps": None}, ("digits", ("probe",), None, None)),
+        (
+            {"task": ["probe"], "data": "digits", "records": "kept"},
+            {"data": "digits"},
+            ("digits", ("probe",), None, "kept"),
+        ),
+        ({}, {}, None),
+    ],
+)
+def test_what_was_said_of_how_it_was_made(
+    command: dict[str, Any], setup: dict[str, Any], expected: tuple[object, ...] | None
+) -> None:
+    """By `evaluate`, before it had a setup; by `transfer`, whose command was of another kind; and by the library."""
+    found = Report.from_dict(REPORT | {"command": command, "setup": setup}).setup
+    assert (found and (found.data, found.task, found.eps, found.records)) == expected
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from robustfeat.attacks.flag import Flag
-from robustfeat.report import Ran, Report, Row, Sized, markdown, plot_curves, plot_robustness, table
+from robustfeat.report import DataFacts, Ran, Report, Row, Sized, Splits, markdown, plot_curves, plot_robustness, table
 from robustfeat.runtime.errors import IntegrityError
 
 ROWS = (
@@ -23,10 +23,7 @@ ROWS = (
 )
 REPORT = Report(
     model="one",
-    data={
-        "train": {"name": "digits", "images": 1297, "fingerprint": "ab"},
-        "test": {"name": "digits", "images": 321, "fingerprint": "cd"},
-    },
+    data=Splits(DataFacts("digits", 1297, "ab"), DataFacts("digits", 321, "cd")),
     threat="linf 8/255",
     rows=ROWS,
     attacks={Sized("pgd"): "PGD(steps=20)"},
@@ -50,7 +47,6 @@ def test_save_and_load(tmp_path: Path) -> None:
         "rows",
         "attacks",
         "environment",
-        "command",
         "weights",
         "runs",
         "features",

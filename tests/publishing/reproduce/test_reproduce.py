@@ -95,7 +95,8 @@ def test_numbers_that_were_made_up_are_found(published: Path, tmp_path: Path) ->
 def test_other_images_are_refused(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = hub.read_card(published).reports[0]
     for kind in ("train", "test"):
-        data = report.data | {kind: report.data[kind] | {"fingerprint": "f" * 64}}
+        other = dataclasses.replace(getattr(report.data, kind), fingerprint="f" * 64)
+        data = dataclasses.replace(report.data, **{kind: other})
         folder = changed(published, tmp_path / "model", reports=(dataclasses.replace(report, data=data),))
         with pytest.raises(IntegrityError, match=f"the {kind} images of 'digits' here .* are not those that were used"):
             reproduce.quick(str(folder), limit=20)
@@ -108,7 +109,7 @@ def test_other_images_are_refused(published: Path, tmp_path: Path, capsys: pytes
 
 def test_what_a_user_can_get_wrong(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report, other, *_ = hub.read_card(published).reports
-    silent = dataclasses.replace(report, setup={})
+    silent = dataclasses.replace(report, setup=None)
     bare = changed(published, tmp_path / "bare", reports=(silent,))
     for arguments, message in (
         ([str(published)], "either --quick or --full"),
@@ -140,7 +141,7 @@ def test_published_models_have_the_features_that_they_had(name: str | None, publ
 
 
 def test_a_model_without_a_fixture_is_measured_all_the_same(published: Path, tmp_path: Path) -> None:
-    found = reproduce.quick(str(changed(published, tmp_path / "model", fixture={})), limit=20, minutes=0)
+    found = reproduce.quick(str(changed(published, tmp_path / "model", fixture=None)), limit=20, minutes=0)
     assert found.same_features is None
     assert found.agrees
 

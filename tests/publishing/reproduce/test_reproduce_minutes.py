@@ -16,7 +16,7 @@ from robustfeat.numerics.eps import Eps
 from robustfeat.publishing import affordable as affordable_module
 from robustfeat.publishing import remeasured as reproduce
 from robustfeat.publishing.affordable import Wanted, affordable
-from robustfeat.report import Ran, Report, Row, Sized
+from robustfeat.report import DataFacts, Ran, Report, Row, Sized, Splits
 from robustfeat.runtime.errors import IntegrityError
 
 
@@ -38,7 +38,7 @@ def _report(costs: dict[tuple[str, Sized], int], train: str = "t", fits: float =
         Ran(task, "", *sized, "", n - 2 * (n // 4), n // 4, 0, 0, n / 100) for (task, sized), n in costs.items()
     )
     attacks = dict.fromkeys((sized for _, sized in costs), "")
-    data = {"test": {"images": 100}, "train": {"images": 300, "fingerprint": train}}
+    data = Splits(DataFacts("d", 300, train), DataFacts("d", 100))
     return Report("m", data, "", rows, attacks=attacks, runs=runs)
 
 
@@ -127,7 +127,7 @@ def test_a_killed_call_goes_on_with_the_attacks_that_it_chose(
         name: sum(run.forwards + 2 * run.backwards for run in report.runs if run.attack == name) / 6  # 20 of 120 images
         for name in ("fgsm", "pgd")
     }
-    features = report.data["train"]["images"]
+    features = report.data.train.images
     out = tmp_path / "out"
 
     def measured(seconds: float, minutes: float, **options: Any) -> list[tuple[str, str, str, float]]:
