@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from recipes import MODELS
@@ -51,8 +50,8 @@ def measure(folders: Folders, overrides: Overrides, device: str) -> list[str]:
 def _headlines(report: Report) -> str:
     """The first metric of each task, clean and under each attack, and how many flags there are."""
     first = {row.task: row.metric for row in reversed(report.rows)}
-    rows = [row for row in report.rows if row.metric == first[row.task] and "/" not in row.attack]
-    told = [f"{row.task} {row.metric} {row.value:.3f} ({row.attack})" for row in rows]
+    rows = [row for row in report.rows if row.metric == first[row.task] and not row.column]
+    told = [f"{row.task} {row.metric} {row.value:.3f} ({report.label(*row.sized)})" for row in rows]
     return ", ".join([*told, f"{len(report.warnings())} flags"])
 
 
@@ -61,4 +60,4 @@ def _is_of(path: Path, extractor: FeatureExtractor, evaluation: Evaluation) -> b
     if not path.is_file():
         return False
     report = Report.load(path)
-    return report.weights == extractor.digest() and report.setup == json.loads(json.dumps(evaluation.as_dict()))
+    return report.weights == extractor.digest() and report.setup == evaluation.setup()

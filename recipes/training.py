@@ -85,13 +85,13 @@ def _leave(name: str, runs: dict[Path, Training], folders: Folders) -> None:
         (Path(aside) / name).rename(folders.models / name)
     facts = card.training
     print(
-        f"{name}: {best.name}, step {facts['step']:,} of {facts['steps']:,}, {facts['images_per_s']:,.0f} images/s, "
-        f"held-out accuracy {facts['held_out_clean']:.3f} clean, {facts['held_out_robust']:.3f} under attack",
+        f"{name}: {best.name}, step {facts.step:,} of {facts.steps:,}, {facts.images_per_s:,.0f} images/s, "
+        f"held-out accuracy {facts.held_out_clean:.3f} clean, {facts.held_out_robust:.3f} under attack",
         flush=True,
     )
 
 
 def _rank(card: Card, one: Training) -> tuple[float, float]:
     """By which the best weights of one run are chosen, too."""
-    clean, robust = card.training["held_out_clean"], card.training["held_out_robust"]
+    clean, robust = card.training.held_out_clean or 0.0, card.training.held_out_robust or 0.0
     return (robust, clean) if one.objective.robust else (clean, robust)

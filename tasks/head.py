@@ -44,7 +44,7 @@ class Head(LinearHead):
         """With the weights behind the name, which decide as much as it does."""
         if self.source is None:
             return super().options()
-        return super().options() | {"weights": str(hub.load_network(self.source)[1].weights.get("sha256"))}
+        return super().options() | {"weights": str(hub.load_network(self.source)[1].sha256)}
 
     def fit(self, features: Features, targets: Tensor) -> Self:
         if self.source is None:

@@ -14,13 +14,3 @@ def named(text: str) -> Task:
     """
     name, colon, argument = text.partition(":")
     return TASKS[name].from_text(argument) if colon else TASKS[name]()
-
-
-def base_name(title: str) -> str:
-    """The registered name of a task in a report: "anomaly" of "anomaly:gmm-2".
-
-    >>> base_name("anomaly:gmm-2"), base_name("probe-2"), base_name("probe")
-    ('anomaly', 'probe', 'probe')
-    """
-    name = title.partition(":")[0]
-    return name if name in TASKS else name.rpartition("-")[0]

@@ -34,7 +34,7 @@ from robustfeat.numerics.eps import Eps
 from robustfeat.numerics.random import generator
 from robustfeat.objectives import GACD, NFGSM, TRADES, AdversarialTraining, Natural
 from robustfeat.publishing.publication import publish
-from robustfeat.report import Report
+from robustfeat.report import DataFacts, Report, Splits
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.tasks import KNN, LinearProbe, Mahalanobis, OneClass, Retrieval, named
 from robustfeat.testing import small_network
@@ -75,7 +75,7 @@ def changed(features: torch.Tensor, value: float) -> torch.Tensor:
     return copy
 
 
-REPORT = Report("a", {"test": {"fingerprint": "x"}}, "none", (), weights="00")
+REPORT = Report("a", Splits(test=DataFacts("x", 1, "x")), "none", (), weights="00")
 
 CASES: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     # images

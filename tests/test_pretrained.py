@@ -29,7 +29,7 @@ def test_every_number_is_of_images_that_training_has_not_seen(card: Card) -> Non
     assert card.reports, "published without a number"
     assert card.limits, "published without a limit"
     for report in card.reports:
-        assert report.setup["test"] == "test"
+        assert report.setup.test == "test"
 
 
 @each
@@ -46,7 +46,7 @@ def test_all_together_are_small() -> None:
 
 def test_what_a_student_learned_from_is_published_too() -> None:
     """Else `reproduce --full` could not train it again."""
-    weights = {card.name: card.weights["sha256"] for card in CARDS}
+    weights = {card.name: card.weights.sha256 for card in CARDS}
     for card in CARDS:
         for other in (card.teacher, card.start):
-            assert not other or weights[other["name"]] == other["sha256"]
+            assert not other or weights[other.name] == other.sha256

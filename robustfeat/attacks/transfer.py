@@ -48,5 +48,5 @@ class Transfer(Attack):
 
     def __repr__(self) -> str:
         card = getattr(self.source, "card", None)
-        source = f"{card.name}, sha256 {card.weights.get('sha256')}" if card else type(self.source).__name__
+        source = f"{card.name}, sha256 {card.sha256}" if card else type(self.source).__name__
         return f"Transfer(attack={self.attack!r}, source={source!r})"

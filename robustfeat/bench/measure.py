@@ -9,7 +9,7 @@ from robustfeat.bench.grid import Grid
 from robustfeat.data import dataset
 from robustfeat.evaluation import Shift, describe, evaluate, feature_shift
 from robustfeat.features.extractor import FeatureExtractor
-from robustfeat.report import Report
+from robustfeat.report import CLEAN, Report
 
 FINAL = "final"  # what the final attack is called in the reports
 TASKS = {"probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc"}
@@ -74,7 +74,7 @@ class Measure:
         self.warnings += report.warnings()
         return {
             f"second{name}": report.value("probe", "accuracy", attack)
-            for name, attack in (("", "none"), (" robust", FINAL))
+            for name, attack in (("", CLEAN), (" robust", FINAL))
         }
 
     def _shift(self, extractor: FeatureExtractor) -> Shift:

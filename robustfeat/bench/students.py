@@ -85,9 +85,11 @@ class Students:
             trained = train(objective, recipe, folder, resume=True, quiet=self.quiet)
             training = hub.read_card(folder / "last").training
             numbers, warnings = self.measure(hub.load(trained, device=self.device), folder)
-            steps = training["steps"] * recipe.batch_size / training["images_per_s"]
-            numbers["minutes"] = (steps + training.get("teacher_seconds", 0)) / 60
-            numbers["images/s"] = training["images_per_s"]
+            assert training.steps is not None  # a run of this version says both
+            assert training.images_per_s is not None
+            steps = training.steps * recipe.batch_size / training.images_per_s
+            numbers["minutes"] = (steps + (training.teacher_seconds or 0)) / 60
+            numbers["images/s"] = training.images_per_s
             Cell(place.method, recipe.student, recipe.seed, numbers, warnings, made_by).save(path)
         return Cell.load(path, made_by)
 

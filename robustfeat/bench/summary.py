@@ -105,7 +105,8 @@ def _gaps(mine: dict[int, np.ndarray], theirs: dict[int, np.ndarray]) -> np.ndar
 def _hits(out: Path, cell: Cell) -> np.ndarray:
     """Which images the robust probe gets right, (images,)."""
     report = Report.load(Place(cell.seed, cell.student, cell.method).folder(out) / "tasks.json")
-    return report.cases[f"probe/{FINAL}/accuracy"].numpy().astype(float)
+    (row,) = report.rows_at("probe", "accuracy", FINAL)
+    return report.judged(row)["accuracy"].numpy().astype(float)
 
 
 def _advantages(gaps: Sequence[tuple[str, str, np.ndarray]]) -> tuple[Advantage, ...]:

@@ -9,18 +9,24 @@ import numpy as np
 from scipy.stats import binomtest
 
 from robustfeat.evaluation.measure import only_hits_and_misses
-from robustfeat.evaluation.paired import check_same_images, judged, paired
+from robustfeat.evaluation.paired import check_same_images, paired
+from robustfeat.numerics.eps import Eps
 from robustfeat.numerics.types import PerExample
-from robustfeat.report import Report, aligned
+from robustfeat.report import Report, Row, Sized, Title, aligned
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric of two models: `difference` = second - first in [low, high] (95 %), and the p-value of "no difference"."""
+    """One metric of two models: `difference` = second - first in [low, high] (95 %), and the p-value of "no difference".
 
-    task: str
+    task, metric, attack, eps, column: as in a row of the reports.
+    """
+
+    task: Title
     metric: str
     attack: str
+    eps: Eps | None
+    column: str
     first: float
     second: float
     difference: float
@@ -40,29 +46,33 @@ def compare(first: Report, second: Report, *, seed: int = 0) -> list[Difference]
     """
     _check(first, second)
     found: list[Difference] = []
-    drawn: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    drawn: dict[tuple[Title, Sized, str], dict[str, np.ndarray]] = {}
     for row in first.rows:
-        try:
-            other = second.value(row.task, row.metric, row.attack)
-        except KeyError:
+        other = second.like(row)
+        if other is None or _climbed(first, row) != _climbed(second, other):
             continue
-        place = row.task, row.attack
+        place = row.task, row.sized, row.column
         if place not in drawn:
-            drawn[place] = paired(first, second, *place, seed)
+            drawn[place] = paired(first, second, row, other, seed)
         gaps = drawn[place][row.metric][:, 1] - drawn[place][row.metric][:, 0]
-        values = (judged(report, *place).get(row.metric) for report in (first, second))
+        values = (report.judged(mine).get(row.metric) for report, mine in ((first, row), (second, other)))
         low, high, p = _judge(gaps, *values)
-        gap = other - row.value
-        found.append(Difference(row.task, row.metric, row.attack, row.value, other, gap, low, high, p, row.n))
+        where = row.task, row.metric, *row.sized, row.column
+        found.append(Difference(*where, row.value, other.value, other.value - row.value, low, high, p, row.n))
     return found
+
+
+def _climbed(report: Report, row: Row) -> bool:
+    """Whether the attack of a row may have begun where a smaller one had ended: then it is not the attack of that size alone."""
+    return len(report.sizes(row.attack)) > 1
 
 
 def _check(first: Report, second: Report) -> None:
     check_same_images(first, second)
-    for name in first.attacks.keys() & second.attacks.keys():
-        if first.attacks[name] != second.attacks[name]:
+    for sized in first.attacks.keys() & second.attacks.keys():
+        if first.attacks[sized] != second.attacks[sized]:
             raise ValueError(
-                f"attack {name!r} was {first.attacks[name]} for {first.model!r} and {second.attacks[name]} for "
+                f"attack {first.label(*sized)!r} was {first.attacks[sized]} for {first.model!r} and {second.attacks[sized]} for "
                 f"{second.model!r}; compare under the same attack"
             )
 
@@ -88,5 +98,6 @@ def comparison(first: Report, second: Report, differences: Sequence[Difference])
     lines = [header]
     for d in differences:
         gap = f"{d.difference:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
-        lines.append([d.task, d.metric, d.attack, f"{d.first:.3f}", f"{d.second:.3f}", gap, f"{d.p:.3g}", str(d.n)])
+        attack = first.label(d.attack, d.eps, d.column)
+        lines.append([d.task, d.metric, attack, f"{d.first:.3f}", f"{d.second:.3f}", gap, f"{d.p:.3g}", str(d.n)])
     return aligned(lines)

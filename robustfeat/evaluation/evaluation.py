@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import NamedTuple
 
 from robustfeat.attacks import ATTACKS, Attack, Threat, Transfer
 from robustfeat.backbones.architecture import Architecture
@@ -17,69 +17,45 @@ from robustfeat.features import hub
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.features.patches import PatchExtractor
 from robustfeat.numerics.eps import Eps
-from robustfeat.report import Report
+from robustfeat.report import Report, Setup
 from robustfeat.tasks import CLASSIC
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.names import named
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What is measured, on what, under which attacks; `robustfeat evaluate --help` says more about each.
+class Prepared(NamedTuple):
+    """The first arguments of `evaluate`, in their order: unfitted tasks, images to fit on and to measure, attacks by name."""
 
-    data, image, label, on_error: what `robustfeat.dataset` reads.  train, test: splits to fit on and to measure.
-    image_size: to which images are scaled; None is that of the model.
-    task, attack: names; `task` may have arguments, as in "anomaly:gmm".  outliers: a data set that is added as anomalies.
-    norm, eps, steps, restarts, queries: of the attacks that have them; None is each attack's own.
-    curve: several eps, such as "1/255,2/255".  source: another model that the attacks are made on as well.
-    patches: maps of the middle stages as features.  shots: training images of each class.  limit: test images.
-    batch_size, seed, examined: arguments of `evaluate`.
+    extractor: FeatureExtractor
+    tasks: list[Task]
+    train: ImageDataset
+    test: ImageDataset
+    attacks: dict[str, Attack | Sequence[Attack]]
+
+
+@dataclass(frozen=True)
+class Evaluation(Setup):
+    """What is measured, on what, under which attacks: a `Setup` that can be run.
 
     Raises ValueError for a limit below 1.
     """
 
-    data: str
-    image: str | None = None
-    label: str | None = None
-    train: str = "train"
-    test: str = "test"
     task: tuple[str, ...] = CLASSIC
-    attack: tuple[str, ...] = ()
-    outliers: str | None = None
-    norm: Literal["linf", "l2"] = "linf"
-    eps: Eps | None = None
-    curve: str | None = None
-    source: str | None = None
-    steps: int | None = None
-    restarts: int | None = None
-    queries: int | None = None
-    patches: bool = False
-    shots: int | None = None
-    limit: int | None = None
-    batch_size: int = 256
-    seed: int = 0
-    examined: int = 16
-    image_size: int | None = None
-    on_error: Literal["raise", "skip"] = "raise"
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit must be at least 1, got {self.limit}")
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Evaluation:
-        """From flags, or from what a report holds: entries that are no choice of an evaluation are passed over."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        chosen = {name: value for name, value in values.items() if name in known}
-        chosen["task"] = tuple(chosen.get("task") or CLASSIC)
-        chosen["attack"] = tuple(chosen.get("attack") or ())
-        chosen["eps"] = None if chosen.get("eps") is None else Eps(chosen["eps"])
-        return cls(**chosen)
+    def again(cls, report: Report) -> Evaluation:
+        """The one that a report was made by. Raises ValueError for a report that does not say it."""
+        if report.setup is None:
+            raise ValueError(f"the report on {report.measured_on} does not say how it was measured; evaluate again")
+        return cls.of(report.setup.as_dict())
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON values; eps as it is printed, so that reading it back gives the same float."""
-        eps = None if self.eps is None else repr(self.eps)
-        return dataclasses.asdict(self) | {"task": list(self.task), "attack": list(self.attack), "eps": eps}
+    def setup(self) -> Setup:
+        """What a report says about it."""
+        return Setup(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Setup)})
 
     def attack_named(self, name: str) -> Attack:
         """An attack with those of the options that it has."""
@@ -123,8 +99,8 @@ class Evaluation:
         size, framing = architecture.image_size, architecture.framing
         return dataset(name, split, image_size=size, framing=framing, image=image, label=label, on_error=self.on_error)
 
-    def arguments(self, extractor: FeatureExtractor) -> dict[str, Any]:
-        """The arguments of `evaluate` and `recount`: the extractor, tasks, train, test and attacks."""
+    def prepared(self, extractor: FeatureExtractor) -> Prepared:
+        """What `evaluate` and `recount` take."""
         attacks, tasks = self.attacks(), self.tasks()
         extractor = extractor.sized(self.image_size)
         if self.patches:
@@ -132,7 +108,7 @@ class Evaluation:
         architecture = extractor.card.architecture
         train = self.learnt(architecture)
         test = self.measured(architecture, train)
-        return {"extractor": extractor, "tasks": tasks, "train": train, "test": test, "attacks": attacks}
+        return Prepared(extractor, tasks, train, test, attacks)
 
     def run(
         self,
@@ -144,7 +120,7 @@ class Evaluation:
     ) -> Report:
         """The report, which says that it was made by this. records, cache, progress: as for `evaluate`."""
         report = evaluate(
-            **self.arguments(extractor),
+            *self.prepared(extractor),
             batch_size=self.batch_size,
             seed=self.seed,
             examined=self.examined,
@@ -152,4 +128,4 @@ class Evaluation:
             cache=cache,
             progress=progress,
         )
-        return dataclasses.replace(report, setup=self.as_dict())
+        return dataclasses.replace(report, setup=self.setup())

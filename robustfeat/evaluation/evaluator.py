@@ -20,7 +20,9 @@ from robustfeat.evaluation.records import Records
 from robustfeat.evaluation.sizes import numbered, rungs_of
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.types import Features
-from robustfeat.report import Ran, Report, Row
+from robustfeat.report import CLEAN, CaseKey, DataFacts, Ran, Report, Row, Sized, Splits, Title
+from robustfeat.report.cases import ROWS, TARGETS
+from robustfeat.report.title import titled
 from robustfeat.runtime.environment import environment
 from robustfeat.runtime.version import __version__
 from robustfeat.tasks.base import Task
@@ -45,7 +47,7 @@ def evaluate(
 
     tasks: unfitted tasks or names of them ("probe", "anomaly:gmm").
     attacks: by name, or a sequence that is named by its classes. A sequence under a name is a ladder (`ladder`): attacks of
-        growing eps, each from what the one before found, as "name@eps".
+        growing eps, each from what the one before found.
     examined: so many cases of each task and attack are looked at for signs that the attack failed; what is found stands in
         the report as flags. 0 leaves the checks out.
     records: a folder for finished batches: an evaluation that was killed goes on there, with the same result. `Records`
@@ -76,10 +78,10 @@ def evaluate(
     threats = dict.fromkeys(str(attack.threat) for rungs in evaluation.ladders.values() for attack in rungs.values())
     return Report(
         model=extractor.card.name,
-        data={
-            "train": _describe(train),
-            "test": _describe(evaluation.test) | evaluation.learnt_by_heart() | _matched(train, test),
-        },
+        data=Splits(
+            DataFacts.of(train),
+            DataFacts.of(evaluation.test, in_train=evaluation.learnt_by_heart(), note=_matched(train, test)),
+        ),
         threat=", ".join(threats) or "none",
         attacks=evaluation.configurations(),
         rows=tuple(rows),
@@ -129,9 +131,9 @@ class _Evaluation:
         self.fitting = Fitting(train, test, cache, progress=progress)
         self.digest = extractor.digest()
         self.ladders = {name: rungs_of(name, attack) for name, attack in attacks.items()}
-        self.by_title = dict(zip(numbered([task.title for task in chosen]), chosen, strict=True))
+        self.by_title = dict(zip(titled(task.title for task in chosen), chosen, strict=True))
         self.batch_size, self.seed, self.examined, self.progress = batch_size, seed, examined, progress
-        self.cases: dict[str, torch.Tensor] = {}
+        self.cases: dict[CaseKey, torch.Tensor] = {}
         self.records = Records(records) if isinstance(records, str | os.PathLike) else records
         if self.records is not None:
             self.records.open(self._identity())
@@ -144,33 +146,34 @@ class _Evaluation:
             "train": self.train.fingerprint,
             "test": self.test.fingerprint,
             "tasks": {title: {"name": task.name} | task.options() for title, task in self.by_title.items()},
-            "attacks": self.configurations(),
+            "attacks": {self._word(sized): text for sized, text in self.configurations().items()},
             "seed": self.seed,
             "batch_size": self.batch_size,
         }
 
-    def learnt_by_heart(self) -> dict[str, object]:
-        """How many test images were learnt from as well, where there are some."""
-        if not any(task.learns for task in self.by_title.values()):
-            return {}
-        count = int(overlap(self.train, self.test).sum())
-        return {"in train": count} if count else {}
+    def learnt_by_heart(self) -> int:
+        """How many test images were learnt from as well."""
+        learns = any(task.learns for task in self.by_title.values())
+        return int(overlap(self.train, self.test).sum()) if learns else 0
 
-    def configurations(self) -> dict[str, str]:
-        """Every attack by the name of its rows."""
-        return {name: repr(attack) for rungs in self.ladders.values() for name, attack in rungs.items()}
+    def configurations(self) -> dict[Sized, str]:
+        """Of every attack at each of its sizes."""
+        return {sized: repr(attack) for rungs in self.ladders.values() for sized, attack in rungs.items()}
+
+    def _word(self, sized: Sized) -> str:
+        """What records call an attack."""
+        return sized.attack if len(self.ladders[sized.attack]) == 1 else f"{sized.attack}@{sized.eps}"
 
     def tasks(self) -> Iterator[tuple[list[Row], list[Ran]]]:
         """Rows and runs of each task, clean first."""
         for title, task in self.by_title.items():
-            for data in self.fitting.needed(
-                task
-            ):  # before the clock starts: whichever task comes first would pay for all
+            # Before the clock starts: whichever task comes first would pay for all.
+            for data in self.fitting.needed(task):
                 self.fitting.features(self.extractor, data)
             begin = time.monotonic()
             cases = self.fitting.fit(self.extractor, task)
             seconds = time.monotonic() - begin
-            found = self._measure(title, task, cases, "none", cases.clean, seconds)
+            found = self._measure(CaseKey(title, "", CLEAN), task, cases, cases.clean, seconds)
             runs: list[Ran] = []
             for number, name in enumerate(self.ladders):
                 for metric in task.aims():
@@ -180,7 +183,7 @@ class _Evaluation:
             yield found, runs
 
     def _attack(
-        self, title: str, task: Task, cases: Cases, number: int, name: str, metric: str
+        self, title: Title, task: Task, cases: Cases, number: int, name: str, metric: str
     ) -> tuple[list[Row], list[Ran]]:
         """One aim of a task under one attack, or one ladder of them."""
         begin = time.monotonic()
@@ -197,17 +200,16 @@ class _Evaluation:
         seconds = (time.monotonic() - begin) / len(rungs)
         rows: list[Row] = []
         runs: list[Ran] = []
-        for (rung, attack), attacked in zip(rungs.items(), found, strict=True):
+        for (sized, attack), attacked in zip(rungs.items(), found, strict=True):
             features = cases.clean.clone()
             features[within_reach(task, cases)] = attacked.features
             for column, mask in task.columns(cases.targets).items():
                 mixed = torch.where(mask[:, None], features, cases.clean)
-                label = f"{rung}/{column}" if column else rung
-                rows += self._measure(title, task, cases, label, mixed, seconds, metric)
+                rows += self._measure(CaseKey(title, metric, *sized, column), task, cases, mixed, seconds)
             ran = Ran(
                 title,
                 metric,
-                rung,
+                *sized,
                 repr(attack.plan(pipeline.goal(slice(0, 1)))),
                 forwards=attacked.effort.forwards,
                 backwards=attacked.effort.backwards,
@@ -220,29 +222,23 @@ class _Evaluation:
             runs.append(ran)
         return rows, runs
 
-    def _measure(
-        self, title: str, task: Task, cases: Cases, attack: str, features: Features, seconds: float, metric: str = ""
-    ) -> list[Row]:
-        """Rows of the metric (all of them for ""), whose single cases are kept."""
+    def _measure(self, at: CaseKey, task: Task, cases: Cases, features: Features, seconds: float) -> list[Row]:
+        """Rows of a metric (all of them for ""), whose single cases are kept."""
         features = features.to(self.extractor.device)
-        rows, judged = measure(task, features, cases, title=title, attack=attack, seconds=seconds, seed=self.seed)
+        place = at._asdict()
+        title, metric = place.pop("task"), place.pop("kept")
+        rows, judged = measure(task, features, cases, title=title, **place, seconds=seconds, seed=self.seed)
         wanted = {row.metric for row in rows if metric in ("", row.metric)}
         # A metric that is no mean of its cases (AUROC) is computed from what the task calls otherwise.
-        kept = {
-            name: values for name, values in judged.items() if name in wanted or name not in {r.metric for r in rows}
-        }
-        self.cases |= {f"{title}/{attack}/{name}": values for name, values in kept.items()}
-        self.cases |= {f"{title}/rows": cases.rows, f"{title}/targets": cases.targets}
+        others = {row.metric for row in rows} - wanted
+        self.cases |= {at._replace(kept=name): values for name, values in judged.items() if name not in others}
+        self.cases |= {CaseKey(title, ROWS): cases.rows, CaseKey(title, TARGETS): cases.targets}
         return [row for row in rows if row.metric in wanted]
 
 
-def _matched(train: ImageDataset, test: ImageDataset) -> dict[str, object]:
+def _matched(train: ImageDataset, test: ImageDataset) -> str:
     """A word where classes could not be matched by their names, though one side has some."""
     if bool(train.names) == bool(test.names):
-        return {}
+        return ""
     which = "training" if test.names else "test"
-    return {"note": f"classes were matched by their numbers, the {which} data has no names for them"}
-
-
-def _describe(data: ImageDataset) -> dict[str, object]:
-    return {"name": data.name, "images": len(data), "fingerprint": data.fingerprint}
+    return f"classes were matched by their numbers, the {which} data has no names for them"

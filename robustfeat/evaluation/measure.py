@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from robustfeat.evaluation.pipeline import Cases
+from robustfeat.numerics.eps import Eps
 from robustfeat.numerics.random import generator
 from robustfeat.numerics.types import Features, PerExample
-from robustfeat.report import Row
+from robustfeat.report import Row, Title
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.metrics.delong import auroc_interval
 from robustfeat.tasks.metrics.intervals import bootstrap, wilson
@@ -19,7 +20,16 @@ RESAMPLE = 8  # what this stream of random numbers is for
 
 
 def measure(
-    task: Task, features: Features, cases: Cases, *, title: str, attack: str, seconds: float, seed: int
+    task: Task,
+    features: Features,
+    cases: Cases,
+    *,
+    title: str,
+    attack: str,
+    eps: Eps | None = None,
+    column: str = "",
+    seconds: float,
+    seed: int,
 ) -> tuple[list[Row], dict[str, PerExample]]:
     """One report row per metric of a fitted task on these features of the cases, and what they are computed from."""
     device = features.device
@@ -45,7 +55,8 @@ def measure(
             low, high = wilson(value, n)
         # Resampling is biased for some metrics (AUPR at its floor); the interval must not exclude what was measured.
         low, high = min(low, value), max(high, value)
-        found.append(Row(title, name, attack, value, low, high, n, round(seconds, 3)))
+        place = Title.read(title), name, attack, eps, column
+        found.append(Row(*place, value, low, high, n, round(seconds, 3)))
     return found, judged
 
 

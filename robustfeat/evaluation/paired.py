@@ -11,45 +11,42 @@ from torch import Tensor
 from robustfeat.evaluation.measure import resampled
 from robustfeat.numerics.random import generator
 from robustfeat.numerics.types import PerExample
-from robustfeat.report import Report
+from robustfeat.report import CaseKey, Report, Row
+from robustfeat.report.cases import ROWS, TARGETS
 from robustfeat.tasks import TASKS
-from robustfeat.tasks.names import base_name
 
 COMPARE = 10  # what this stream of random numbers is for
 RESAMPLES = 1000
 
 
-def judged(report: Report, task: str, attack: str) -> dict[str, PerExample]:
-    """The values per case of one task under one attack, by the name the task gives them."""
-    prefix = f"{task}/{attack}/"
-    return {name.removeprefix(prefix): values for name, values in report.cases.items() if name.startswith(prefix)}
-
-
-def paired(first: Report, second: Report, task: str, attack: str, seed: int = 0) -> dict[str, np.ndarray]:
+def paired(first: Report, second: Report, one: Row, other: Row, seed: int = 0) -> dict[str, np.ndarray]:
     """Metric -> (resamples, 2), the metric of both models on images that are drawn with replacement.
+
+    one, other: a row of each report, of one task under one attack; other metrics of the same cases are found as well.
 
     Equal seeds draw equal images for every task and attack on as many images. Raises ValueError where a report has no values per
     image, or the reports are of other images.
     """
     check_same_images(first, second)
-    both = [judged(report, task, attack) for report in (first, second)]
-    rows, targets = first.cases[f"{task}/rows"], first.cases[f"{task}/targets"]
-    wanted = {row.metric for row in first.rows if (row.task, row.attack) == (task, attack)}
+    both = [first.judged(one), second.judged(other)]
+    rows, targets = (first.cases[CaseKey(one.task, kept)] for kept in (ROWS, TARGETS))
+    place = one.task, one.sized, one.column
+    wanted = {row.metric for row in first.rows if (row.task, row.sized, row.column) == place}
     if wanted <= both[0].keys():  # means over cases: nothing else is needed to draw again
         summaries = [_means(values, rows) for values in both]
     else:
-        summaries = [resampled(TASKS[base_name(task)](), values, rows, targets) for values in both]
+        summaries = [resampled(TASKS[one.task.name](), values, rows, targets) for values in both]
     images = int(rows.max()) + 1
     random = generator(seed, COMPARE)
     found: dict[str, list[tuple[float, float]]] = {}
     for _ in range(RESAMPLES):
         drawn = torch.randint(images, (images,), generator=random)
         try:
-            one, two = (summary(drawn) for summary in summaries)
+            mine, theirs = (summary(drawn) for summary in summaries)
         except ValueError:  # a class was not drawn
             continue
-        for metric in one.keys() & two.keys():
-            found.setdefault(metric, []).append((one[metric], two[metric]))
+        for metric in mine.keys() & theirs.keys():
+            found.setdefault(metric, []).append((mine[metric], theirs[metric]))
     return {metric: np.asarray(values) for metric, values in found.items()}
 
 
@@ -60,15 +57,16 @@ def check_same_images(first: Report, second: Report) -> None:
             raise ValueError(
                 f"the report of {report.model!r} has no values per image (its *.cases.safetensors); evaluate it again"
             )
-    if first.data.get("train", {}).get("fingerprint") != second.data.get("train", {}).get("fingerprint"):
+    (learnt, measured), (others_learnt, others_measured) = (report.data.fingerprints for report in (first, second))
+    if learnt != others_learnt:
         raise ValueError(
-            f"the tasks of {first.model!r} and {second.model!r} have learnt from other images, {first.data['train']} and "
-            f"{second.data['train']}; fit both on the same"
+            f"the tasks of {first.model!r} and {second.model!r} have learnt from other images, {first.data.train} and "
+            f"{second.data.train}, with fingerprints {learnt[:12]} and {others_learnt[:12]}; fit both on the same"
         )
-    if first.data["test"]["fingerprint"] != second.data["test"]["fingerprint"]:
+    if measured != others_measured:
         raise ValueError(
-            f"{first.model!r} and {second.model!r} were measured on other images, "
-            f"{first.data['test']} and {second.data['test']}; there is nothing to pair"
+            f"{first.model!r} and {second.model!r} were measured on other images, {first.data.test} and {second.data.test}, with "
+            f"fingerprints {measured[:12]} and {others_measured[:12]}; there is nothing to pair"
         )
 
 

@@ -48,10 +48,9 @@ def recount(
         records=kept,
         progress=progress,
     )
-    found = {(row.task, row.metric, row.attack): row for row in again.rows}
-    pairs = [(row, found.get((row.task, row.metric, row.attack))) for row in report.rows]
+    pairs = [(row, again.like(row)) for row in report.rows]
     return [(row, other) for row, other in pairs if other is None or row != _measured_as(other, row)]
 
 
 def _measured_as(row: Row, other: Row) -> Row:
-    return dataclasses.replace(row, seconds=other.seconds, low=other.low, high=other.high)
+    return dataclasses.replace(row, eps=other.eps, seconds=other.seconds, low=other.low, high=other.high)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from robustfeat.attacks import Attack, Threat
 from robustfeat.numerics.eps import Eps
+from robustfeat.report import Sized
 
 SIZES = tuple(Eps(f"{n}/255") for n in (1, 2, 4, 8, 12, 16))
 
@@ -30,16 +31,15 @@ def ladder(attack: Attack, sizes: Sequence[float] = SIZES) -> list[Attack]:
     return rungs
 
 
-def rungs_of(name: str, attack: Attack | Sequence[Attack]) -> dict[str, Attack]:
-    """One attack under its name, a ladder as "name@eps"."""
-    if isinstance(attack, Attack):
-        return {name: attack}
-    sizes = [rung.threat.eps for rung in attack]
-    if not sizes or sizes != sorted(set(sizes)) or len({rung.threat.norm for rung in attack}) > 1:
+def rungs_of(name: str, attack: Attack | Sequence[Attack]) -> dict[Sized, Attack]:
+    """What runs under a name, by its sizes: one attack, or a ladder of them."""
+    rungs = [attack] if isinstance(attack, Attack) else list(attack)
+    sizes = [rung.threat.eps for rung in rungs]
+    if not sizes or sizes != sorted(set(sizes)) or len({rung.threat.norm for rung in rungs}) > 1:
         raise ValueError(
-            f"ladder {name!r} needs attacks of one norm and growing eps, got {[str(r.threat) for r in attack]}"
+            f"ladder {name!r} needs attacks of one norm and growing eps, got {[str(r.threat) for r in rungs]}"
         )
-    return {f"{name}@{rung.threat.eps}": rung for rung in attack}
+    return {Sized(name, Eps(rung.threat.eps)): rung for rung in rungs}
 
 
 def numbered(names: Sequence[str]) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from robustfeat.evaluation.paired import check_same_images, paired
-from robustfeat.report import Report
+from robustfeat.numerics.eps import Eps
+from robustfeat.report import CLEAN, Report, Row, Title
 
 Reports = Mapping[str, Report]
 """The reports of one model, by the name of the data set."""
@@ -27,9 +28,10 @@ class Transferred:
 
     model: str
     data: str
-    task: str
+    task: Title
     metric: str
     attack: str
+    eps: Eps | None
     n: int
     clean: float
     robust: float
@@ -60,7 +62,7 @@ class Correlation:
     """Spearman's rank correlation, across models, of robust source accuracy with one other robust number."""
 
     data: str
-    task: str
+    task: Title
     metric: str
     rho: float
     models: int
@@ -111,7 +113,9 @@ def transfer(
     rows = tuple(row for model in models for row in _table(model, teacher, natural))
     scores = () if teacher is None else tuple(_score(model, teacher, seed) for model in models)
     reports = [report for model in everyone for report in model.values()]
-    attacks = tuple(dict.fromkeys(f"{name}: {what}" for report in reports for name, what in report.attacks.items()))
+    attacks = tuple(
+        dict.fromkeys(f"{sized.attack}: {what}" for report in reports for sized, what in report.attacks.items())
+    )
     warnings = tuple(
         f"{report.model} on {data}, {warning}"
         for model in everyone
@@ -140,29 +144,44 @@ def _check(everyone: Sequence[Reports], source: str) -> None:
             check_same_images(everyone[0][name], reports[name])
 
 
-def headlines(report: Report) -> list[tuple[str, str, str]]:
-    """(task, its first metric, the attack), one per task."""
-    (attack,) = report.attacks
-    first: dict[str, str] = {}
+class Headline(NamedTuple):
+    """A task, its first metric, and the attack that it is measured under."""
+
+    task: Title
+    metric: str
+    attack: str
+    eps: Eps | None
+
+
+def headlines(report: Report) -> list[Headline]:
+    """One per task."""
+    (sized,) = report.attacks
+    first: dict[Title, str] = {}
     for row in report.rows:
-        if row.attack == "none":
+        if row.attack == CLEAN:
             first.setdefault(row.task, row.metric)
-    return [(task, metric, attack) for task, metric in first.items()]
+    return [Headline(task, metric, *sized) for task, metric in first.items()]
+
+
+def _at(report: Report, headline: Headline) -> Row:
+    """Its row in a report that has it."""
+    (row,) = report.rows_at(*headline)
+    return row
 
 
 def _table(model: Reports, teacher: Reports | None, natural: Reports | None) -> list[Transferred]:
     found = []
     for data, report in model.items():
-        for task, metric, attack in headlines(report):
-            row = next(r for r in report.rows if (r.task, r.metric, r.attack) == (task, metric, attack))
-            clean = report.value(task, metric)
+        for headline in headlines(report):
+            row = _at(report, headline)
+            clean = report.value(row.task, row.metric)
 
-            def ratio(other: Reports | None, row: Any = row, data: str = data) -> float | None:
-                return None if other is None else _over(row.value, other[data].value(row.task, row.metric, row.attack))
+            def ratio(other: Reports | None, at: Headline = headline, row: Row = row, data: str = data) -> float | None:
+                return None if other is None else _over(row.value, other[data].value(*at))
 
             found.append(
                 Transferred(
-                    *(report.model, data, task, metric, attack, row.n),
+                    *(report.model, data, *headline, row.n),
                     *(clean, row.value, row.low, row.high),
                     drop=clean - row.value,
                     kept=_over(row.value, clean),
@@ -181,11 +200,12 @@ def _score(model: Reports, teacher: Reports, seed: int) -> Score:
     """Images of one data set are drawn alike for all its tasks, images of different data sets apart."""
     values, drawn = [], []
     for number, (data, report) in enumerate(model.items()):
-        for task, metric, attack in headlines(report):
-            value = _over(report.value(task, metric, attack), teacher[data].value(task, metric, attack))
+        for headline in headlines(report):
+            mine, theirs = _at(report, headline), _at(teacher[data], headline)
+            value = _over(mine.value, theirs.value)
             if value is None:
                 continue
-            both = paired(report, teacher[data], task, attack, seed + number)[metric]
+            both = paired(report, teacher[data], mine, theirs, seed + number)[headline.metric]
             values.append(value)
             drawn.append(both[:, 0] / np.where(both[:, 1] > 0, both[:, 1], np.nan))
     name = next(iter(model.values())).model
@@ -212,5 +232,5 @@ def _correlations(everyone: Sequence[Reports], source: str) -> tuple[Correlation
             rho = (
                 float(spearmanr(anchor, others).statistic) if len(set(anchor)) > 1 < len(set(others)) else float("nan")
             )
-            found.append(Correlation(data, headline[0], headline[1], rho, len(everyone)))
+            found.append(Correlation(data, headline.task, headline.metric, rho, len(everyone)))
     return tuple(found)

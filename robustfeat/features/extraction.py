@@ -73,7 +73,7 @@ def _layout(n: int, dim: int, extractor: FeatureExtractor, data: ImageDataset) -
     entries: dict[str, object] = {
         "__metadata__": {
             "model": extractor.card.name,
-            "sha256": str(extractor.card.weights.get("sha256")),
+            "sha256": str(extractor.card.sha256),
             "data": data.name,
             "fingerprint": data.fingerprint,
         }

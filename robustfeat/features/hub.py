@@ -70,6 +70,7 @@ def load_network(
     card = read_card(folder)
     verify(folder, card)
     try:
+        assert card.weights is not None  # or they were not as described
         state = read_weights(folder, card.weights)
         network = new_network(card.architecture)
         network.model.load_state_dict(
@@ -120,8 +121,7 @@ def save(
         stored = value.half() if half and value.is_floating_point() else value
         state[key] = stored.detach().cpu().contiguous().clone()
     versions = {package: metadata.version(package) for package in ("torch", "timm", "accelerate")}
-    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in state.values() if value.is_floating_point()})
-    weights = write_weights(target, state, max_shard_size) | {"dtype": ", ".join(kinds)}
+    weights = write_weights(target, state, max_shard_size)
     card = replace(card, weights=weights, versions=versions, feature_dim=network.feature_dim)
     write_text(target / CARD, card.to_json())
     write_text(target / README, card.readme())

@@ -7,14 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
 from robustfeat.features.card import Card
 from robustfeat.features.hub_cache import HubCache, content_is, etag_of
 from robustfeat.features.model_folder import CARD, read_card
-from robustfeat.features.parts import file_fault, weight_files, weights_fault
+from robustfeat.features.parts import FileFacts, file_fault, weight_files, weights_fault
 from robustfeat.runtime.download import COMMIT, Headers, HubFile, download, headers
 from robustfeat.runtime.errors import IntegrityError, OfflineError
 from robustfeat.runtime.files import atomic_file
@@ -87,13 +86,13 @@ def _current(repo: str, revision: str, cached: HubCache) -> Path:
     folder = cached.snapshot(found.commit)
     if _kept(cached, found.commit) is None or _fault(folder) is not None:
         _bring(HubFile(repo, found.commit, CARD), found, found.size, cached, lambda path: _card_fault(path, found.etag))
-        described = weight_files(read_card(folder).weights)
+        described = _described(folder)
         files = {name: HubFile(repo, found.commit, name) for name in described}
         theirs = {name: headers(file) for name, file in files.items()}
         for name, facts in described.items():  # all of them, before anything large is fetched
             _compare(files[name], theirs[name], facts)
         for name, facts in described.items():
-            _bring(files[name], theirs[name], facts["bytes"], cached, partial(file_fault, facts=facts))
+            _bring(files[name], theirs[name], facts.bytes, cached, partial(file_fault, facts=facts))
     cached.refer(revision, found.commit)  # last: a revision that did not arrive whole stays unknown
     return folder
 
@@ -121,19 +120,26 @@ def _kept(cached: HubCache, revision: str) -> Path | None:
     if folder is None:
         return None
     try:
-        names = [CARD, *weight_files(read_card(folder).weights)]
+        names = [CARD, *_described(folder)]
     except IntegrityError:  # for whoever looks at the card
         return folder
     return cached.find(revision, names)
 
 
-def _compare(file: HubFile, found: Headers, facts: Mapping[str, Any]) -> None:
+def _compare(file: HubFile, found: Headers, facts: FileFacts) -> None:
     """Weights that are not the card's are not worth a download."""
-    size, digest = facts.get("bytes"), facts.get("sha256")
-    if not isinstance(size, int) or (found.size is not None and found.size != size):
-        raise _refused(file, f"has {found.size} bytes instead of {size}")
-    if len(found.etag) == 64 and found.etag != digest:
-        raise _refused(file, f"has sha256 {found.etag}, its card says {digest}")
+    if found.size is not None and found.size != facts.bytes:
+        raise _refused(file, f"has {found.size} bytes instead of {facts.bytes}")
+    if len(found.etag) == 64 and found.etag != facts.sha256:
+        raise _refused(file, f"has sha256 {found.etag}, its card says {facts.sha256}")
+
+
+def _described(folder: Path) -> Mapping[str, FileFacts]:
+    """The files of weights that the card of a folder names. Raises IntegrityError where it names none."""
+    weights = read_card(folder).weights
+    if weights is None:
+        raise IntegrityError(f"{folder / CARD} names no weights")
+    return weight_files(weights)
 
 
 def _refused(file: HubFile, wrong: str) -> IntegrityError:

@@ -6,13 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from robustfeat.features.parts import INDEX, WEIGHTS, facts_of, present, with_tensors
+from robustfeat.features.parts import INDEX, WEIGHTS, FileFacts, Weights, present, with_tensors
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.files import atomic_file, write_text
 
@@ -21,7 +20,7 @@ SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*[KMGT]B", re.IGNORECASE)
 UNLIMITED = 1 << 62
 
 
-def write_weights(folder: Path, state: Mapping[str, Tensor], max_shard_size: int | str | None = None) -> dict[str, Any]:
+def write_weights(folder: Path, state: Mapping[str, Tensor], max_shard_size: int | str | None = None) -> Weights:
     """Write tensors by name, each file whole or not at all, and remove what weights lay there before; returns their facts.
 
     max_shard_size: bytes of tensors in one file, as a number or as "15MB"; a larger tensor has a file of its own. None, and
@@ -37,17 +36,18 @@ def write_weights(folder: Path, state: Mapping[str, Tensor], max_shard_size: int
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         write_text(folder / INDEX, json.dumps(index, indent=2) + "\n")
-        files = {name: facts_of(folder / name) for name in (INDEX, *names)}
+        files = {name: FileFacts.of(folder / name) for name in (INDEX, *names)}
     for name in present(folder) - {*names, *files}:
         (folder / name).unlink()
-    facts = {"file": INDEX if files else WEIGHTS} | facts_of(*[folder / name for name in names])
-    return facts | ({"files": files} if files else {})
+    whole = FileFacts.of(*[folder / name for name in names])
+    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in state.values() if value.is_floating_point()})
+    return Weights(INDEX if files else WEIGHTS, whole.bytes, whole.sha256, ", ".join(kinds), files)
 
 
-def read_weights(folder: Path, facts: Mapping[str, Any]) -> dict[str, Tensor]:
+def read_weights(folder: Path, weights: Weights) -> dict[str, Tensor]:
     """The tensors by name, of files without a fault; IntegrityError where two parts hold the same tensor."""
     state: dict[str, Tensor] = {}
-    for name in with_tensors(facts):
+    for name in with_tensors(weights):
         part = load_file(folder / name)
         if twice := sorted(state.keys() & part.keys()):
             raise IntegrityError(f"{folder / name} holds {twice[0]!r}, which another part holds too")

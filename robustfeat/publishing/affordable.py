@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.publishing.fixture import fixture_images
-from robustfeat.report import Report
+from robustfeat.report import CLEAN, Report, Title
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.files import write_text
 from robustfeat.runtime.progress import duration
@@ -20,7 +20,7 @@ class Wanted(NamedTuple):
     """A task of a report.  learns: whether it is fitted on features of the training images."""
 
     report: Report
-    task: str
+    task: Title
     learns: bool
 
 
@@ -28,7 +28,7 @@ class Part(NamedTuple):
     """One task of a report, clean and under the first of its attacks.  left_out: the rest, each with the time it would take."""
 
     report: Report
-    task: str
+    task: Title
     attacks: tuple[str, ...]
     left_out: tuple[str, ...]
     measured: bool
@@ -49,7 +49,7 @@ def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: floa
         [(name, _passes(report, task, name, limit) / speed) for name in names(report)] for report, task, _ in wanted
     ]
     fits = [_fit(report, task) / speed for report, task, _ in wanted]
-    data = [one.report.data["train"] if one.learns else None for one in wanted]
+    data = [one.report.data.train if one.learns else None for one in wanted]
     paid: set[str] = set()  # fingerprints of the training sets whose features there are
     taken: dict[int, int] = {}  # how many attacks, of the tasks that are measured
 
@@ -59,12 +59,12 @@ def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: floa
         if i in taken:
             return more
         train = data[i]
-        return more + fits[i] + (train["images"] / speed if train and train["fingerprint"] not in paid else 0.0)
+        return more + fits[i] + (train.images / speed if train and train.fingerprint not in paid else 0.0)
 
     def take(i: int, count: int) -> None:
         taken[i] = min(count, len(attacks[i]))
         if train := data[i]:
-            paid.add(train["fingerprint"])
+            paid.add(train.fingerprint)
 
     deepest = max(map(len, attacks), default=0)
     for count in (1, 0, *range(2, deepest + 1)):
@@ -90,21 +90,22 @@ def _part(one: Wanted, attacks: list[tuple[str, float]], count: int | None, clea
 
 def names(report: Report) -> list[str]:
     """Its attacks in their order, a ladder of sizes as one."""
-    return list(dict.fromkeys(name.partition("@")[0] for name in report.attacks))
+    return list(dict.fromkeys(sized.attack for sized in report.attacks))
 
 
-def _passes(report: Report, task: str, attack: str, limit: int) -> float:
+def _passes(report: Report, task: Title, attack: str, limit: int) -> float:
     """Images through the model, one way back counted as two forward, for `limit` test images."""
-    runs = [run for run in report.runs if run.task == task and run.attack.partition("@")[0] == attack]
-    images = int(report.data["test"]["images"])
+    runs = [run for run in report.runs if (run.task, run.attack) == (task, attack)]
+    assert report.data.test is not None  # it was measured on some
+    images = report.data.test.images
     return sum(run.forwards + 2 * run.backwards for run in runs) * min(limit, images) / images
 
 
-def _fit(report: Report, task: str) -> float:
+def _fit(report: Report, task: Title) -> float:
     """What fitting the task and measuring it clean took, in images that went through the model in that time."""
     took = sum(run.seconds for run in report.runs)
     rate = sum(run.forwards + 2 * run.backwards for run in report.runs) / took if took else 0.0
-    return rate * max((row.seconds for row in report.rows if row.task == task and row.attack == "none"), default=0.0)
+    return rate * max((row.seconds for row in report.rows if row.task == task and row.attack == CLEAN), default=0.0)
 
 
 def speed(extractor: FeatureExtractor) -> float:

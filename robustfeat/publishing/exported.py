@@ -36,7 +36,7 @@ def export(
     network, card = hub.load_network(name)
     card = dataclasses.replace(card, name=target.resolve().name)
     if half and any(_rounded(key, value) for key, value in network.model.state_dict().items()):
-        card = dataclasses.replace(card, reports=(), fixture={})
+        card = dataclasses.replace(card, reports=(), fixture=None)
     return hub.save(target, network, card, half=half, max_shard_size=max_shard_size)
 
 

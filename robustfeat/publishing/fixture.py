@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from robustfeat.features.card import Fixture
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.types import Features, Images
 
@@ -28,15 +28,12 @@ def fixture_images(side: int) -> Images:
     return ((images + 1) * 127.5).round().div(255).float()
 
 
-def fixture(extractor: FeatureExtractor) -> dict[str, Any]:
+def fixture(extractor: FeatureExtractor) -> Fixture:
     """What a card keeps: positions, the features there of both images, and the norms of all features."""
     features = _exact(extractor)
     positions = _positions(features.shape[1])
-    return {
-        "positions": positions.tolist(),
-        "features": features[:, positions].tolist(),
-        "norms": features.norm(dim=1).tolist(),
-    }
+    kept = tuple(map(tuple, features[:, positions].tolist()))
+    return Fixture(tuple(positions.tolist()), kept, tuple(features.norm(dim=1).tolist()))
 
 
 def same_features(extractor: FeatureExtractor) -> bool:
@@ -46,19 +43,20 @@ def same_features(extractor: FeatureExtractor) -> bool:
     Raises ValueError where the card has none.
     """
     kept = extractor.card.fixture
-    if not kept:
+    if kept is None:
         raise ValueError(f"the card of {extractor.card.name!r} holds no features to compare with; it was not published")
     images = fixture_images(extractor.card.architecture.image_size)
     used = torch.from_numpy(extractor.transform(images)).double()
     return _deviation(_exact(extractor), kept) <= EXACT and _deviation(used, kept) <= SINGLE
 
 
-def _deviation(features: Tensor, kept: dict[str, Any]) -> float:
+def _deviation(features: Tensor, kept: Fixture) -> float:
     """The largest difference, in units of the largest feature; infinite where the widths differ."""
-    if kept["positions"] != _positions(features.shape[1]).tolist():
+    positions = _positions(features.shape[1])
+    if list(kept.positions) != positions.tolist():
         return math.inf
-    numbers = torch.cat([features[:, kept["positions"]], features.norm(dim=1, keepdim=True)], dim=1)
-    there, norms = (torch.tensor(kept[name], dtype=torch.float64) for name in ("features", "norms"))
+    numbers = torch.cat([features[:, positions], features.norm(dim=1, keepdim=True)], dim=1)
+    there, norms = (torch.tensor(values, dtype=torch.float64) for values in (kept.features, kept.norms))
     expected = torch.cat([there, norms[:, None]], dim=1)
     return float((numbers - expected).abs().max() / features.abs().max().clamp_min(1e-30))
 

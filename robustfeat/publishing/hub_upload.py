@@ -63,6 +63,7 @@ def push(
     model = hub.load(folder)  # size and sha256 first
     digest, card = model.digest(), public(model.card)
     _ready()
+    assert card.weights is not None  # or it had not been loaded
     files: dict[str, Path | bytes] = {name: folder / name for name in weight_files(card.weights)}
     files |= {
         CARD: card.to_json().encode(),

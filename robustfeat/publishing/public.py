@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path, PurePath
-from typing import Any
 
 from robustfeat.data import is_hub_id
 from robustfeat.features import hub
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, ModelRef
 from robustfeat.features.recipe import Recipe
 from robustfeat.features.remote import HF
 from robustfeat.features.shipped import models
-from robustfeat.report import Report
+from robustfeat.report import DataFacts, Report, Setup, Splits, Title
 
-HEAD = "head:"  # the only task whose argument is a model
+HEAD = "head"  # the only task whose argument is a model
 
 
 def public(card: Card) -> Card:
     """The card without paths, which stand in the names of data sets and models; of a path the last part remains.
 
     What loads elsewhere stays: published names, hf: and timm:, and of data sets the Hub's "owner/name", unless a file or folder
-    of that name lies here. A teacher or start that is a path is called as its own card calls it. The reports lose their command
-    line, and their values per image.
+    of that name lies here. A teacher or start that is a path is called as its own card calls it. The reports lose where
+    model and records lay, and their values per image.
     """
     return dataclasses.replace(
         card,
         recipe=card.recipe and _recipe(card.recipe, card),
-        data=_named(card.data),
+        data=card.data and _named(card.data),
         reports=tuple(_report(report, card.name) for report in card.reports),
     )
 
@@ -37,40 +36,44 @@ def _recipe(recipe: Recipe, card: Card) -> Recipe:
     return dataclasses.replace(recipe, data=_data(recipe.data), start=start, teacher=teacher)
 
 
-def _source(name: str | None, facts: dict[str, Any]) -> str | None:
-    """facts: what the card says about that model."""
+def _source(name: str | None, model: ModelRef | None) -> str | None:
+    """model: what the card says about it."""
     if name is None or name.startswith((HF, hub.TIMM)) or name in models():
         return name
-    return str(facts.get("name", _model(name)))
+    return _model(name) if model is None else model.name
 
 
 def _report(report: Report, model: str) -> Report:
+    added = None if report.setup is None else report.setup.outliers
     return dataclasses.replace(
         report,
         model=model,
-        data={kind: _named(facts, report.setup.get("outliers")) for kind, facts in report.data.items()},
+        data=Splits(**{kind: _named(facts, added) for kind, facts in report.data.known()}),
         rows=tuple(dataclasses.replace(row, task=_task(row.task)) for row in report.rows),
         runs=tuple(dataclasses.replace(run, task=_task(run.task)) for run in report.runs),
-        setup=_setup(report.setup),
-        command={},
+        setup=report.setup and _setup(report.setup),
         cases={},
     )
 
 
-def _setup(setup: dict[str, Any]) -> dict[str, Any]:
-    """The choices of an evaluation (`robustfeat.evaluation.Evaluation`)."""
-    names = {"data": _data, "outliers": _data, "source": _model, "task": lambda tasks: [_task(task) for task in tasks]}
-    return {key: names[key](value) if key in names and value is not None else value for key, value in setup.items()}
+def _setup(setup: Setup) -> Setup:
+    return dataclasses.replace(
+        setup,
+        data=_data(setup.data),
+        outliers=setup.outliers and _data(setup.outliers),
+        source=setup.source and _model(setup.source),
+        task=tuple(map(_task, map(Title.read, setup.task))),
+        model=None,
+        records=None,
+    )
 
 
-def _named(facts: dict[str, Any], outliers: str | None = None) -> dict[str, Any]:
+def _named(facts: DataFacts, outliers: str | None = None) -> DataFacts:
     """Facts about a data set, which may be of two: those added as outliers are named last (`robustfeat.data.with_outliers`)."""
-    if "name" not in facts:
-        return facts
-    name, added = str(facts["name"]), f" and {outliers}"
+    name, added = facts.name, f" and {outliers}"
     if outliers is None or not name.endswith(added):
-        return facts | {"name": _data(name)}
-    return facts | {"name": f"{_data(name.removesuffix(added))} and {_data(outliers)}"}
+        return dataclasses.replace(facts, name=_data(name))
+    return dataclasses.replace(facts, name=f"{_data(name.removesuffix(added))} and {_data(outliers)}")
 
 
 def _data(name: str) -> str:
@@ -82,8 +85,10 @@ def _model(name: str) -> str:
     return name if name.startswith((HF, hub.TIMM)) else _last(name)
 
 
-def _task(title: str) -> str:
-    return HEAD + _model(title.removeprefix(HEAD)) if title.startswith(HEAD) else title
+def _task(title: Title) -> Title:
+    if title.name != HEAD or not title.argument:
+        return title
+    return Title(title.name, _model(title.argument), title.repetition)
 
 
 def _last(path: str) -> str:

@@ -41,7 +41,7 @@ def publish(
     path = hub.find(os.fspath(folder))
     extractor = hub.load(path)
     for report in reports:
-        measured = PatchExtractor(extractor) if report.setup.get("patches") else extractor
+        measured = PatchExtractor(extractor) if report.patches else extractor
         if report.weights != measured.digest():
             raise ValueError(
                 f"the report on {report.measured_on} is of other weights than those in {str(path)!r}; evaluate that folder"
@@ -64,14 +64,14 @@ def publish(
 
 def _refuse_contradictions(reports: Sequence[Report]) -> None:
     """ValueError for two values of one metric, of the same features of the same images under the same attack."""
-    seen: dict[tuple[str | bool | None, ...], float] = {}
+    seen: dict[tuple[object, ...], float] = {}
     for report in reports:
-        prints = [report.data.get(kind, {}).get("fingerprint") for kind in ("train", "test")]
         for row in report.rows:
-            configuration = report.attacks.get(report.attack_of(row)[0])
-            key = (bool(report.setup.get("patches")), *prints, row.task, row.metric, row.attack, configuration)
+            # A size of a ladder starts from what the smaller ones have found: the same attack alone finds something else.
+            ran = report.attacks.get(row.sized), report.sizes(row.attack)
+            key = (report.patches, *report.data.fingerprints, row.task, row.metric, *row.sized, row.column, *ran)
             if seen.setdefault(key, row.value) != row.value:
                 raise ValueError(
                     f"two reports on {report.measured_on} say {seen[key]} and {row.value} for {row.task} {row.metric} under "
-                    f"{row.attack} on the same images; publish one of them"
+                    f"{report.label(*row.sized, row.column)} on the same images; publish one of them"
                 )

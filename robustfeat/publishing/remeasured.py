@@ -8,14 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import torch
 
 from robustfeat.evaluation import Evaluation, evaluate
+from robustfeat.evaluation.evaluation import Prepared
 from robustfeat.evaluation.measure import only_hits_and_misses
-from robustfeat.evaluation.sizes import numbered
 from robustfeat.features import hub
 from robustfeat.features.card import Card
 from robustfeat.features.extractor import FeatureExtractor
@@ -26,6 +25,7 @@ from robustfeat.publishing.agreement import expected
 from robustfeat.publishing.fixture import same_features
 from robustfeat.publishing.reproduction import MINUTES, SPREAD, Number, Reproduction
 from robustfeat.report import Report, Row
+from robustfeat.report.title import titled
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.progress import Progress
 from robustfeat.training.loop import train
@@ -58,7 +58,7 @@ def quick(
     extractor = hub.load(name, device=device)
     card = extractor.card
     reports = _measurable(card)
-    same = same_features(extractor) if card.fixture else None
+    same = same_features(extractor) if card.fixture is not None else None
     pace = speed(extractor) if out is None else kept_speed(extractor, Path(out))
     samples = [_Sample(report, extractor, limit) for report in reports]
     wanted = [Wanted(one.report, title, task.learns) for one in samples for title, task in one.tasks.items()]
@@ -81,7 +81,7 @@ def quick(
 
 
 def _measurable(card: Card) -> list[Report]:
-    found = [report for report in card.reports if report.setup]
+    found = [report for report in card.reports if report.setup is not None]
     if not found:
         raise ValueError(
             f"{card.name!r} has no published numbers that say how they were measured; robustfeat publish adds those that "
@@ -91,7 +91,7 @@ def _measurable(card: Card) -> list[Report]:
 
 
 def _unmeasurable(card: Card) -> list[str]:
-    lost = [report for report in card.reports if not report.setup]
+    lost = [report for report in card.reports if report.setup is None]
     return [f"left out: a report on {report.measured_on} that does not say how it was made" for report in lost]
 
 
@@ -110,60 +110,62 @@ class _Sample:
 
     def __init__(self, report: Report, extractor: FeatureExtractor, limit: int) -> None:
         self.report = report
-        evaluation = Evaluation.of(report.setup)
-        self.arguments = evaluation.arguments(extractor)
-        _check_images(report, self.arguments)
+        evaluation = Evaluation.again(report)
+        prepared = evaluation.prepared(extractor)
+        _check_images(report, prepared)
         fewer = dataclasses.replace(evaluation, limit=min(limit, evaluation.limit or limit))
-        self.arguments["test"] = fewer.measured(self.arguments["extractor"].card.architecture, self.arguments["train"])
+        architecture = prepared.extractor.card.architecture
+        self.prepared = prepared._replace(test=fewer.measured(architecture, prepared.train))
         self.batch_size, self.seed = evaluation.batch_size, evaluation.seed
-        titles = numbered([task.title for task in self.arguments["tasks"]])
-        self.tasks = dict(zip(titles, self.arguments["tasks"], strict=True))
+        titles = titled(task.title for task in prepared.tasks)
+        self.tasks = dict(zip(titles, prepared.tasks, strict=True))
 
     def measure(self, part: Part, records: Path | None, cache: Path) -> Report:
         """One task, under its own name also where it is the second of that name."""
         task = self.tasks[part.task]
-        attacks = {name: self.arguments["attacks"][name] for name in part.attacks}
-        arguments = self.arguments | {"tasks": [task], "attacks": attacks}
+        attacks = {name: self.prepared.attacks[name] for name in part.attacks}
+        prepared = self.prepared._replace(tasks=[task], attacks=attacks)
         found = evaluate(
-            **arguments, batch_size=self.batch_size, seed=self.seed, examined=0, records=records, cache=cache
+            *prepared, batch_size=self.batch_size, seed=self.seed, examined=0, records=records, cache=cache
         )
         rows = tuple(dataclasses.replace(row, task=part.task) for row in found.rows)
-        cases = {part.task + name.removeprefix(task.title): values for name, values in found.cases.items()}
+        cases = {key._replace(task=part.task): values for key, values in found.cases.items()}
         return dataclasses.replace(found, rows=rows, cases=cases)
 
 
-def _check_images(report: Report, arguments: dict[str, Any]) -> None:
+def _check_images(report: Report, prepared: Prepared) -> None:
     """IntegrityError unless the images here are those that were learnt from and measured."""
-    for kind in ("train", "test"):
-        data, theirs = arguments[kind], report.data[kind]
-        if data.fingerprint != theirs["fingerprint"]:
+    here = {"train": prepared.train, "test": prepared.test}
+    for kind, theirs in report.data.known():
+        data = here[kind]
+        if data.fingerprint != theirs.fingerprint:
             raise IntegrityError(
                 f"the {kind} images of {data.name!r} here ({len(data)}, fingerprint {data.fingerprint[:12]}) are not "
-                f"those that were used ({theirs['images']}, {theirs['fingerprint'][:12]}); their numbers can not be compared"
+                f"those that were used ({theirs.images}, {theirs.fingerprint[:12]}); their numbers can not be compared"
             )
 
 
 def _pairs(report: Report, found: Report) -> Iterator[tuple[Row, Row]]:
-    """Rows of a report with those of the same name that were found."""
-    here = {(row.task, row.metric, row.attack): row for row in found.rows}
+    """Rows of a report with those that were found in their places."""
     for row in report.rows:
-        if (row.task, row.metric, row.attack) in here:
-            yield row, here[row.task, row.metric, row.attack]
+        if (here := found.like(row)) is not None:
+            yield row, here
 
 
 def _kind(found: Report, row: Row, report: Report) -> bool | None:
     """Whether a metric is a rate; None where it depends on how many images there are, and these are fewer."""
-    values = found.cases.get(f"{row.task}/{row.attack}/{row.metric}")
+    values = found.judged(row).get(row.metric)
     if values is not None:
         return only_hits_and_misses(values)
     headline = next(other.metric for other in report.rows if other.task == row.task)
-    whole = found.data["test"]["images"] == report.data["test"]["images"]
+    here, there = found.data.test, report.data.test
+    whole = here is not None and there is not None and here.images == there.images
     return False if whole or row.metric == headline else None
 
 
 def _number(report: Report, published: Row, found: Row, rate: bool | None, compared: int) -> Number:
     bounds = (None, None) if rate is None else expected(published, found, rate=rate, numbers=compared)
-    return Number(report.measured_on, published, found, *bounds)
+    return Number(report.measured_on, _under(report, published), published, found, *bounds)
 
 
 def full(
@@ -193,7 +195,7 @@ def full(
     if card.recipe is None or card.objective is None:
         raise ValueError(f"{card.name!r} does not say how it was trained; there is no recipe to repeat")
     for report in reports:  # rather now than after hours
-        _check_images(report, Evaluation.of(report.setup).arguments(published))
+        _check_images(report, Evaluation.again(report).prepared(published))
     recipe, notes = _same_length(card, card.recipe)
     objective = OBJECTIVES[card.objective](**card.options)
     extractor = hub.load(train(objective, recipe, Path(out) / "run", resume=True), device=device)
@@ -201,7 +203,7 @@ def full(
     numbers: list[Number] = []
     with Progress("reproduce", len(reports), "reports") as bar:
         for i, report in enumerate(reports):
-            evaluation = Evaluation.of(report.setup)
+            evaluation = Evaluation.again(report)
             if limit is not None:
                 evaluation = dataclasses.replace(evaluation, limit=min(limit, evaluation.limit or limit))
             bar.say(f"{report.measured_on}: {', '.join([*evaluation.task, *evaluation.attack])}")
@@ -220,14 +222,15 @@ def _other_sources(recorded: Card, trained: Card) -> Iterator[str]:
     """A sentence for the teacher, and one for the start, where it has other weights than it had."""
     pairs = {"teacher": (recorded.teacher, trained.teacher), "start": (recorded.start, trained.start)}
     for role, (before, here) in pairs.items():
-        if here.get("sha256") != before.get("sha256"):
-            name, mine, theirs = here.get("name"), here.get("sha256"), before.get("sha256")
+        mine, theirs = (None if model is None else model.sha256 for model in (here, before))
+        if mine != theirs:
+            name = None if here is None else here.name
             yield f"the {role} {name} has other weights here ({mine}) than recorded ({theirs})"
 
 
 def _same_length(card: Card, recipe: Recipe) -> tuple[Recipe, list[str]]:
     """The recipe in steps where it counts minutes: those of another machine are worth something else."""
-    steps = card.training.get("steps")
+    steps = card.training.steps
     if recipe.minutes is None:
         return recipe, []
     if steps is None:
@@ -238,7 +241,11 @@ def _same_length(card: Card, recipe: Recipe) -> tuple[Recipe, list[str]]:
 
 def _near(report: Report, again: Report, published: Row, found: Row, spread: float) -> Number:
     if _kind(again, found, report) is None:
-        return Number(report.measured_on, published, found)
+        return Number(report.measured_on, _under(report, published), published, found)
     margin = spread + ((found.high - found.low) / 2 if found.n < published.n else 0)
     low, high = max(0.0, published.low - margin), min(1.0, published.high + margin)
-    return Number(report.measured_on, published, found, low, high)
+    return Number(report.measured_on, _under(report, published), published, found, low, high)
+
+
+def _under(report: Report, row: Row) -> str:
+    return report.label(*row.sized, row.column)

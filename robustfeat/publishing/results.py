@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from robustfeat.features import hub
 from robustfeat.features.card import Card
-from robustfeat.features.card.tables import is_rung, with_interval
+from robustfeat.features.card.tables import alone, with_interval
 from robustfeat.features.shipped import models
-from robustfeat.report import Report, Row
+from robustfeat.report import CLEAN, Ran, Report, Row
 from robustfeat.runtime.files import write_text
 
 HEADLINES = {"head": "accuracy", "probe": "accuracy", "retrieval": "recall@1", "anomaly": "auroc"}
@@ -30,12 +30,14 @@ class Cell(NamedTuple):
     @property
     def doubtful(self) -> bool:
         """Whether its attack was flagged, or not looked at for flags."""
-        attack, _ = self.report.attack_of(self.row)
-        place = self.row.task, attack
-        runs = [
-            run for run in self.report.runs if (run.task, run.attack) == place and run.metric in ("", self.row.metric)
-        ]
-        return attack != "none" and (not runs or any(run.flags or run.examined == 0 for run in runs))
+        attacked = self.row.attack != CLEAN
+        return attacked and (not self.runs or any(run.flags or run.examined == 0 for run in self.runs))
+
+    @property
+    def runs(self) -> list[Ran]:
+        """What ran to move the number."""
+        place, metrics = (self.row.task, self.row.sized), ("", self.row.metric)
+        return [run for run in self.report.runs if (run.task, run.sized) == place and run.metric in metrics]
 
 
 def published(folder: Path | None = None) -> list[Card]:
@@ -102,7 +104,7 @@ def write(root: str | os.PathLike[str]) -> list[Path]:
 
 def _data_sets(cards: Sequence[Card]) -> list[str]:
     """The names of all data sets that a table can be of: those that the models were trained on come first."""
-    names = dict.fromkeys(str(card.data.get("name")) for card in cards)
+    names = dict.fromkeys(card.data.name for card in cards if card.data)
     return list(names | dict.fromkeys(report.measured_on for card in cards for report in card.reports))
 
 
@@ -138,7 +140,7 @@ def _columns(cards: Sequence[Card], data: str) -> dict[str, list[Cell | None]]:
     threats = _threats(cards, data)
     columns: dict[str, list[Cell | None]] = {}
     for task, metric in HEADLINES.items():
-        columns[f"{task} {metric}, clean"] = [_cell(card, data, task, metric, "none") for card in cards]
+        columns[f"{task} {metric}, clean"] = [_cell(card, data, task, metric, CLEAN) for card in cards]
         for threat in threats:
             if attack := _strongest(cards, data, task, metric, threat):
                 title = f"{task} {metric}, {attack}" + (f" {threat}" if len(threats) > 1 else "")
@@ -152,7 +154,7 @@ def _threats(cards: Sequence[Card], data: str) -> list[str]:
         report.threat
         for card in cards
         for report in card.reports
-        if report.measured_on == data and not all(map(is_rung, report.attacks))
+        if report.measured_on == data and (alone(report) or not report.attacks)
     )
     own = {card.threat for card in cards}
     return [threat for threat in measured if threat in own] or list(measured)
@@ -162,7 +164,7 @@ def _strongest(cards: Sequence[Card], data: str, task: str, metric: str, threat:
     """The attack that most models have in common; of several, the one that leaves least."""
     left: dict[str, list[float]] = {}
     for card in cards:
-        names = {name: None for report in card.reports for name in report.attacks if not is_rung(name)}
+        names = {sized.attack: None for report in card.reports for sized in alone(report)}
         for name in names:
             if cell := _cell(card, data, task, metric, name, threat):
                 left.setdefault(name, []).append(cell.row.value)
@@ -174,9 +176,9 @@ def _cell(card: Card, data: str, task: str, metric: str, attack: str, threat: st
     found = [
         Cell(row, report)
         for report in card.reports
-        if report.measured_on == data and threat in (None, report.threat) and not report.setup.get("patches")
-        for row in report.rows
-        if (row.task, row.metric, row.attack) == (task, metric, attack)
+        if report.measured_on == data and threat in (None, report.threat) and not report.patches
+        for row in report.rows_at(task, metric, attack)
+        if len(report.sizes(attack)) < 2
     ]
     return max(found, key=lambda cell: cell.row.n, default=None)
 
@@ -191,19 +193,17 @@ def _conditions(cells: Sequence[Cell]) -> str:
         return ", not measured"
     counts = sorted({cell.row.n for cell in cells})
     n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    threats = dict.fromkeys(cell.report.threat for cell in cells if cell.row.attack != "none")
+    threats = dict.fromkeys(cell.report.threat for cell in cells if cell.row.attack != CLEAN)
     return f", n = {n}" + (f", threat {' or '.join(threats)}" if threats else "")
 
 
 def _ran(cell: Cell) -> Iterator[str]:
-    attack, _ = cell.report.attack_of(cell.row)
-    for run in cell.report.runs:
-        if (run.task, run.attack) == (cell.row.task, attack) and run.metric in ("", cell.row.metric):
-            yield f"- {attack} on {run.task}: `{run.configuration}`"
+    for run in cell.runs:
+        yield f"- {run.attack} on {run.task}: `{run.configuration}`"
 
 
 def _minutes(card: Card) -> str:
-    return f"{card.training['minutes']:.0f} min" if "minutes" in card.training else ""
+    return "" if card.training.minutes is None else f"{card.training.minutes:.0f} min"
 
 
 # What a model is, as columns of a table.

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+from robustfeat.numerics.eps import Eps
+from robustfeat.report.title import Title
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.files import atomic_file
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+ROWS, TARGETS = "rows", "targets"  # of a task: which image and which target each case has
+
+
+class CaseKey(NamedTuple):
+    """What values per case are of.
+
+    kept: a metric, or what the task computes its metrics from, under an attack; or ROWS and TARGETS, which have no attack.
+    """
+
+    task: Title
+    kept: str
+    attack: str = ""
+    eps: Eps | None = None
+    column: str = ""
+
+    @property
+    def text(self) -> str:
+        """The name in the file: no part can be taken for another, whatever is in it."""
+        return json.dumps(self)
+
+    @classmethod
+    def read(cls, text: str, titles: Mapping[str, Title]) -> Self:
+        """The inverse of `text`. titles: those of the report, by what they print as. Raises ValueError for anything else."""
+        try:
+            task, kept, attack, eps, column = json.loads(text)
+            return cls(titles[task], str(kept), str(attack), None if eps is None else Eps(eps), str(column))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"values of {text!r}, which is none of the report's tasks") from error
 
 
 def beside(path: Path, text: str) -> Path:
@@ -23,16 +56,19 @@ def before(path: Path) -> Path:
     return path.with_suffix(".cases.safetensors")
 
 
-def write(path: Path, text: str, cases: dict[str, Tensor]) -> None:
+def write(path: Path, text: str, cases: Mapping[CaseKey, Tensor]) -> None:
     """Write them atomically, before the report is."""
     from safetensors.torch import save_file  # with torch, which a card can be read without
 
     with atomic_file(beside(path, text)) as temporary:
-        save_file({name: values.clone() for name, values in cases.items()}, temporary, {"report": _digest(text)})
+        save_file({key.text: values.clone() for key, values in cases.items()}, temporary, {"report": _digest(text)})
 
 
-def read(path: Path, text: str) -> dict[str, Tensor]:
-    """Those of the report with this text; none where there are none. Raises IntegrityError for those of another report."""
+def read(path: Path, text: str, key: Callable[[str], CaseKey]) -> dict[CaseKey, Tensor]:
+    """Those of the report with this text; none where there are none. Raises IntegrityError for those of another report.
+
+    key: what a name in the file stands for.
+    """
     found = next((place for place in (beside(path, text), before(path)) if place.exists()), None)
     if found is None:
         return {}
@@ -42,7 +78,7 @@ def read(path: Path, text: str) -> dict[str, Tensor]:
         report = (file.metadata() or {}).get("report", _digest(text) if found == before(path) else None)
         if report != _digest(text):
             raise IntegrityError(f"{str(found)!r} holds the cases of another report than {str(path)!r}; evaluate again")
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return {key(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _digest(text: str) -> str:

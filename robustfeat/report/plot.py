@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robustfeat.numerics.eps import Eps
 from robustfeat.report.report import Report
+from robustfeat.report.row import CLEAN
 from robustfeat.runtime.files import atomic_file
 
 
@@ -24,10 +24,11 @@ def plot_robustness(
     for i, report in enumerate(reports):
         for j, (task, metric) in enumerate(headline.items()):
             x = j + (i - (len(reports) - 1) / 2) * width
-            for name, alpha in (("none", 0.3), (attack, 1.0)):
-                row = next((r for r in report.rows if (r.task, r.metric, r.attack) == (task, metric, name)), None)
-                if row is None:
+            for name, alpha in ((CLEAN, 0.3), (attack, 1.0)):
+                found = report.rows_at(task, metric, name)
+                if len(found) != 1:  # not measured, or at several sizes, which `plot_curves` draws
                     continue
+                (row,) = found
                 whisker = [[max(0, row.value - row.low)], [max(0, row.high - row.value)]]
                 label = report.model if (j, name) == (0, attack) else None
                 axes.bar(x, row.value, width * 0.92, color=f"C{i}", alpha=alpha, label=label)
@@ -44,18 +45,15 @@ def plot_curves(
 ) -> None:
     """The headline metric of each task against eps, from 0 on, with 95 % intervals: one panel per task.
 
-    headline: task -> metric.  attack: the name of a ladder.  path: a .png or .svg file.
-    Raises ValueError where no report has such a ladder.
+    headline: task -> metric.  attack: one that was run at several sizes.  path: a .png or .svg file.
+    Raises ValueError where no report has it.
     """
     figure, panels = figure_of(1.4 + 2.6 * len(headline), len(headline))
     drawn = False
     for axes, (task, metric) in zip(panels, headline.items(), strict=True):
         for report in reports:
-            points = sorted(
-                (0.0 if row.attack == "none" else Eps(row.attack.partition("@")[2]), row.value, row.low, row.high)
-                for row in report.rows
-                if (row.task, row.metric) == (task, metric) and (row.attack == "none" or _is_rung(row.attack, attack))
-            )
+            found = [row for name in (CLEAN, attack) for row in report.rows_at(task, metric, name)]
+            points = sorted((row.eps or 0.0, row.value, row.low, row.high) for row in found)
             drawn |= len(points) > 1
             sizes, values, low, high = zip(*points, strict=True) if points else ((),) * 4
             pixels = [255 * size for size in sizes]
@@ -65,13 +63,8 @@ def plot_curves(
         axes.set_title(f"{task}: {metric}", fontsize=9)
         axes.set_xlabel("eps, in 1/255")
     if not drawn:
-        raise ValueError(f"there is no ladder {attack!r} in the reports; evaluate with --curve")
+        raise ValueError(f"there is no attack {attack!r} in the reports; evaluate with --curve")
     save_figure(figure, path)
-
-
-def _is_rung(name: str, attack: str) -> bool:
-    """Whether a row's attack is one size of the ladder, all cases attacked."""
-    return name.startswith(f"{attack}@") and name.count("/") == name.partition("@")[2].count("/255")
 
 
 def figure_of(width: float, panels: int, height: float = 3.4) -> tuple[Any, list[Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,38 +12,24 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from robustfeat.attacks.flag import Flag
+from robustfeat.numerics.eps import Eps
 from robustfeat.report import cases
-from robustfeat.report.row import Row
+from robustfeat.report.cases import CaseKey
+from robustfeat.report.data_facts import Splits
+from robustfeat.report.first_format import case_key, upgraded
+from robustfeat.report.ran import Ran
+from robustfeat.report.row import CLEAN, Row, Sized
+from robustfeat.report.setup import Setup
+from robustfeat.report.title import Title
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.files import check_suffix, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-FORMATS = (".json", ".md")  # that a report is written in
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What one attack on one task did: its configuration, what it took, and the signs that it may have failed.
-
-    metric: which one it aimed at; "" is all of the task.  forwards, backwards: images through the model.
-    zero_gradients: largest share of zero gradients in a step.  rising: share of the gain in the last quarter of the steps.
-    examined: cases that were checked for such signs.
-    """
-
-    task: str
-    metric: str
-    attack: str
-    configuration: str
-    forwards: int
-    backwards: int
-    zero_gradients: float
-    rising: float
-    seconds: float
-    flags: tuple[Flag, ...] = ()
-    examined: int = 0
+# 2: rows, runs, attacks and cases have attack, size and column apart; 1 had no number, and all three in one word.
+FORMAT = 2
+SUFFIXES = (".json", ".md")  # of the files that a report is written to
 
 
 @dataclass(frozen=True)
@@ -52,31 +37,35 @@ class Report:
     """Measured rows of one model, with exactly what ran.
 
     weights: sha256 of the weights that were measured (`FeatureExtractor.digest`).
-    attacks: name in the rows -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
-    environment: versions and machine.  command: the arguments of `robustfeat evaluate`, where that made it.
-    setup: of these, what the numbers depend on (`robustfeat.evaluation.Evaluation`): enough to measure them again elsewhere.
+    attacks: each attack at each size -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
+    environment: versions and machine.
+    setup: what the numbers depend on, enough to measure them again elsewhere; None where nobody said.
     features: what an attack on the features themselves does to them (`evaluation.description`), where that was asked for.
-    cases: "task/attack/metric" -> a value per case, "task/rows" and "task/targets" -> which image and target each has: what
-        two models are compared by. Written beside the report, as *.cases.safetensors.
+    cases: a value per case, and which image and target each has: what two models are compared by. Written beside the report, as
+        *.cases.safetensors.
     """
 
     model: str
-    data: dict[str, Any]
+    data: Splits
     threat: str
     rows: tuple[Row, ...]
-    attacks: dict[str, str] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
-    command: dict[str, Any] = field(default_factory=dict)
+    attacks: dict[Sized, str] = field(default_factory=dict)
+    environment: dict[str, str | int] = field(default_factory=dict)
     weights: str = ""
     runs: tuple[Ran, ...] = ()
     features: dict[str, float] = field(default_factory=dict)
-    cases: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
-    setup: dict[str, Any] = field(default_factory=dict)
+    cases: dict[CaseKey, Tensor] = field(default_factory=dict, compare=False, repr=False)
+    setup: Setup | None = None
 
     @property
     def measured_on(self) -> str:
         """The name of the data set that was measured."""
-        return str(self.data.get("test", {}).get("name", "unknown data"))
+        return "unknown data" if self.data.test is None else self.data.test.name
+
+    @property
+    def patches(self) -> bool:
+        """Whether the features were maps of the middle stages."""
+        return self.setup is not None and self.setup.patches
 
     @property
     def flagged(self) -> tuple[Ran, ...]:
@@ -85,38 +74,78 @@ class Report:
 
     def warnings(self) -> tuple[str, ...]:
         """The test images that were learnt from, and the flags, one line each."""
-        test = self.data.get("test", {})
-        known = test.get("in train", 0)
-        shared = f"{known} of the {test.get('images')} test images are among the training images, pixel by pixel"
-        return (shared,) * (known > 0) + tuple(
-            f"{ran.task} {ran.metric}".rstrip() + f" under {ran.attack}: {flag.check}: {flag.value:.3g} {flag.text}"
+        test = self.data.test
+        known = (
+            ()
+            if test is None or not test.in_train
+            else (f"{test.in_train} of the {test.images} test images are among the training images, pixel by pixel",)
+        )
+        return known + tuple(
+            f"{ran.what} under {self.label(*ran.sized)}: {flag.check}: {flag.value:.3g} {flag.text}"
             for ran in self.flagged
             for flag in ran.flags
         )
 
     def doubts(self) -> tuple[str, ...]:
         """Why numbers may flatter, one line each: the flags, and the attacks that were not looked at for flags."""
-        ran = {(ran.task, ran.attack) for ran in self.runs}
-        blind = [(f"{ran.task} {ran.metric}".rstrip(), ran.attack) for ran in self.runs if ran.examined == 0]
-        for row in self.rows:
-            attack, _ = self.attack_of(row)
-            if attack != "none" and (row.task, attack) not in ran:
-                blind.append((f"{row.task} {row.metric}", row.attack))
+        ran = {(ran.task, ran.sized) for ran in self.runs}
+        blind = [(ran.what, self.label(*ran.sized)) for ran in self.runs if ran.examined == 0]
+        blind += [
+            (f"{row.task} {row.metric}", self.label(*row.sized, row.column))
+            for row in self.rows
+            if row.attack != CLEAN and (row.task, row.sized) not in ran
+        ]
         unchecked = [f"{what} under {attack}: not checked for masked gradients" for what, attack in blind]
         return self.warnings() + tuple(unchecked)
 
-    def attack_of(self, row: Row) -> tuple[str, str]:
-        """The attack behind a row, and the column of cases that it was allowed: ("pgd", "normal") of "pgd/normal"."""
-        names = [name for name in self.attacks if row.attack == name or row.attack.startswith(f"{name}/")]
-        name = max(names, key=len, default=row.attack)
-        return name, row.attack[len(name) + 1 :]
+    def sizes(self, attack: str) -> tuple[Eps | None, ...]:
+        """Those that an attack was run at, in their order: several are a ladder, each from what the one before found."""
+        return tuple(eps for name, eps in self.attacks if name == attack)
 
-    def value(self, task: str, metric: str, attack: str = "none") -> float:
-        """One number of the report; KeyError where it was not measured."""
-        for row in self.rows:
-            if (row.task, row.metric, row.attack) == (task, metric, attack):
-                return row.value
-        raise KeyError(f"the report has no {metric!r} of task {task!r} under {attack!r}")
+    def label(self, attack: str, eps: Eps | None = None, column: str = "") -> str:
+        """Where a row stands, for people: "pgd", "pgd/normal" for a column, "pgd@8/255" for one size of several."""
+        rung = f"{attack}@{eps}" if len(self.sizes(attack)) > 1 else attack
+        return f"{rung}/{column}" if column else rung
+
+    def rows_at(
+        self, task: str, metric: str, attack: str = CLEAN, eps: float | None = None, column: str = ""
+    ) -> list[Row]:
+        """The rows of a metric under an attack: one, or those of all its sizes where eps is None."""
+        return [
+            row
+            for row in self.rows
+            if (row.task, row.metric, row.attack, row.column) == (task, metric, attack, column)
+            and (eps is None or row.eps in (None, eps))
+        ]
+
+    def like(self, row: Row) -> Row | None:
+        """This report's row that says the same as a row of another report, None where there is none."""
+        found = self.rows_at(row.task, row.metric, row.attack, row.eps, row.column)
+        return found[0] if len(found) == 1 else None
+
+    def value(self, task: str, metric: str, attack: str = CLEAN, eps: float | None = None, column: str = "") -> float:
+        """One number of the report. eps: which size, of an attack that was run at several.
+
+        Raises KeyError where it was not measured, and for an attack of several sizes where none is named.
+        """
+        found = self.rows_at(task, metric, attack, eps, column)
+        if len(found) == 1:
+            return found[0].value
+        place = f"{metric!r} of task {task!r} under {attack!r}" + (f", only {column} attacked" if column else "")
+        if found:
+            raise KeyError(
+                f"the report has {place} at eps {', '.join(str(row.eps) for row in found)}; name one of them"
+            )
+        raise KeyError(f"the report has no {place}" + ("" if eps is None else f" at eps {Eps(eps)}"))
+
+    def judged(self, row: Row) -> dict[str, Tensor]:
+        """The values per case behind one of its rows, by the name the task gives them."""
+        place = row.task, *row.sized, row.column
+        return {
+            key.kept: values
+            for key, values in self.cases.items()
+            if (key.task, key.attack, key.eps, key.column) == place
+        }
 
     def to_json(self) -> str:
         """The text of report.json."""
@@ -124,15 +153,27 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values; without the cases."""
-        return dataclasses.asdict(dataclasses.replace(self, cases={}), dict_factory=_without_cases)
+        values = dataclasses.asdict(dataclasses.replace(self, cases={}, attacks={}))
+        del values["cases"]
+        return (
+            {"format": FORMAT}
+            | values
+            | {
+                "data": self.data.as_dict(),
+                "attacks": [sized._asdict() | {"configuration": text} for sized, text in self.attacks.items()],
+                "setup": {} if self.setup is None else self.setup.as_dict(),
+            }
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write report.json atomically, and the cases beside it; those of the report that was there go.
 
         A name that ends in .md gets the tables as Markdown, which `load` does not read. Raises ValueError for other suffixes.
         """
-        place, text = check_suffix(path, *FORMATS, what="reports"), self.to_json()
+        place, text = check_suffix(path, *SUFFIXES, what="reports"), self.to_json()
         if place.suffix.lower() == ".md":
+            from robustfeat.report.words import markdown  # which needs to know what a report is
+
             return write_text(place, markdown(self))
         old = _text_of(place)
         if self.cases:
@@ -148,21 +189,44 @@ class Report:
         """Read report.json."""
         try:
             text = Path(path).read_text(encoding="utf-8")
-            report = cls.from_dict(json.loads(text))
-            return dataclasses.replace(report, cases=cases.read(Path(path), text))
+            values = json.loads(text)
+            report = cls.from_dict(values)
+            titles = {str(row.task): row.task for row in report.rows}
+            old = values.get("format", 1) == 1
+
+            def key(name: str) -> CaseKey:
+                return case_key(name, titles.values(), report.attacks) if old else CaseKey.read(name, titles)
+
+            return dataclasses.replace(report, cases=cases.read(Path(path), text, key))
         except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise IntegrityError(f"{os.fspath(path)!r} is not a report: {error}") from error
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Report:
         """The inverse of `as_dict`. Raises ValueError, KeyError, TypeError or AttributeError for anything else."""
-        parsed = {
-            name: dict(values.get(name, {})) for name in ("attacks", "environment", "command", "setup", "features")
+        version = values.get("format", 1)
+        if version not in (1, FORMAT) or isinstance(version, bool):
+            raise ValueError(
+                f"report format {version!r} is not {FORMAT}; install the version of robustfeat that wrote it"
+            )
+        values = {
+            name: value for name, value in (upgraded(values) if version == 1 else values).items() if name != "format"
         }
-        parsed["data"] = {kind: dict(facts) for kind, facts in values["data"].items()}
-        runs = [ran | {"flags": tuple(Flag(**flag) for flag in ran["flags"])} for ran in values.get("runs", [])]
-        rows = tuple(_row(row) for row in values["rows"])
-        return cls(**values | parsed | {"rows": rows, "runs": tuple(Ran(**ran) for ran in runs)})
+        parsed: dict[str, Any] = {name: dict(values.get(name, {})) for name in ("environment", "features")}
+        parsed["data"] = Splits.from_dict(values["data"])
+        parsed["setup"] = Setup.of(values["setup"]) if values.get("setup") else None
+        parsed["attacks"] = {_sized(attack): str(attack["configuration"]) for attack in values["attacks"]}
+        texts = {row["task"] for row in values["rows"]}
+        rows = tuple(_row(row | {"task": Title.read(row["task"], texts)}) for row in values["rows"])
+        runs = tuple(
+            Ran(**run | {"task": Title.read(run["task"], texts), "flags": tuple(Flag(**flag) for flag in run["flags"])})
+            for run in values.get("runs", [])
+        )
+        return cls(**values | parsed | {"rows": rows, "runs": runs})
+
+
+def _sized(values: dict[str, Any]) -> Sized:
+    return Sized(str(values["attack"]), None if values["eps"] is None else Eps(values["eps"]))
 
 
 def _row(values: dict[str, Any]) -> Row:
@@ -178,76 +242,3 @@ def _text_of(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _without_cases(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in items if key != "cases"}
-
-
-def _columns(reports: Sequence[Report]) -> list[list[str]]:
-    """Header and one line per task, metric and attack, models side by side."""
-    header = ["task", "metric", "attack", *[report.model for report in reports], "n"]
-    lines = [header]
-    keys = dict.fromkeys((row.task, row.metric, row.attack) for report in reports for row in report.rows)
-    for key in keys:
-        cells, n = [], 0
-        for report in reports:
-            row = next((r for r in report.rows if (r.task, r.metric, r.attack) == key), None)
-            cells.append("" if row is None else f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]")
-            n = row.n if row else n
-        lines.append([*key, *cells, str(n)])
-    return lines
-
-
-def table(*reports: Report) -> str:
-    """Reports side by side for a terminal; 95 % intervals in brackets."""
-    return "\n".join([aligned(_columns(reports)), "", *_footnotes(reports)])
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """A header and rows of cells in columns, for a terminal."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    rule = "  ".join("-" * width for width in widths)
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([text[0], rule, *text[1:]])
-
-
-def markdown(*reports: Report, title: str = "Report") -> str:
-    """Reports side by side as Markdown."""
-    head, *body = _columns(reports)
-    lines = [f"# {title}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(line) + " |" for line in body]
-    lines += ["", "Values are fractions with 95 % intervals; larger is better for the defender.", ""]
-    return "\n".join(lines + [f"- {note}" for note in _footnotes(reports)]) + "\n"
-
-
-def _footnotes(reports: Sequence[Report]) -> list[str]:
-    """What ran, on what."""
-    notes = []
-    for name, configuration in dict.fromkeys(item for report in reports for item in report.attacks.items()):
-        notes.append(f"attack {name}: {configuration}")
-    # A budget names what it stands for: several tasks may have been attacked differently under one name.
-    planned = {
-        f"attack {ran.attack} on {ran.task}: {ran.configuration}"
-        for report in reports
-        for ran in report.runs
-        if ran.configuration != report.attacks.get(ran.attack)
-    }
-    notes += sorted(planned)
-    for report in reports:
-        if report.runs:
-            passes = sum(ran.forwards for ran in report.runs), sum(ran.backwards for ran in report.runs)
-            seconds = sum(ran.seconds for ran in report.runs)
-            notes.append(
-                f"{report.model}: {passes[0]:,} images forward, {passes[1]:,} back, {seconds:.0f} s under attack"
-            )
-        if report.features:
-            numbers = ", ".join(f"{name} {value:.3f}" for name, value in report.features.items())
-            notes.append(f"{report.model}, features under an attack on themselves: {numbers}")
-        notes += [f"! {report.model}, {warning}" for warning in report.warnings()]
-    for kind in ("train", "test"):
-        described = {f"{r.data[kind]['images']} images of {r.data[kind]['name']}" for r in reports if kind in r.data}
-        notes += [f"{kind}: {text}" for text in sorted(described)]
-        said = {r.data[kind]["note"] for r in reports if "note" in r.data.get(kind, {})}
-        notes += [f"! {kind}: {text}" for text in sorted(said)]
-    return notes

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from robustfeat.backbones.architecture import Architecture
 from robustfeat.backbones.network import Network, new_network
 from robustfeat.data import ImageDataset
 from robustfeat.features import hub
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, ModelRef
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.features.recipe import Recipe
 from robustfeat.objectives import Objective
 
 
-def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, Card | None, dict[str, Any]]:
+def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, Card | None, ModelRef | None]:
     """The teacher with its card, and name and sha256 of its weights; None where the recipe names none.
 
     Raises ValueError where the objective needs one; what `load` raises.
@@ -25,7 +24,7 @@ def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, Ca
             raise ValueError(
                 f"objective {objective.name!r} distils from a teacher; give a model folder or name as teacher"
             )
-        return None, None, {}
+        return None, None, None
     network, card = hub.load_network(recipe.teacher)
     return network, card, _facts(network, card)
 
@@ -46,13 +45,13 @@ def number_of_classes(data: ImageDataset) -> int:
     return 1 if data.labels is None else int(data.labels.max()) + 1
 
 
-def _facts(network: Network, card: Card) -> dict[str, Any]:
+def _facts(network: Network, card: Card) -> ModelRef:
     # One that comes straight from timm has no file of ours; what its weights are tells it from others just as well.
-    digest = card.weights.get("sha256") or FeatureExtractor(network, card).digest()
-    return {"name": card.name, "sha256": digest}
+    digest = card.sha256 or FeatureExtractor(network, card).digest()
+    return ModelRef(card.name, digest)
 
 
-def student_of(recipe: Recipe, data: ImageDataset) -> tuple[Network, dict[str, Any]]:
+def student_of(recipe: Recipe, data: ImageDataset) -> tuple[Network, ModelRef | None]:
     """A new network, whose weights depend on the seed alone, or a saved one to start from, with name and sha256 of its weights.
 
     Raises ValueError where the data has one class only, and where the saved one is of another architecture.
@@ -64,7 +63,7 @@ def student_of(recipe: Recipe, data: ImageDataset) -> tuple[Network, dict[str, A
     if recipe.start is None:
         mean, std = data.mean_std()
         architecture = Architecture(recipe.student, recipe.stem, classes, data.image_size, mean, std)
-        return new_network(architecture, recipe.seed), {}
+        return new_network(architecture, recipe.seed), None
     source, card = hub.load_network(recipe.start)
     if source.architecture.name != recipe.student or source.architecture.stem != recipe.stem:
         raise ValueError(

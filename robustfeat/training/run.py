@@ -14,10 +14,11 @@ from torch.nn.parallel import DistributedDataParallel
 from robustfeat.attacks import Threat
 from robustfeat.backbones.network import Network, new_network
 from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_noise
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, Training
 from robustfeat.features.recipe import Recipe
 from robustfeat.numerics.random import generator
 from robustfeat.objectives import Objective, Spaces
+from robustfeat.report import DataFacts
 from robustfeat.runtime.environment import environment
 from robustfeat.runtime.parallel import follow_first, gather, rank, world_size
 from robustfeat.training import checkpoint
@@ -165,10 +166,10 @@ class Run:
             objective=self.objective.name,
             options=self.objective.options(),
             recipe=self.recipe,
-            data={"name": data.name, "split": self.recipe.train, "images": len(data), "fingerprint": data.fingerprint},
+            data=DataFacts.of(data, split=self.recipe.train),
             teacher=self.teacher_facts,
             start=self.start_facts,
-            training=training | self._session(),
+            training=Training.from_dict(training | self._session()),
             classes=data.classes,
         )
 
@@ -188,8 +189,8 @@ class Run:
         return fixed | {
             "objective": {"name": self.objective.name} | self.objective.options(),
             "data": self.train_data.fingerprint,
-            "teacher weights": self.teacher_facts.get("sha256"),
-            "start weights": self.start_facts.get("sha256"),
+            "teacher weights": self.teacher_facts and self.teacher_facts.sha256,
+            "start weights": self.start_facts and self.start_facts.sha256,
             "processes": world_size(),
         }
 

@@ -68,7 +68,7 @@ def test_a_student_whose_features_collapse_is_passed_over(tmp_path: Path, monkey
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.zero_()
-        hub.save(best, network, replace(card, weights={}))
+        hub.save(best, network, replace(card, weights=None))
         return best
 
     monkeypatch.setattr(students, "train", without_weights)

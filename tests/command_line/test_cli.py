@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from robustfeat.command_line import doctor
 from robustfeat.features import hub, shipped
+from robustfeat.features.parts import Weights
 
 
 def test_show(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +63,9 @@ def test_evaluate(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run(*command, *attack, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report == json.loads((tmp_path / "report.json").read_text())
-    assert report["attacks"] == {"fgsm": "FGSM(threat=Threat(norm='linf', eps=16/255), climb='ce')"}
+    assert [one["configuration"] for one in report["attacks"]] == [
+        "FGSM(threat=Threat(norm='linf', eps=16/255), climb='ce')"
+    ]
     assert {row["attack"] for row in report["rows"]} == {"none", "fgsm"}
     assert {row["n"] for row in report["rows"]} == {12}
     assert run(*command) == 0
@@ -75,7 +78,7 @@ def test_train(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = json.loads(capsys.readouterr().out)
     assert result["model"] == str(tmp_path / "run" / "best")
     assert result["training"]["step"] == 1
-    assert hub.load(tmp_path / "run").card.weights == result["weights"]
+    assert hub.load(tmp_path / "run").card.weights == Weights.from_dict(result["weights"])
     assert "holds a run already" in refused(capsys, 2, *command)
     assert run(*command, "--resume") == 0
     assert "best weights: " in capsys.readouterr().out

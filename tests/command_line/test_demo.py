@@ -28,13 +28,12 @@ def test_a_few_steps_of_the_demo(
         report = Report.from_dict(values)
         assert {row.task for row in report.rows} == {"probe", "retrieval", "anomaly"}
         assert {row.n for row in report.rows if row.task == "probe"} == {3}
-        assert report.data["test"]["images"] == 3
+        assert report.data.test.images == 3
         card = hub.read_card(tmp_path / name / "last")
-        assert card.training["step"] == 1
+        assert card.training.step == 1
         assert report.weights == hub.load(tmp_path / name).digest()
     assert (
-        hub.read_card(tmp_path / "gacd" / "last").teacher["sha256"]
-        == hub.load(tmp_path / "teacher").card.weights["sha256"]
+        hub.read_card(tmp_path / "gacd" / "last").teacher.sha256 == hub.load(tmp_path / "teacher").card.weights.sha256
     )
     assert (tmp_path / "report.md").read_text().startswith("# robustfeat on digits\n")
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")

@@ -17,15 +17,19 @@ from robustfeat.data import dataset
 from robustfeat.evaluation import compare, evaluate
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.random import generator
-from robustfeat.report import Report, Row
+from robustfeat.report import CaseKey, DataFacts, Report, Row, Sized, Splits, Title
 
-DATA = {"test": {"name": "digits", "images": 100, "fingerprint": "ab"}}
+DATA = Splits(test=DataFacts("digits", 100, "ab"))
 
 
 def report(model: str, hits: Tensor) -> Report:
-    row = Row("probe", "accuracy", "pgd", float(hits.mean()), 0.0, 1.0, len(hits), 1.0)
-    cases = {"probe/pgd/accuracy": hits, "probe/rows": torch.arange(len(hits)), "probe/targets": torch.zeros(len(hits))}
-    return Report(model, DATA, "linf 8/255", (row,), {"pgd": "PGD"}, cases=cases)
+    row = Row("probe", "accuracy", "pgd", None, "", float(hits.mean()), 0.0, 1.0, len(hits), 1.0)
+    cases = {
+        CaseKey(row.task, "accuracy", "pgd"): hits,
+        CaseKey(row.task, "rows"): torch.arange(len(hits)),
+        CaseKey(row.task, "targets"): torch.zeros(len(hits)),
+    }
+    return Report(model, DATA, "linf 8/255", (row,), {Sized("pgd"): "PGD"}, cases=cases)
 
 
 @pytest.mark.parametrize(("better", "worse"), [(9, 1), (5, 5), (0, 0), (30, 12), (0, 6)])
@@ -63,19 +67,20 @@ def test_auroc_is_recomputed_from_the_scores(extractor: FeatureExtractor) -> Non
     """A model whose scores are shuffled loses; the difference is that of scikit-learn."""
     data = dataset("digits", "train[:300]"), dataset("digits", "test[:100]")
     good = evaluate(extractor, ["anomaly"], *data, examined=0, progress=False)
-    shuffled = good.cases["anomaly/none/anomaly"][torch.randperm(1000, generator=generator(0))]
-    targets = good.cases["anomaly/targets"]
+    key = CaseKey(Title("anomaly"), "anomaly", "none")
+    shuffled = good.cases[key][torch.randperm(1000, generator=generator(0))]
+    targets = good.cases[CaseKey(Title("anomaly"), "targets")]
 
     def auroc(scores: Tensor) -> float:
         mine = [targets[:, 0] == c for c in range(10)]
         return sum(float(roc_auc_score(targets[m, 1], scores[m])) for m in mine) / 10
 
     row = next(row for row in good.rows if row.metric == "auroc")
-    assert row.value == pytest.approx(auroc(good.cases["anomaly/none/anomaly"]), abs=1e-6)
+    assert row.value == pytest.approx(auroc(good.cases[key]), abs=1e-6)
     bad = dataclasses.replace(
         good,
         rows=(dataclasses.replace(row, value=auroc(shuffled)),),
-        cases=good.cases | {"anomaly/none/anomaly": shuffled},
+        cases=good.cases | {key: shuffled},
     )
     (found,) = compare(bad, good)
     assert found.low < found.difference < found.high
@@ -89,6 +94,6 @@ def test_what_can_not_be_paired() -> None:
     with pytest.raises(ValueError, match="'b' has no values per image"):
         compare(a, dataclasses.replace(b, cases={}))
     with pytest.raises(ValueError, match="other images"):
-        compare(a, dataclasses.replace(b, data={"test": {"name": "digits", "images": 100, "fingerprint": "cd"}}))
+        compare(a, dataclasses.replace(b, data=Splits(test=DataFacts("digits", 100, "cd"))))
     with pytest.raises(ValueError, match="compare under the same attack"):
-        compare(a, dataclasses.replace(b, attacks={"pgd": "PGD(steps=1)"}))
+        compare(a, dataclasses.replace(b, attacks={Sized("pgd"): "PGD(steps=1)"}))

@@ -64,20 +64,20 @@ def test_the_clean_rows_by_hand(extractor: FeatureExtractor) -> None:
 
 def test_row_schema(extractor: FeatureExtractor) -> None:
     report = run(extractor, [WEAK, FGSM(threat=WEAK.threat)])
-    sides = ["", "/normal", "/anomalous"]
+    sides = ["", "normal", "anomalous"]
     clean, attacked = [], []
-    for task, metrics, suffixes in (
+    for task, metrics, columns in (
         ("probe", ["accuracy"], [""]),
         ("retrieval", ["recall@1", "recall@5", "recall@10", "map@r", "map", "ndcg"], [""]),
         ("anomaly", ["auroc", "aupr", "aupr-normal", "tnr@95"], sides),
         ("anomaly:knn", ["auroc", "aupr", "aupr-normal", "tnr@95"], sides),
     ):
-        clean += [(task, metric, "none") for metric in metrics]
+        clean += [(task, metric, "none", 0.0, "") for metric in metrics]
         # Of retrieval's metrics only those that have a loss of their own are reported under attack.
         aimed_at = ["recall@1", "map@r"] if task == "retrieval" else metrics
-        attacks = [name + suffix for name in ("pgd", "fgsm") for suffix in suffixes]
-        attacked += [(task, metric, attack) for attack in attacks for metric in aimed_at]
-    rows = [(row.task, row.metric, row.attack) for row in report.rows]
+        attacks = [(name, 8 / 255, column) for name in ("pgd", "fgsm") for column in columns]
+        attacked += [(task, metric, *attack) for attack in attacks for metric in aimed_at]
+    rows = [(row.task, row.metric, row.attack, row.eps or 0.0, row.column) for row in report.rows]
     assert sorted(rows) == sorted(clean + attacked)
     for row in report.rows:
         assert row.n == 40
@@ -88,9 +88,9 @@ def test_row_schema(extractor: FeatureExtractor) -> None:
         assert report.value(task, metric, "fgsm") <= report.value(task, metric)
         assert report.value(task, metric, "pgd") < 0.75 * report.value(task, metric), "the attack does something"
     for task in ("anomaly", "anomaly:knn"):
-        for column in ("pgd/normal", "pgd/anomalous"):
-            assert report.value(task, "auroc", "pgd") <= report.value(task, "auroc", column)
-            assert report.value(task, "auroc", column) <= report.value(task, "auroc")
+        for column in ("normal", "anomalous"):
+            assert report.value(task, "auroc", "pgd") <= report.value(task, "auroc", "pgd", column=column)
+            assert report.value(task, "auroc", "pgd", column=column) <= report.value(task, "auroc")
 
 
 def test_equal_seeds_give_equal_reports(extractor: FeatureExtractor) -> None:
@@ -107,12 +107,12 @@ def test_the_report_file(extractor: FeatureExtractor, tmp_path: Path) -> None:
     assert {"model", "data", "threat", "rows", "environment"} <= set(values)
     assert values["model"] == "untrained"
     assert values["threat"] == "linf 8/255"
-    assert values["attacks"] == {"pgd": repr(WEAK)}
+    assert values["attacks"] == [{"attack": "pgd", "eps": 8 / 255, "configuration": repr(WEAK)}]
     assert values["data"]["test"] == {"name": "patterns", "images": 40, "fingerprint": TEST.fingerprint}
     assert values["data"]["train"]["images"] == 64
     assert values["environment"]["torch"] == torch.__version__.split("+")[0]
     for row in values["rows"]:
-        assert set(row) == {"task", "metric", "attack", "value", "low", "high", "n", "seconds"}
+        assert set(row) == {"task", "metric", "attack", "eps", "column", "value", "low", "high", "n", "seconds"}
     assert Report.load(tmp_path / "report.json") == report
 
 
@@ -191,7 +191,7 @@ def test_test_images_that_were_learnt_are_counted(extractor: FeatureExtractor) -
     both = torch.cat([train.batch(torch.tensor([7, 3, 3])).images, test.batch(torch.arange(20)).images])
     mixed = MemoryImages("mixed", (both * 255).round().byte(), torch.arange(23) % 10)
     report = evaluate(extractor, ["probe"], train, mixed, progress=False)
-    assert report.data["test"]["in train"] == 3
+    assert report.data.test.in_train == 3
     assert report.warnings() == ("3 of the 23 test images are among the training images, pixel by pixel",)
     assert Report.from_dict(report.as_dict()).warnings() == report.warnings()
-    assert "in train" not in evaluate(extractor, ["probe"], train, test, progress=False).data["test"]
+    assert evaluate(extractor, ["probe"], train, test, progress=False).data.test.in_train == 0

@@ -69,7 +69,7 @@ def test_a_ladder_only_falls(extractor: FeatureExtractor) -> None:
         extractor, ["probe", "retrieval"], TRAIN, TEST, {"pgd": rungs}, batch_size=16, progress=False, examined=0
     )
     for task, metric in (("probe", "accuracy"), ("retrieval", "recall@1")):
-        values = [report.value(task, metric, f"pgd@{n}/255") for n in (1, 2, 4, 8)]
+        values = [report.value(task, metric, "pgd", Eps(f"{n}/255")) for n in (1, 2, 4, 8)]
         assert values == sorted(values, reverse=True)
         assert values[0] > values[-1], "too easy to tell anything"
     backwards = [ran.backwards for ran in report.runs if ran.task == "probe"]

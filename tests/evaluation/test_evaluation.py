@@ -44,16 +44,16 @@ def test_json_and_back() -> None:
 
 
 def test_it_stands_for_what_one_would_write(ten: FeatureExtractor) -> None:
-    arguments = CHOSEN.arguments(ten)
-    probe, retrieval = arguments["tasks"]
+    prepared = CHOSEN.prepared(ten)
+    probe, retrieval = prepared.tasks
     assert isinstance(probe, LinearProbe)
     assert isinstance(retrieval, Retrieval)
     assert retrieval.index == "HNSW8"
     threat = Threat("l2", Eps("100/255"))
-    assert arguments["attacks"] == {"pgd": PGD(threat, steps=3), "square": Square(threat, queries=9)}
-    assert arguments["train"].fingerprint == dataset("digits", "train[:100]").fingerprint
-    assert arguments["test"].fingerprint == dataset("digits", "test[:20]").fingerprint
-    assert arguments["extractor"] is ten
+    assert prepared.attacks == {"pgd": PGD(threat, steps=3), "square": Square(threat, queries=9)}
+    assert prepared.train.fingerprint == dataset("digits", "train[:100]").fingerprint
+    assert prepared.test.fingerprint == dataset("digits", "test[:20]").fingerprint
+    assert prepared.extractor is ten
 
 
 def test_the_report_is_that_of_evaluate(ten: FeatureExtractor, tmp_path: Path) -> None:
@@ -73,9 +73,9 @@ def test_the_report_is_that_of_evaluate(ten: FeatureExtractor, tmp_path: Path) -
     assert [dataclasses.replace(row, seconds=0) for row in report.rows] == [
         dataclasses.replace(row, seconds=0) for row in by_hand.rows
     ]
-    assert Evaluation.of(report.setup) == chosen
+    assert Evaluation.again(report) == chosen
     report.save(tmp_path / "report.json")
-    assert Evaluation.of(Report.load(tmp_path / "report.json").setup) == chosen
+    assert Evaluation.again(Report.load(tmp_path / "report.json")) == chosen
 
 
 def test_curves_sources_shots_and_patches(ten: FeatureExtractor, tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_curves_sources_shots_and_patches(ten: FeatureExtractor, tmp_path: Path)
     assert [rung.threat.eps for rung in attacks["pgd"]] == [0.1, 0.2]  # type: ignore[union-attr]
     assert all(isinstance(rung, Transfer) for rung in attacks["pgd-from-ten"])  # type: ignore[union-attr]
     few = dataclasses.replace(CHOSEN, shots=2, outliers="digits")
-    arguments = few.arguments(ten)
-    assert arguments["train"].labels.bincount().tolist() == [2] * 10
-    assert len(arguments["test"]) == 40
-    assert int(arguments["test"].labels[:20].max()) < 10 <= int(arguments["test"].labels[20:].min())
-    assert isinstance(dataclasses.replace(CHOSEN, patches=True).arguments(ten)["extractor"], PatchExtractor)
+    prepared = few.prepared(ten)
+    assert prepared.train.labels.bincount().tolist() == [2] * 10
+    assert len(prepared.test) == 40
+    assert int(prepared.test.labels[:20].max()) < 10 <= int(prepared.test.labels[20:].min())
+    assert isinstance(dataclasses.replace(CHOSEN, patches=True).prepared(ten).extractor, PatchExtractor)

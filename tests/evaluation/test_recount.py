@@ -91,7 +91,7 @@ def test_whatever_is_changed_is_found(extractor: FeatureExtractor, data: tuple[A
     report = make(extractor, data, Records(tmp_path, images=True))
     rows = list(report.rows)
     rows[5] = dataclasses.replace(rows[5], value=rows[5].value + 0.001)
-    rows.append(Row("probe", "accuracy", "apgd", 1.0, 1.0, 1.0, 30, 0.0))
+    rows.append(Row("probe", "accuracy", "apgd", None, "", 1.0, 1.0, 1.0, 30, 0.0))
     wrong = again(dataclasses.replace(report, rows=tuple(rows)), extractor, data, tmp_path)
     assert [pair[0] for pair in wrong] == [rows[5], rows[-1]]
     assert wrong[0][1].value == report.rows[5].value
@@ -160,24 +160,28 @@ def test_the_command_says_what_a_report_lacks(
         "digits", train="train[:100]", task=("probe",), attack=("fgsm",), eps=Eps(0.1), limit=30, examined=0
     )
     report = chosen.run(hub.load(model), records=tmp_path / "records", progress=False)
-    by_transfer = {"data": {"train": "f", "test": "f"}, "tasks": {}, "attack": "FGSM()", "seed": 0, "batch_size": 256}
-    by_evaluate = {**chosen.as_dict(), "records": None, "model": model, "device": "cpu"}
+    by_evaluate = dataclasses.replace(chosen.setup(), model=model)
+    elsewhere = {"torch": "2.14.1"}
     place = ["--records", str(tmp_path / "records")]
-    for command, arguments, message in (
+    for setup, machine, arguments, message in (
         (
-            by_transfer,
+            chosen.setup(),
+            elsewhere,
             [],
-            "does not say its records, model, device; give --records, --model, --device. Images are kept",
+            "say its records, model, device; give --records, --model, --device. Images are kept",
         ),
-        (by_transfer, ["--records", "r", "--device", "cpu"], "does not say its model; give --model."),
-        (by_transfer, [*place, "--model", model, "--device", "cpu"], "holds no images; evaluate with kept images"),
-        ({}, [], "does not say its records, model, device"),
-        (by_evaluate, [], "does not say its records; give --records. Images are kept"),
-        (by_evaluate | {"device": None}, place, "does not say its device; give --device."),
+        (chosen.setup(), report.environment, ["--records", "r"], "does not say its model; give --model."),
+        (
+            chosen.setup(),
+            elsewhere,
+            [*place, "--model", model, "--device", "cpu"],
+            "holds no images; evaluate with kept",
+        ),
+        (None, report.environment, [], "does not say its records, model"),
+        (by_evaluate, report.environment, [], "does not say its records; give --records. Images are kept"),
+        (by_evaluate, elsewhere, place, "does not say its device; give --device."),
+        (None, report.environment, [*place, "--model", model], "does not say how it was measured. Images are kept"),
     ):
-        dataclasses.replace(report, command=command).save(path)
+        dataclasses.replace(report, setup=setup, environment=machine).save(path)
         assert main(["recount", str(path), *arguments]) == 2
         assert message in capsys.readouterr().err
-    dataclasses.replace(report, command=by_transfer, setup={}).save(path)
-    assert main(["recount", str(path), *place, "--model", model, "--device", "cpu"]) == 2
-    assert "does not say how it was measured. Images are kept" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from robustfeat.evaluation.transfers_text import transfer_markdown, transfer_tex
 from robustfeat.features import hub
 from robustfeat.features.card import Card
 from robustfeat.numerics.random import generator
-from robustfeat.report import Report, Row
+from robustfeat.report import CaseKey, DataFacts, Report, Row, Sized, Splits, Title
 from robustfeat.testing import small_network
 
 N = 200
@@ -31,11 +31,12 @@ def report(model: str, data: str, robust: dict[str, float], clean: float = 0.9, 
             continue
         for name, rate in (("none", clean), ("pgd", robust[task])):
             hits = hits_of(rate, data)
-            rows.append(Row(task, metric, name, float(hits.mean()), 0.0, 1.0, N, 1.0))
-            cases[f"{task}/{name}/{metric}"] = hits
-        cases |= {f"{task}/rows": torch.arange(N), f"{task}/targets": torch.zeros(N)}
-    facts = {"test": {"name": data, "images": N, "fingerprint": data}}
-    return Report(model, facts, "linf 8/255", tuple(rows), {"pgd": attack}, cases=cases)
+            rows.append(Row(task, metric, name, None, "", float(hits.mean()), 0.0, 1.0, N, 1.0))
+            cases[CaseKey(Title(task), metric, name)] = hits
+        cases |= {CaseKey(Title(task), "rows"): torch.arange(N), CaseKey(Title(task), "targets"): torch.zeros(N)}
+    return Report(
+        model, Splits(test=DataFacts(data, N, data)), "linf 8/255", tuple(rows), {Sized("pgd"): attack}, cases=cases
+    )
 
 
 def hits_of(rate: float, data: str) -> Tensor:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from typing import Any
 
 import pytest
 from command_line import parsed
 
 from robustfeat.attacks.flag import Flag
 from robustfeat.backbones.architecture import Architecture
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, Fixture, ModelRef, Training
+from robustfeat.features.parts import Weights
 from robustfeat.features.recipe import Recipe
 from robustfeat.numerics.eps import Eps
 from robustfeat.objectives import OBJECTIVES
-from robustfeat.report import Ran, Report, Row
+from robustfeat.report import DataFacts, Ran, Report, Row, Setup, Sized, Splits
 from robustfeat.runtime.errors import IntegrityError
 
+EPS = Eps("8/255")
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images had a gradient of exactly 0")
 
 
-def data(name: str, n: int) -> dict[str, Any]:
-    train, test = ({"name": name, "images": images, "fingerprint": f"{name}{images}" * 8} for images in (50_000, n))
-    return {"train": train, "test": test}
+def data(name: str, n: int) -> Splits:
+    return Splits(*(DataFacts(name, images, f"{name}{images}" * 8) for images in (50_000, n)))
 
 
 MAIN = Report(
@@ -32,43 +32,43 @@ MAIN = Report(
     data("cifar10", 1000),
     "linf 8/255",
     rows=(
-        Row("probe", "accuracy", "none", 0.81, 0.785, 0.833, 1000, 2.5),
-        Row("probe", "accuracy", "standard", 0.5, 0.469, 0.531, 1000, 12.5),
-        Row("anomaly", "auroc", "none", 0.912, 0.9, 0.923, 1000, 1.5),
-        Row("anomaly", "auroc", "standard", 0.612, 0.6, 0.623, 1000, 1.5),
-        Row("anomaly", "auroc", "standard/normal", 0.712, 0.7, 0.723, 1000, 1.5),
+        Row("probe", "accuracy", "none", None, "", 0.81, 0.785, 0.833, 1000, 2.5),
+        Row("probe", "accuracy", "standard", EPS, "", 0.5, 0.469, 0.531, 1000, 12.5),
+        Row("anomaly", "auroc", "none", None, "", 0.912, 0.9, 0.923, 1000, 1.5),
+        Row("anomaly", "auroc", "standard", EPS, "", 0.612, 0.6, 0.623, 1000, 1.5),
+        Row("anomaly", "auroc", "standard", EPS, "normal", 0.712, 0.7, 0.723, 1000, 1.5),
     ),
-    attacks={"standard": "Standard(eps=8/255)"},
+    attacks={Sized("standard", EPS): "Standard(eps=8/255)"},
     environment={"processor": "Some CPU", "threads": 3, "torch": "2.14.1"},
     runs=(
-        Ran("probe", "", "standard", "AutoAttack(eps=8/255)", 9, 9, 0.0, 0.0, 1.0, examined=16),
-        Ran("anomaly", "", "standard", "Worst(APGD, Square)", 9, 9, 0.0, 0.0, 1.0, examined=12),
+        Ran("probe", "", "standard", EPS, "AutoAttack(eps=8/255)", 9, 9, 0.0, 0.0, 1.0, examined=16),
+        Ran("anomaly", "", "standard", EPS, "Worst(APGD, Square)", 9, 9, 0.0, 0.0, 1.0, examined=12),
     ),
-    setup={"data": "cifar10", "train": "train", "test": "test"},
+    setup=Setup("cifar10"),
 )
 CURVE = Report(
     "gacd-x",
     data("cifar10", 300),
     "linf 2/255, linf 4/255",
     rows=(
-        Row("probe", "accuracy", "none", 0.82, 0.77, 0.86, 300, 2.5),
-        Row("probe", "accuracy", "apgd@2/255", 0.71, 0.66, 0.76, 300, 2.5),
-        Row("probe", "accuracy", "apgd@4/255", 0.61, 0.55, 0.66, 300, 2.5),
-        Row("retrieval", "recall@10", "none", 0.99, 0.97, 1.0, 300, 2.5),
+        Row("probe", "accuracy", "none", None, "", 0.82, 0.77, 0.86, 300, 2.5),
+        Row("probe", "accuracy", "apgd", Eps("2/255"), "", 0.71, 0.66, 0.76, 300, 2.5),
+        Row("probe", "accuracy", "apgd", Eps("4/255"), "", 0.61, 0.55, 0.66, 300, 2.5),
+        Row("retrieval", "recall@10", "none", None, "", 0.99, 0.97, 1.0, 300, 2.5),
     ),
-    attacks={"apgd@2/255": "APGD(eps=2/255)", "apgd@4/255": "APGD(eps=4/255)"},
-    runs=tuple(Ran("probe", "", f"apgd@{k}/255", "", 9, 9, 0.0, 0.0, 1.0, examined=16) for k in (2, 4)),
+    attacks={Sized("apgd", Eps("2/255")): "APGD(eps=2/255)", Sized("apgd", Eps("4/255")): "APGD(eps=4/255)"},
+    runs=tuple(Ran("probe", "", "apgd", Eps(f"{k}/255"), "", 9, 9, 0.0, 0.0, 1.0, examined=16) for k in (2, 4)),
 )
 SECOND = Report(
     "gacd-x",
     data("cifar100", 500),
     "linf 8/255",
     rows=(
-        Row("probe", "accuracy", "none", 0.412, 0.37, 0.455, 500, 2.5),
-        Row("probe", "accuracy", "fast", 0.201, 0.168, 0.238, 500, 2.5),
+        Row("probe", "accuracy", "none", None, "", 0.412, 0.37, 0.455, 500, 2.5),
+        Row("probe", "accuracy", "fast", EPS, "", 0.201, 0.168, 0.238, 500, 2.5),
     ),
-    attacks={"fast": "Fast(eps=8/255)"},
-    runs=(Ran("probe", "", "fast", "APGD(eps=8/255)", 9, 9, 0.5, 0.0, 1.0, flags=(FLAG,), examined=16),),
+    attacks={Sized("fast", EPS): "Fast(eps=8/255)"},
+    runs=(Ran("probe", "", "fast", EPS, "APGD(eps=8/255)", 9, 9, 0.5, 0.0, 1.0, flags=(FLAG,), examined=16),),
 )
 CARD = Card(
     "gacd-x",
@@ -79,24 +79,24 @@ CARD = Card(
     objective="gacd",
     options={"tau": 0.1},
     recipe=Recipe(data="cifar10", teacher="at-x", minutes=132, seed=7, eps=Eps("8/255"), step_size=Eps(0.011)),
-    data={"name": "cifar10", "images": 45000, "fingerprint": "feedbeef"},
-    teacher={"name": "at-x", "sha256": "abc123"},
-    start={"name": "natural-x", "sha256": "abc124"},
-    training={
-        "minutes": 132.2,
-        "step": 1000,
-        "steps": 12345,
-        "epochs": 43.21,
-        "held_out_clean": 0.81,
-        "held_out_robust": 0.52,
-        "images": 500,
-        "processes": 2,
-        "environment": {"processor": "Other CPU", "threads": 1, "torch": "2.14.1"},
-    },
+    data=DataFacts("cifar10", 45000, "feedbeef"),
+    teacher=ModelRef("at-x", "abc123"),
+    start=ModelRef("natural-x", "abc124"),
+    training=Training(
+        minutes=132.2,
+        step=1000,
+        steps=12345,
+        epochs=43.21,
+        held_out_clean=0.81,
+        held_out_robust=0.52,
+        images=500,
+        processes=2,
+        environment={"processor": "Other CPU", "threads": 1, "torch": "2.14.1"},
+    ),
     reports=(SECOND, MAIN, CURVE),
     limits=("Knows small photographs only.",),
-    fixture={"positions": [0], "features": [[1.0], [2.0]], "norms": [1.0, 2.0]},
-    weights={"file": "model.safetensors", "bytes": 1234, "sha256": "d00d"},
+    fixture=Fixture((0,), ((1.0,), (2.0,)), (1.0, 2.0)),
+    weights=Weights("model.safetensors", 1234, "d00d"),
     classes=("cat", "dog"),
 )
 
@@ -107,44 +107,12 @@ def test_roundtrip() -> None:
     assert json.loads(CARD.to_json())["reports"][1]["rows"][1]["value"] == 0.5
 
 
-def test_the_first_format_is_read() -> None:
-    """As it was written before a card could hold several reports."""
-    old = json.loads(CARD.to_json())
-    for name in ("reports", "limits", "fixture", "start"):
-        del old[name]
-    old |= {
-        "format": 1,
-        "results": [dataclasses.asdict(row) for row in MAIN.rows[:2]],
-        "measured": {"train": "49000 images of cifar10", "test": "1000 images of cifar10"},
-        "attacks": {"standard": "Standard(eps=8/255)"},
-        "flags": ["probe under standard: zero gradients: 0.5 of the images"],
-    }
-    card = Card.from_json(json.dumps(old))
-    later = {"reports": CARD.reports, "limits": CARD.limits, "fixture": CARD.fixture, "start": CARD.start}
-    assert dataclasses.replace(card, **later) == CARD
-    (report,) = card.reports
-    assert report.rows == MAIN.rows[:2]
-    assert report.data == {
-        "train": {"name": "cifar10", "images": 49000},
-        "test": {"name": "cifar10", "images": 1000},
-    }
-    assert report.attacks == MAIN.attacks
-    text = card.readme()
-    assert "| probe | accuracy | 0.810 [0.785, 0.833] | 0.500 [0.469, 0.531] | 1,000 |" in text
-    assert "- Flagged: probe under standard: zero gradients" in text
-    assert "probe accuracy under standard: not checked" in text, "nothing says that it was"
-    for name in ("measured", "attacks", "flags"):  # the very first cards had none of these
-        del old[name]
-    assert Card.from_json(json.dumps(old)).reports[0].rows == MAIN.rows[:2]
-    assert Card.from_json(json.dumps(old | {"results": []})).reports == ()
-
-
 @pytest.mark.parametrize(
     "text",
     [
         "", "[]", "{}", '"x"', "null", '{"format": 99}', CARD.to_json()[:-20],
-        CARD.to_json().replace('"format": 2', '"format": 3'), CARD.to_json().replace('"format": 2', '"format": 1'),
-        CARD.to_json().replace('"format": 2', '"format": true'),
+        CARD.to_json().replace('"format": 4', '"format": 3'), CARD.to_json().replace('"format": 4', '"format": 1'),
+        CARD.to_json().replace('"format": 4', '"format": true'),
         CARD.to_json().replace('"name"', '"nombre"', 1),
         CARD.to_json().replace('"recipe": {', '"recipe": {"surprise": 1,'),
         CARD.to_json().replace('"mean": [', '"mean": ["x",'),
@@ -195,7 +163,7 @@ def test_the_page_says_flags_or_that_there_are_none() -> None:
 
 
 def test_the_page_says_which_features_were_measured() -> None:
-    patches = dataclasses.replace(MAIN, setup=MAIN.setup | {"patches": True})
+    patches = dataclasses.replace(MAIN, setup=Setup("cifar10", patches=True))
     assert "Tasks on the maps of the middle stages fitted on" in dataclasses.replace(CARD, reports=(patches,)).readme()
     assert "middle stages" not in CARD.readme()
 

@@ -17,7 +17,7 @@ from trained_network import trained
 from robustfeat.command_line import cli
 from robustfeat.features import hub
 from robustfeat.features.card import Card
-from robustfeat.features.parts import INDEX, WEIGHTS
+from robustfeat.features.parts import INDEX, WEIGHTS, FileFacts
 from robustfeat.features.weights import write_weights
 from robustfeat.publishing.exported import export
 from robustfeat.runtime.errors import IntegrityError
@@ -70,13 +70,13 @@ def test_the_index_is_that_of_the_hub(whole: Path, parts: Path) -> None:
 
 def test_the_card_describes_each_file_and_all_together(parts: Path) -> None:
     weights = hub.read_card(parts).weights
-    assert set(weights["files"]) == set(names(parts))
-    for name, facts in weights["files"].items():
-        assert facts == {"bytes": (parts / name).stat().st_size, "sha256": sha256(parts / name)}
+    assert set(weights.files) == set(names(parts))
+    for name, facts in weights.files.items():
+        assert facts == FileFacts((parts / name).stat().st_size, sha256(parts / name))
     one = parts.parent / "one after another"
     one.write_bytes(b"".join(path.read_bytes() for path in sorted(parts.glob("model-*.safetensors"))))
-    assert (weights["bytes"], weights["sha256"]) == (one.stat().st_size, sha256(one))
-    assert weights["sha256"] in (parts / "README.md").read_text()
+    assert (weights.bytes, weights.sha256) == (one.stat().st_size, sha256(one))
+    assert weights.sha256 in (parts / "README.md").read_text()
 
 
 @pytest.mark.parametrize("size", [None, 10**9, "1GB", "15 mb", "1.5MB"])
@@ -192,12 +192,12 @@ def test_a_tensor_larger_than_the_limit_has_a_file_of_its_own(tmp_path: Path) ->
     facts = write_weights(tmp_path, {"a": torch.zeros(2), "b": torch.zeros(500), "c": torch.zeros(2)}, 100)
     sizes = [sorted(load_file(path)) for path in sorted(tmp_path.glob("model-*"))]
     assert ["b"] in sizes
-    assert len(facts["files"]) == len(sizes) + 1
+    assert len(facts.files) == len(sizes) + 1
 
 
 def test_the_command(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["export", str(whole), str(tmp_path / "mine"), "--half", "--max_shard_size", "0.02MB"]) == 0
     assert " parts, float16" in capsys.readouterr().out
-    assert hub.load(tmp_path / "mine").card.weights["file"] == INDEX
+    assert hub.load(tmp_path / "mine").card.weights.file == INDEX
     shutil.rmtree(tmp_path / "mine")
     assert cli.main(["export", str(whole), str(tmp_path / "mine"), "--max_shard_size", "much"]) == 2

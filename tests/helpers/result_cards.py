@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from robustfeat.attacks.flag import Flag
 from robustfeat.backbones.architecture import Architecture
-from robustfeat.features.card import Card
-from robustfeat.report import Ran, Report, Row
+from robustfeat.features.card import Card, ModelRef, Training
+from robustfeat.numerics.eps import Eps
+from robustfeat.report import DataFacts, Ran, Report, Row, Sized, Splits
 
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images")
 
@@ -13,17 +14,33 @@ FLAG = Flag("zero gradients", 0.5, 0.02, "of the images")
 def report(
     data: str, numbers: dict[str, float], n: int = 1000, flagged: str = "", threat: str = "linf 8/255"
 ) -> Report:
-    """numbers: "task metric attack" -> value; the interval is a hundredth to each side."""
-    places = {tuple(text.split()): value for text, value in numbers.items()}
-    rows = tuple(Row(*place, value, value - 0.01, value + 0.01, n, 1.0) for place, value in places.items())
-    attacks = {attack: f"{attack}(eps=8/255)" for _, _, attack in places if attack != "none"}
+    """numbers: "task metric attack", and a size that is not 8/255 -> value; the interval is a hundredth to each side."""
+    places = {_place(*text.split()): value for text, value in numbers.items()}
+    rows = tuple(Row(*place, "", value, value - 0.01, value + 0.01, n, 1.0) for place, value in places.items())
+    attacks = {Sized(attack, eps): f"{attack}(eps={eps})" for *_, attack, eps in places if attack != "none"}
     runs = tuple(
-        Ran(task, "", attack, f"{attack} on {task}", 9, 9, 0, 0, 1.0, (FLAG,) if attack == flagged else (), examined=16)
-        for task, _, attack in places
+        Ran(
+            task,
+            "",
+            attack,
+            eps,
+            f"{attack} on {task}",
+            9,
+            9,
+            0,
+            0,
+            1.0,
+            (FLAG,) if attack == flagged else (),
+            examined=16,
+        )
+        for task, _, attack, eps in places
         if attack != "none"
     )
-    facts = {"train": {"name": data, "images": 50_000}, "test": {"name": data, "images": n}}
-    return Report("m", facts, threat, rows, attacks=attacks, runs=runs)
+    return Report("m", Splits(DataFacts(data, 50_000), DataFacts(data, n)), threat, rows, attacks=attacks, runs=runs)
+
+
+def _place(task: str, metric: str, attack: str, size: str = "8/255") -> tuple[str, str, str, Eps | None]:
+    return task, metric, attack, None if attack == "none" else Eps(size)
 
 
 def card(name: str, *reports: Report, threat: str = "linf 8/255", teacher: str = "", minutes: float = 132.4) -> Card:
@@ -32,9 +49,9 @@ def card(name: str, *reports: Report, threat: str = "linf 8/255", teacher: str =
         Architecture("resnet18"),
         512,
         threat=threat,
-        data={"name": "cifar10"},
-        teacher={"name": teacher} if teacher else {},
-        training={"minutes": minutes},
+        data=DataFacts("cifar10", 50_000),
+        teacher=ModelRef(teacher) if teacher else None,
+        training=Training(minutes=minutes),
         reports=reports,
     )
 
@@ -56,7 +73,11 @@ TEACHER = card(
             "anomaly auroc pgd": 0.65,
         },
     ),
-    report("cifar10", {"probe accuracy none": 0.99, "probe accuracy apgd@2/255": 0.98}, n=300),
+    report(
+        "cifar10",
+        {"probe accuracy none": 0.99, "probe accuracy apgd 2/255": 0.98, "probe accuracy apgd 4/255": 0.97},
+        n=300,
+    ),
 )
 STUDENT = card(
     "a-student",

@@ -13,7 +13,7 @@ from robustfeat.report import Row
 
 
 def row(value: float, n: int, low: float = 0.0, high: float = 1.0) -> Row:
-    return Row("task", "metric", "attack", value, low, high, n, 0.0)
+    return Row("task", "metric", "attack", None, "", value, low, high, n, 0.0)
 
 
 @pytest.mark.parametrize(("n", "right"), [(10, 4), (12, 0), (11, 11), (13, 6)])

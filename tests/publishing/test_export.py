@@ -37,7 +37,7 @@ def test_another_name_and_the_same_weights(model: Path, tmp_path: Path) -> None:
 
 def test_half_precision_rounds_each_weight_once(model: Path, tmp_path: Path) -> None:
     card = export(model, tmp_path / "half", half=True)
-    assert (card.weights["dtype"], card.reports) == ("float16", ())
+    assert (card.weights.dtype, card.reports) == ("float16", ())
     whole, stored = load_file(model / WEIGHTS), load_file(tmp_path / "half" / WEIGHTS)
     for key, value in whole.items():
         if value.is_floating_point():
@@ -52,7 +52,7 @@ def test_half_precision_rounds_each_weight_once(model: Path, tmp_path: Path) -> 
     )
     again = export(tmp_path / "half", tmp_path / "again", half=True)
     assert len(again.reports) == 1, "nothing is rounded, so what was measured holds"
-    assert again.weights["sha256"] == card.weights["sha256"]
+    assert again.weights.sha256 == card.weights.sha256
 
 
 def test_what_can_not_be_exported_is_said(model: Path, tmp_path: Path) -> None:

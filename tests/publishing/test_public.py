@@ -9,10 +9,10 @@ import pytest
 
 import robustfeat.publishing.public
 from robustfeat.backbones.architecture import Architecture
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, ModelRef
 from robustfeat.features.recipe import Recipe
 from robustfeat.publishing.public import public
-from robustfeat.report import Ran, Report, Row
+from robustfeat.report import DataFacts, Ran, Report, Row, Setup, Splits
 
 DATA = {
     "/home/me/cats": "cats", "~/cats": "cats", "./cats": "cats", "../photos/cats": "cats", "/home/me:x/cats": "cats",
@@ -29,28 +29,28 @@ OTHER_TASKS = ("probe", "adversarial-probe:8/255", "retrieval:IVF16,Flat", "anom
 
 def card(*reports: Report, teacher: str | None = None, start: str | None = None, data: str = "digits") -> Card:
     recipe = Recipe(data=data, teacher=teacher, start=start)
-    facts = {role: {"name": f"the-{role}", "sha256": "0"} for role in ("teacher", "start")}
+    facts = {role: ModelRef(f"the-{role}", "0") for role in ("teacher", "start")}
     return Card(
         "m",
         Architecture("resnet18"),
         512,
         recipe=recipe,
-        data={"name": data, "images": 9},
-        teacher=facts["teacher"] if teacher else {},
-        start=facts["start"] if start else {},
+        data=DataFacts(data, 9),
+        teacher=facts["teacher"] if teacher else None,
+        start=facts["start"] if start else None,
         reports=reports,
     )
 
 
 def report(data: str = "digits", task: str = "probe", **setup: object) -> Report:
-    facts = {"name": data, "images": 9, "fingerprint": "f"}
+    facts = DataFacts(data, 9, "f")
     rows, runs = (
-        (Row(task, "accuracy", "pgd", 0.5, 0, 1, 9, 0),),
-        (Ran(task, "", "pgd", "PGD(eps=8/255)", 1, 1, 0, 0, 0),),
+        (Row(task, "accuracy", "pgd", None, "", 0.5, 0, 1, 9, 0),),
+        (Ran(task, "", "pgd", None, "PGD(eps=8/255)", 1, 1, 0, 0, 0),),
     )
     return Report(
-        "/home/me/m", {"train": facts, "test": dict(facts)}, "linf 8/255", rows, command={"out": "/home/me/r.json"}, runs=runs,
-        setup={"data": data, "task": [task], "train": "train[:98%]", "eps": "8/255", "curve": "1/255,2/255"} | setup,
+        "/home/me/m", Splits(facts, facts), "linf 8/255", rows, runs=runs,
+        setup=Setup.of({"data": data, "task": [task], "train": "train[:98%]", "eps": "8/255", "curve": "1/255,2/255"} | setup),
     )  # fmt: skip
 
 
@@ -60,9 +60,9 @@ def test_names_of_data(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shown = public(card(report(name, outliers=name), data=name))
     assert shown.recipe is not None
     (found,) = shown.reports
-    names = [shown.recipe.data, shown.data["name"], found.setup["data"], found.setup["outliers"]]
-    assert [*names, found.data["train"]["name"], found.measured_on] == [DATA[name]] * 6
-    assert shown.data["images"] == found.data["test"]["images"] == 9
+    names = [shown.recipe.data, shown.data.name, found.setup.data, found.setup.outliers]
+    assert [*names, found.data.train.name, found.measured_on] == [DATA[name]] * 6
+    assert shown.data.images == found.data.test.images == 9
     assert public(shown) == shown, "twice is once"
 
 
@@ -84,8 +84,8 @@ def test_two_data_sets_in_one() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_names_of_models(name: str) -> None:
     (found,) = public(card(report(task=f"head:{name}", source=name))).reports
-    assert found.setup["source"] == MODELS[name]
-    titles = {found.setup["task"][0], found.rows[0].task, found.runs[0].task}
+    assert found.setup.source == MODELS[name]
+    titles = {found.setup.task[0], found.rows[0].task, found.runs[0].task}
     assert titles == {f"head:{MODELS[name]}"}
 
 
@@ -100,7 +100,7 @@ def test_a_source_that_loads_elsewhere_keeps_its_name(
     shown = public(before).recipe
     loads = name is None or name.startswith(("hf:", "timm:")) or name == "gacd-resnet18"
     assert getattr(shown, role) == (name if loads else f"the-{role}")
-    silent = public(dataclasses.replace(before, **{role: {}})).recipe
+    silent = public(dataclasses.replace(before, **{role: None})).recipe
     assert getattr(silent, role) == MODELS.get(str(name), name)
 
 
@@ -108,7 +108,7 @@ def test_a_source_that_loads_elsewhere_keeps_its_name(
 def test_what_is_no_path_stays(task: str) -> None:
     before = report(task=task, source=None, outliers=None)
     (found,) = public(card(before)).reports
-    assert found == dataclasses.replace(before, model="m", command={})
+    assert found == dataclasses.replace(before, model="m")
 
 
 def test_a_card_that_says_nothing() -> None:

@@ -8,6 +8,7 @@ import re
 from result_cards import NATURAL, STUDENT, TEACHER, card, report
 
 from robustfeat.publishing.results import page, summary, table
+from robustfeat.report import Setup
 
 
 def cells(line: str) -> list[str]:
@@ -80,7 +81,7 @@ THREATS = card(
     report("cifar10", {"probe accuracy none": 0.8, "probe accuracy fast": 0.5}),
     report("cifar10", {"probe accuracy none": 0.81, "probe accuracy fast": 0.6}, n=2000, threat=SMALL),
     report("cifar10", {"probe accuracy fast": 0.7, "probe accuracy pgd": 0.65}, n=3000, threat=L2),
-    report("cifar10", {"probe accuracy pgd@2/255": 0.9}, n=4000, threat=CURVE),
+    report("cifar10", {"probe accuracy pgd 2/255": 0.9, "probe accuracy pgd 8/255": 0.8}, n=4000, threat=CURVE),
 )
 
 
@@ -107,7 +108,7 @@ def test_numbers_of_different_threats_are_kept_apart() -> None:
 
 def test_numbers_on_other_features_stay_out() -> None:
     patches = report("cifar10", {"probe accuracy none": 0.99}, n=9000)
-    both = card("m", *STUDENT.reports, dataclasses.replace(patches, setup={"patches": True}))
+    both = card("m", *STUDENT.reports, dataclasses.replace(patches, setup=Setup("cifar10", patches=True)))
     assert "0.990" not in table([both])
 
 

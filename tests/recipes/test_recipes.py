@@ -16,6 +16,7 @@ from recipes import MODELS, travel
 from recipes.configuration import FOLDER, Overrides, evaluations, trainings
 from robustfeat.command_line import cli
 from robustfeat.features import hub
+from robustfeat.features.card import ModelRef
 from robustfeat.features.recipe import Recipe
 from robustfeat.report import Report
 from robustfeat.training.loop import Loop
@@ -28,14 +29,14 @@ Recipes = Callable[..., int]
 def test_every_model_is_there_in_half_precision(out: Path) -> None:
     for name in NAMES:
         card = hub.load(out / "models" / name).card
-        assert (card.name, card.weights["dtype"]) == (name, "float16")
-        assert card.training["steps"] == 2
+        assert (card.name, card.weights.dtype) == (name, "float16")
+        assert card.training.steps == 2
     logs = {path.name for path in (out / "logs").iterdir()}
     assert logs == {f"{path.stem}.jsonl" for path in FOLDER.glob("*/*-*.yaml") if path.parent.name != "evaluate"}
 
 
 def test_teachers_and_starts_are_those_of_the_recipes(out: Path) -> None:
-    digests = {name: hub.read_card(out / "models" / name).weights["sha256"] for name in NAMES}
+    digests = {name: hub.read_card(out / "models" / name).weights.sha256 for name in NAMES}
     for name, teacher, start in (
         ("gacd-resnet18", "at-resnet18d", "natural-resnet18"),
         ("gacd-mobilenetv2", "at-resnet18d", "natural-mobilenetv2"),
@@ -43,14 +44,14 @@ def test_teachers_and_starts_are_those_of_the_recipes(out: Path) -> None:
         ("anchored-resnet18", "natural-resnet18", "natural-resnet18"),
     ):
         card = hub.read_card(out / "models" / name)
-        assert (card.teacher, card.start) == tuple({"name": one, "sha256": digests[one]} for one in (teacher, start))
+        assert (card.teacher, card.start) == tuple(ModelRef(one, digests[one]) for one in (teacher, start))
 
 
 def test_the_better_run_becomes_the_teacher(out: Path) -> None:
     facts = {}
     for run in ("at-resnet18d.2-steps", "at-resnet18d.3-steps"):
         card = hub.read_card(out / "work" / run / "best")
-        facts[card.recipe and card.recipe.steps] = (card.training["held_out_robust"], card.training["held_out_clean"])
+        facts[card.recipe and card.recipe.steps] = (card.training.held_out_robust, card.training.held_out_clean)
     chosen = hub.read_card(out / "models" / "at-resnet18d").recipe
     assert chosen is not None
     assert facts[chosen.steps] == max(facts.values())
@@ -127,7 +128,7 @@ def test_reports_are_of_the_exported_weights_and_made_once(
     for path in paths:
         report = Report.load(path)
         assert report.weights == hub.load(out / "models" / NAMES[0]).digest()
-        assert report.setup["attack"] == ["fgsm"]
+        assert report.setup.attack == ("fgsm",)
     before = [path.stat().st_mtime_ns for path in paths]
     assert recipes("measure", "--out", out, "--override", TINY, "--device", "cpu") == 0
     assert [path.stat().st_mtime_ns for path in paths] == before

@@ -10,20 +10,22 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from robustfeat.report import Report, Row
+from robustfeat.report import CaseKey, DataFacts, Report, Row, Splits, Title
 from robustfeat.runtime.errors import IntegrityError
+
+KEY = CaseKey(Title("probe"), "accuracy", "none")
 
 
 def report(value: float, cases: bool = True) -> Report:
-    row = Row("probe", "accuracy", "none", value, 0.0, 1.0, 4, 0.0)
-    values = {"probe/none/accuracy": torch.full((4,), value)} if cases else {}
-    return Report("model", {"test": {"name": "digits", "images": 4, "fingerprint": "x"}}, "none", (row,), cases=values)
+    row = Row("probe", "accuracy", "none", None, "", value, 0.0, 1.0, 4, 0.0)
+    values = {KEY: torch.full((4,), value)} if cases else {}
+    return Report("model", Splits(test=DataFacts("digits", 4, "x")), "none", (row,), cases=values)
 
 
 def value_of(path: Path) -> tuple[float, float | None]:
     """What the report says, and what its cases say."""
     found = Report.load(path)
-    return found.rows[0].value, float(found.cases["probe/none/accuracy"][0]) if found.cases else None
+    return found.rows[0].value, float(found.cases[KEY][0]) if found.cases else None
 
 
 @pytest.mark.parametrize("names", [("a.json", "a.JSON"), ("x.json", "x.cases.json"), ("r.1.json", "r.2.json")])
@@ -54,7 +56,7 @@ def test_cases_of_another_report_are_refused(tmp_path: Path) -> None:
 def test_cases_of_older_versions_are_read(tmp_path: Path) -> None:
     old = report(0.25)
     dataclasses.replace(old, cases={}).save(tmp_path / "a.json")
-    save_file(old.cases, tmp_path / "a.cases.safetensors")
+    save_file({key.text: values for key, values in old.cases.items()}, tmp_path / "a.cases.safetensors")
     assert value_of(tmp_path / "a.json") == (0.25, 0.25)
 
 

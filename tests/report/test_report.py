@@ -12,28 +12,25 @@ import pytest
 from PIL import Image
 
 from robustfeat.attacks.flag import Flag
-from robustfeat.report import Ran, Report, Row, markdown, plot_curves, plot_robustness, table
+from robustfeat.report import DataFacts, Ran, Report, Row, Sized, Splits, markdown, plot_curves, plot_robustness, table
 from robustfeat.runtime.errors import IntegrityError
 
 ROWS = (
-    Row("probe", "accuracy", "none", 0.987, 0.954, 0.996, 321, 0.25),
-    Row("probe", "accuracy", "pgd", 0.432, 0.388, 0.477, 321, 1.5),
-    Row("anomaly", "auroc", "none", 0.876, 0.81, 0.912, 321, 0.125),
-    Row("anomaly", "auroc", "pgd/normal", 0.1234567890123456789, 0.1, 0.15, 321, 2.0),
+    Row("probe", "accuracy", "none", None, "", 0.987, 0.954, 0.996, 321, 0.25),
+    Row("probe", "accuracy", "pgd", None, "", 0.432, 0.388, 0.477, 321, 1.5),
+    Row("anomaly", "auroc", "none", None, "", 0.876, 0.81, 0.912, 321, 0.125),
+    Row("anomaly", "auroc", "pgd", None, "normal", 0.1234567890123456789, 0.1, 0.15, 321, 2.0),
 )
 REPORT = Report(
     model="one",
-    data={
-        "train": {"name": "digits", "images": 1297, "fingerprint": "ab"},
-        "test": {"name": "digits", "images": 321, "fingerprint": "cd"},
-    },
+    data=Splits(DataFacts("digits", 1297, "ab"), DataFacts("digits", 321, "cd")),
     threat="linf 8/255",
     rows=ROWS,
-    attacks={"pgd": "PGD(steps=20)"},
+    attacks={Sized("pgd"): "PGD(steps=20)"},
     environment={"torch": "2.14.1", "cores": 2},
 )
 OTHER = dataclasses.replace(
-    REPORT, model="two", attacks={"pgd": "PGD(steps=7)"}, rows=(dataclasses.replace(ROWS[0], value=0.555),)
+    REPORT, model="two", attacks={Sized("pgd"): "PGD(steps=7)"}, rows=(dataclasses.replace(ROWS[0], value=0.555),)
 )
 
 
@@ -43,13 +40,13 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.json"]
     values = json.loads(REPORT.to_json())
     assert list(values) == [
+        "format",
         "model",
         "data",
         "threat",
         "rows",
         "attacks",
         "environment",
-        "command",
         "weights",
         "runs",
         "features",
@@ -60,7 +57,14 @@ def test_save_and_load(tmp_path: Path) -> None:
 
 def test_value() -> None:
     assert REPORT.value("probe", "accuracy") == 0.987
-    assert REPORT.value("anomaly", "auroc", "pgd/normal") == ROWS[3].value
+    assert REPORT.value("anomaly", "auroc", "pgd", column="normal") == ROWS[3].value
+    two = (dataclasses.replace(ROWS[1], eps=eps, value=value) for eps, value in ((1 / 255, 0.7), (2 / 255, 0.6)))
+    ladder = dataclasses.replace(REPORT, rows=tuple(two))
+    assert [ladder.value("probe", "accuracy", "pgd", n / 255) for n in (1, 2)] == [0.7, 0.6]
+    with pytest.raises(KeyError, match="at eps 1/255, 2/255; name one of them"):
+        ladder.value("probe", "accuracy", "pgd")
+    with pytest.raises(KeyError, match="no 'accuracy' of task 'probe' under 'pgd' at eps 4/255"):
+        ladder.value("probe", "accuracy", "pgd", 4 / 255)
     for key in (("probe", "accuracy", "fgsm"), ("probe", "recall@1", "none"), ("retrieval", "accuracy", "none")):
         with pytest.raises(KeyError, match=key[0]):
             REPORT.value(*key)
@@ -75,7 +79,7 @@ def test_every_number_is_printed(text: str, mark: str) -> None:
     lines = [cells(line, mark) for line in text.splitlines()]
     for row in ROWS:
         interval = f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
-        assert lines.count([row.task, row.metric, row.attack, interval, str(row.n)]) == 1
+        assert lines.count([row.task, row.metric, REPORT.label(*row.sized, row.column), interval, str(row.n)]) == 1
     for fact in ("PGD(steps=20)", "1297 images of digits", "321 images of digits"):
         assert fact in text
 
@@ -99,7 +103,7 @@ def test_markdown_is_a_table() -> None:
 
 def test_what_ran_and_its_flags_are_printed_and_kept(tmp_path: Path) -> None:
     flag = Flag("zero gradients", 0.75, 0.02, "of the images had a gradient of exactly 0")
-    ran = Ran("probe", "", "pgd", "Worst(APGD, Square)", 3000, 1200, 0.75, 0.1, 2.5, (flag,))
+    ran = Ran("probe", "", "pgd", None, "Worst(APGD, Square)", 3000, 1200, 0.75, 0.1, 2.5, (flag,))
     report = dataclasses.replace(REPORT, runs=(ran, dataclasses.replace(ran, task="anomaly", flags=())))
     report.save(tmp_path / "report.json")
     assert Report.load(tmp_path / "report.json") == report
@@ -165,8 +169,12 @@ def test_plot(tmp_path: Path) -> None:
 def test_curves(tmp_path: Path) -> None:
     """One point per size and the clean one; rows of one side only, and of other attacks, are no points of the curve."""
     clean = REPORT.rows[0]
-    names = ("none", "apgd@2/255", "apgd@0.15", "apgd@0.15/normal", "apgd@2/255/normal", "pgd@8/255", "apgd")
-    rows = [dataclasses.replace(clean, attack=name, value=0.9 - 0.1 * i) for i, name in enumerate(names)]
+    places = [("none", None, ""), ("apgd", 2 / 255, ""), ("apgd", 0.15, "")]
+    places += [("apgd", 0.15, "normal"), ("apgd", 2 / 255, "normal"), ("pgd", 8 / 255, ""), ("apgd-2", 2 / 255, "")]
+    rows = [
+        dataclasses.replace(clean, attack=attack, eps=eps, column=column, value=0.9 - 0.1 * i)
+        for i, (attack, eps, column) in enumerate(places)
+    ]
     report = dataclasses.replace(REPORT, rows=tuple(rows))
     plot_curves([report], {clean.task: clean.metric}, "apgd", tmp_path / "curve.svg")
     text = (tmp_path / "curve.svg").read_text()
@@ -174,5 +182,5 @@ def test_curves(tmp_path: Path) -> None:
         r'<g id="line2d_\d+">\s*<path d="(M [^"]*)" clip-path="[^"]*" style="fill: none; stroke: #1f77b4', text
     )
     assert line.count("L ") == 2, "three points"
-    with pytest.raises(ValueError, match="no ladder 'fgsm'"):
+    with pytest.raises(ValueError, match="no attack 'fgsm'"):
         plot_curves([report], {clean.task: clean.metric}, "fgsm", tmp_path / "none.png")

@@ -16,7 +16,7 @@ from robustfeat.attacks import Threat
 from robustfeat.backbones.network import new_network
 from robustfeat.data import dataset
 from robustfeat.features import hub
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, ModelRef
 from robustfeat.numerics.eps import Eps
 from robustfeat.numerics.types import Losses
 from robustfeat.objectives import AdversarialTraining, Natural, Objective, Views
@@ -56,7 +56,7 @@ def test_a_start_with_another_head_keeps_its_normalisation(teacher: str, tmp_pat
     hub.save(tmp_path / "start", new_network(small), Card("start", small, network.feature_dim))
     recipe = dataclasses.replace(RECIPE, student="cnn_small", start=str(tmp_path / "start"), max_steps=1)
     trained, card = hub.load_network(train("natural", recipe, tmp_path / "run", quiet=True))
-    assert card.start == {"name": "start", "sha256": hub.read_card(tmp_path / "start").weights["sha256"]}
+    assert card.start == ModelRef("start", hub.read_card(tmp_path / "start").weights.sha256)
     assert trained.architecture.mean == (0.1, 0.2, 0.3)
     assert trained.architecture.classes == 10
 
@@ -108,12 +108,12 @@ def test_the_best_weights_have_the_best_held_out_accuracy(objective: Objective, 
         else (lambda m: (m["held_out_clean"],))
     )
     card = hub.read_card(best)
-    assert key(card.training) == max(key(m) for m in measured)
+    assert key(card.training.as_dict()) == max(key(m) for m in measured)
     network, _ = hub.load_network(best)
     held_out = dataset("digits", "train[200:240]")
     again = measure(network, held_out, Threat("linf", Eps(0.1)), 2, batch_size=32, seed=0)
-    assert again.clean == card.training["held_out_clean"]
-    assert again.robust == card.training["held_out_robust"]
+    assert again.clean == card.training.held_out_clean
+    assert again.robust == card.training.held_out_robust
 
 
 def test_any_accelerate_tracker(tmp_path: Path) -> None:

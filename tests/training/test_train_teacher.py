@@ -56,17 +56,14 @@ def test_students_without_a_head_keep_the_teachers_where_it_is_best_on_held_out_
 ) -> None:
     network, card = hub.load_network(uninterrupted / "best")
     theirs, _ = hub.load_network(teacher)
-    found = card.training["heads"]
+    found = card.training.heads
     assert list(found) == ["teacher", "linear"]
-    assert (found["teacher"]["robust"], found["teacher"]["clean"]) >= (
-        found["linear"]["robust"],
-        found["linear"]["clean"],
-    )
+    assert (found["teacher"].robust, found["teacher"].clean) >= (found["linear"].robust, found["linear"].clean)
     assert card.head == "teacher"
     assert torch.equal(network.head.weight, theirs.head.weight)
     again = measure(network, dataset("digits", "train[200:220]"), Threat("linf", Eps(0.1)), 2, batch_size=32, seed=0)
-    assert again == (found["teacher"]["clean"], found["teacher"]["robust"])
-    assert again == (card.training["held_out_clean"], card.training["held_out_robust"])
+    assert again == found["teacher"]
+    assert again == (card.training.held_out_clean, card.training.held_out_robust)
     assert torch.equal(hub.load_network(uninterrupted / "last")[0].head.weight, theirs.head.weight)
 
 
@@ -91,15 +88,15 @@ def test_a_teacher_of_other_classes_has_no_head_to_give(tmp_path: Path) -> None:
 def test_a_student_of_another_width_has_three_heads_to_choose_from(teacher: str, tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, teacher=teacher, student="resnet_tiny", max_steps=2)
     card = hub.read_card(train("gacd", recipe, tmp_path, quiet=True))
-    assert set(card.training["heads"]) == {"teacher", "linear", "adversarial"}
-    assert card.head == next(iter(card.training["heads"]))
+    assert set(card.training.heads) == {"teacher", "linear", "adversarial"}
+    assert card.head == next(iter(card.training.heads))
 
 
 def test_what_card_and_log_say(teacher: str, uninterrupted: Path) -> None:
     card = hub.read_card(uninterrupted / "best")
     assert card.options["bank"] == 16
-    assert card.teacher["sha256"] == hub.read_card(Path(teacher)).weights["sha256"]
-    assert card.training["heads"]["linear"]["clean"] > 0.2
+    assert card.teacher.sha256 == hub.read_card(Path(teacher)).weights.sha256
+    assert card.training.heads["linear"].clean > 0.2
     line = json.loads((uninterrupted / "log.jsonl").read_text().splitlines()[0])
     assert {"gacd", "lr", "images_per_s", "eta_s", "weight", "mutual_information", "weight_histogram"} <= line.keys()
     assert sum(line["weight_histogram"]) == 32

@@ -13,8 +13,8 @@ from robustfeat.numerics.eps import Eps
 from robustfeat.tasks import CLASSIC, DETECTORS, TASKS
 
 if TYPE_CHECKING:
-    from robustfeat.data import ImageDataset
     from robustfeat.evaluation import Evaluation, Shift
+    from robustfeat.evaluation.evaluation import Prepared
     from robustfeat.features.extractor import FeatureExtractor
 
 
@@ -113,14 +113,14 @@ def _add(parser: ArgumentParser) -> None:
 def _run(values: dict[str, Any]) -> Result:
     from robustfeat.evaluation import Evaluation, Records, evaluate
     from robustfeat.features import hub
-    from robustfeat.report import plot_curves, plot_robustness, table
+    from robustfeat.report import CLEAN, plot_curves, plot_robustness, table
     from robustfeat.report.map import METHODS
-    from robustfeat.report.report import FORMATS
+    from robustfeat.report.report import SUFFIXES
     from robustfeat.runtime.files import check_suffix
     from robustfeat.runtime.parallel import join, rank
 
     if values["out"]:
-        check_suffix(values["out"], *FORMATS, what="reports")  # before hours of work
+        check_suffix(values["out"], *SUFFIXES, what="reports")  # before hours of work
     if not values["features"] and (values["teacher"] or values["map"]):
         raise ValueError("teacher and map are of the attack on features; add --features")
     if values["keep_images"] and values["records"] is None:
@@ -130,11 +130,10 @@ def _run(values: dict[str, Any]) -> Result:
     if values["map_method"] not in METHODS:
         raise ValueError(f"map_method must be one of {METHODS}, got {values['map_method']!r}")
     evaluation = Evaluation.of(values)
-    prepared = evaluation.arguments(hub.load(values["model"], device=join(values["device"])))
+    prepared = evaluation.prepared(hub.load(values["model"], device=join(values["device"])))
     teacher = None if values["teacher"] is None else hub.load(values["teacher"], device=join(values["device"]))
-    report = evaluate(**prepared, **options, records=records)
-    command = {name: _plain(value) for name, value in values.items()}
-    report = dataclasses.replace(report, command=command, setup=evaluation.as_dict())
+    report = evaluate(*prepared, **options, records=records)
+    report = dataclasses.replace(report, setup=evaluation.setup())
     if values["out"] and rank() == 0:
         report.save(values["out"])
     if values["features"]:
@@ -142,14 +141,14 @@ def _run(values: dict[str, Any]) -> Result:
         if values["out"] and rank() == 0:
             report.save(values["out"])
     if values["plot"] and rank() == 0:
-        headline = {row.task: row.metric for row in reversed(report.rows) if row.attack == "none"}  # the first of each
+        headline = {row.task: row.metric for row in reversed(report.rows) if row.attack == CLEAN}  # the first of each
         draw = plot_robustness if values["curve"] is None else plot_curves
-        draw([report], dict(reversed(headline.items())), (values["attack"] or ["none"])[0], values["plot"])
+        draw([report], dict(reversed(headline.items())), (values["attack"] or [CLEAN])[0], values["plot"])
     return Result(table(report), report.as_dict())
 
 
 def _features(
-    evaluation: Evaluation, prepared: dict[str, Any], teacher: FeatureExtractor | None, values: dict[str, Any]
+    evaluation: Evaluation, prepared: Prepared, teacher: FeatureExtractor | None, values: dict[str, Any]
 ) -> dict[str, float]:
     """What an attack on the features does to them; draws the map."""
     from robustfeat.evaluation import describe, feature_shift
@@ -159,27 +158,22 @@ def _features(
     from robustfeat.tasks import LinearProbe
 
     attack = evaluation.attack_named("pgd")
-    data: ImageDataset = prepared["test"]
+    data = prepared.test
 
     def moved(extractor: FeatureExtractor) -> Shift:
         return feature_shift(
             extractor, data, attack, batch_size=values["batch_size"], seed=values["seed"], progress=True
         )
 
-    shift = moved(prepared["extractor"])
+    shift = moved(prepared.extractor)
     theirs = None if teacher is None else moved(teacher)
-    heads = [task.linear() for task in prepared["tasks"] if isinstance(task, LinearProbe)]
+    heads = [task.linear() for task in prepared.tasks if isinstance(task, LinearProbe)]
     head = Linear(*(values.cpu() for values in heads[0])) if heads else None
     if values["map"] and rank() == 0:
         some = slice(0, 300)
         labels = None if data.labels is None else data.labels[some]
         plot_map(shift.clean[some], shift.attacked[some], labels, values["map"], method=values["map_method"])
     return describe(shift, data.labels, teacher=theirs, head=head)
-
-
-def _plain(value: Any) -> Any:
-    """As JSON; eps as it is printed, so that reading it back gives the same float."""
-    return repr(value) if isinstance(value, Eps) else value
 
 
 COMMAND = Command(

@@ -26,10 +26,12 @@ def _run(values: dict[str, Any]) -> Result:
 
     options = {name: values[name] for name in ("half", "max_shard_size")}
     card = export(values["model"], values["folder"], **options)
-    facts = {"name": card.name, "folder": values["folder"], **card.weights}
-    parts = f" in {count - 1} parts" if (count := len(card.weights.get("files", ()))) else ""
+    weights = card.weights
+    assert weights is not None  # they were written just now
+    facts = {"name": card.name, "folder": values["folder"], **weights.as_dict()}
+    parts = f" in {len(weights.files) - 1} parts" if weights.files else ""
     return Result(
-        f"{values['folder']}: {card.weights['bytes']:,} bytes{parts}, {card.weights['dtype']}\n"
+        f"{values['folder']}: {weights.bytes:,} bytes{parts}, {weights.dtype}\n"
         "numbers in a card are of the exact weights; evaluate the folder and publish them there",
         facts,
     )

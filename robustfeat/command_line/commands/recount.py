@@ -31,18 +31,22 @@ def _run(values: dict[str, Any]) -> Result:
     from robustfeat.runtime.parallel import join
 
     report = Report.load(values["report"])
-    command = report.command | {name: values[name] for name in WHERE if values[name] is not None}
-    setup = report.setup or report.command
-    if missing := [name for name in WHERE if command.get(name) is None]:
+    setup = report.setup
+    known = {"device": report.environment.get("device")} | ({} if setup is None else setup.as_dict())
+    where = {name: str(place) for name in WHERE if (place := values[name] or known.get(name)) is not None}
+    if missing := [name for name in WHERE if name not in where]:
         raise ValueError(
             f"{values['report']!r} does not say its {', '.join(missing)}; give --{', --'.join(missing)}. {MADE_BY}"
         )
-    if "task" not in setup:
+    if setup is None:
         raise ValueError(f"{values['report']!r} does not say how it was measured. {MADE_BY}")
-    extractor = hub.load(command["model"], device=join(command["device"]))
-    wrong = recount(report, **Evaluation.of(setup).arguments(extractor), records=command["records"])
+    extractor = hub.load(where["model"], device=join(where["device"]))
+    wrong = recount(report, *Evaluation.again(report).prepared(extractor), records=where["records"])
     if wrong:
-        lines = [f"{a.task} {a.metric} {a.attack}: {a.value} is {b.value if b else 'missing'} now" for a, b in wrong]
+        lines = [
+            f"{a.task} {a.metric} {report.label(*a.sized, a.column)}: {a.value} is {b.value if b else 'missing'} now"
+            for a, b in wrong
+        ]
         raise IntegrityError(f"{len(wrong)} of {len(report.rows)} numbers differ: " + "; ".join(lines))
     return Result(f"{len(report.rows)} numbers, 0 differences", {"numbers": len(report.rows), "differences": 0})
 

@@ -34,9 +34,10 @@ def _run(values: dict[str, Any]) -> Result:
     recipe = Recipe(**{field.name: values[field.name] for field in dataclasses.fields(Recipe)})
     best = train(objective, recipe, values["out"], resume=values["resume"], log_with=values["log_with"])
     card = hub.read_card(best)
+    training = card.training.as_dict()
     return Result(
-        f"best weights: {best}\n{json.dumps(card.training)}",
-        {"model": str(best), "training": card.training, "weights": card.weights},
+        f"best weights: {best}\n{json.dumps(training)}",
+        {"model": str(best), "training": training, "weights": card.weights and card.weights.as_dict()},
     )
 
 

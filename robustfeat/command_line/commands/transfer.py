@@ -86,30 +86,27 @@ def _report(model: str, extractor: FeatureExtractor, evaluation: Evaluation, val
     from robustfeat.report import Report
     from robustfeat.runtime.parallel import rank
 
-    arguments = evaluation.arguments(extractor)
-    (attack,) = arguments["attacks"].values()
-    digest = arguments["extractor"].digest()
-    command = {
-        "data": {split: arguments[split].fingerprint for split in ("train", "test")},
-        "tasks": {task.title: task.options() for task in arguments["tasks"]},
-        "attack": repr(attack),
-    } | {option: values[option] for option in ("batch_size", "seed")}
+    prepared = evaluation.prepared(extractor)
+    (attack,) = prepared.attacks.values()
+    digest = prepared.extractor.digest()
+    prints = prepared.train.fingerprint, prepared.test.fingerprint
     out = Path(values["out"])
     stem = f"{digest[:12]}-{evaluation.data.strip('/.').replace('/', '-')}"
     path = out / f"{stem}.json"
     if path.exists():
         report = dataclasses.replace(Report.load(path), model=model)
-        if report.weights == digest and report.command == command and report.cases:
+        same = report.weights == digest and report.setup == evaluation.setup() and report.data.fingerprints == prints
+        if same and list(report.attacks.values()) == [repr(attack)] and report.cases:
             return report
     report = evaluate(
-        **arguments,
+        *prepared,
         batch_size=values["batch_size"],
         seed=values["seed"],
         records=out / "records" / stem,
         cache=out / "features",
     )
     # Cards of different models may have one name.
-    report = dataclasses.replace(report, command=command, model=model, setup=evaluation.as_dict())
+    report = dataclasses.replace(report, model=model, setup=evaluation.setup())
     if rank() == 0:
         report.save(path)
     return report

@@ -8,14 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from robustfeat.backbones.architecture import Architecture, Framing, Stem
+from robustfeat.features.card.made import Fixture, ModelRef, Training
+from robustfeat.features.parts import Weights
 from robustfeat.features.recipe import Recipe
-from robustfeat.report import Report
+from robustfeat.report import DataFacts, Report
 from robustfeat.runtime.errors import IntegrityError
 
-# 2: the results are whole reports, one per evaluation; 1 had the rows of a single one. Without a number of its own an older
-# version would call such a card damaged, instead of asking for a newer version.
-# 3: the architecture has a framing; cards without one stay of format 2, which older versions read.
-FORMAT, FRAMED = 2, 3
+# 4: reports are of format 2 (`robustfeat.report`). Without a number of its own an older version would call such a card damaged,
+# instead of asking for a newer version.
+# 3: the architecture has a framing; 2: it has none.
+FORMAT, FRAMED, UNFRAMED = 4, 3, 2
+
+# What the entries of a card are that say facts; one that says nothing is an empty object in the file.
+FACTS: dict[str, type[DataFacts | ModelRef | Training | Fixture | Weights]] = {
+    "data": DataFacts,
+    "teacher": ModelRef,
+    "start": ModelRef,
+    "training": Training,
+    "fixture": Fixture,
+    "weights": Weights,
+}
 
 
 @dataclass(frozen=True)
@@ -27,13 +39,13 @@ class Card:
         were drawn to the teacher's), "linear" (fitted on its frozen features of clean images), "adversarial" (on those of
         attacked images) or "none".
     threat: what it was trained to withstand, for example "linf 8/255"; "none" for a naturally trained model.
-    objective, options: the method and its hyper-parameters.  recipe: of the run.  data: its fingerprint and split.
-    teacher, start: name and sha256 of the teacher's weights, and of those that the student started from.
-    training: step of the best weights and what they did on held-out images; minutes, steps, epochs and environment of the run.
+    objective, options: the method and its hyper-parameters.  recipe: of the run.  data: what it was trained on.
+    teacher, start: the model that taught, and the one whose weights the student started from.
+    training: what the run did.
     reports: what was measured, each report with its data, rows, attacks, flags and machine.
     limits: sentences of the publisher about what the model is not good for.
-    fixture: features of two synthetic images, by which anyone can see that the same come out (`robustfeat.publishing.fixture`).
-    weights: "sha256", "bytes" and "dtype" of model.safetensors or its parts (`robustfeat.features.parts`), filled in on saving.
+    fixture: features of two synthetic images, by which anyone can see that the same come out.
+    weights: what is in model.safetensors or its parts, filled in on saving.
     classes: their names, in order.
     """
 
@@ -45,17 +57,22 @@ class Card:
     objective: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     recipe: Recipe | None = None
-    data: dict[str, Any] = field(default_factory=dict)
-    teacher: dict[str, Any] = field(default_factory=dict)
-    start: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
+    data: DataFacts | None = None
+    teacher: ModelRef | None = None
+    start: ModelRef | None = None
+    training: Training = field(default_factory=Training)
     reports: tuple[Report, ...] = ()
     limits: tuple[str, ...] = ()
-    fixture: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, Any] = field(default_factory=dict)
+    fixture: Fixture | None = None
+    weights: Weights | None = None
     classes: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
     versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str | None:
+        """Of its weights; None for a model that was never saved."""
+        return None if self.weights is None else self.weights.sha256
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -68,9 +85,11 @@ class Card:
         if self.architecture.framing is None:
             del values["architecture"]["framing"]
         values["recipe"] = self.recipe.as_dict() if self.recipe else None
+        for name in FACTS:
+            facts = getattr(self, name)
+            values[name] = {} if facts is None else facts.as_dict()
         values["reports"] = [report.as_dict() for report in self.reports]
-        version = FORMAT if self.architecture.framing is None else FRAMED
-        return json.dumps({"format": version} | values, indent=2) + "\n"
+        return json.dumps({"format": FORMAT} | values, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Card:
@@ -78,16 +97,16 @@ class Card:
         try:
             values = json.loads(text)
             version = values.pop("format")
-            if version not in (1, FORMAT, FRAMED) or isinstance(version, bool):
+            if version not in (FORMAT, FRAMED, UNFRAMED) or isinstance(version, bool):
                 raise IntegrityError(
-                    f"card format {version!r} is neither {FORMAT} nor {FRAMED}; install the version of robustfeat that wrote it"
+                    f"card format {version!r} is none of {UNFRAMED}, {FRAMED}, {FORMAT}; install the version of robustfeat that "
+                    "wrote it"
                 )
-            if version == 1:
-                values = _of_the_first_format(values)
             architecture = values["architecture"]
-            if (version == FRAMED) != ("framing" in architecture):
-                raise ValueError(f"a card of format {version} {'lacks' if version == FRAMED else 'has'} a framing")
-            if version == FRAMED:
+            framed = "framing" in architecture
+            if version != FORMAT and framed != (version == FRAMED):
+                raise ValueError(f"a card of format {version} {'has' if framed else 'lacks'} a framing")
+            if framed:
                 architecture["framing"] = _framing(architecture["framing"])
             for name in ("mean", "std"):
                 architecture[name] = tuple(map(float, architecture[name]))
@@ -96,8 +115,11 @@ class Card:
             if not isinstance(architecture["name"], str) or architecture["stem"] not in get_args(Stem):
                 raise ValueError(f"architecture {architecture['name']!r} with stem {architecture['stem']!r}")
             values.setdefault("start", {})  # not in cards of 2026-11 and before
-            for name in ("options", "data", "teacher", "start", "training", "fixture", "weights", "versions"):
+            for name in ("options", "versions"):
                 values[name] = dict(values[name])
+            for name, kind in FACTS.items():
+                facts = dict(values[name])
+                values[name] = kind.from_dict(facts) if facts or kind is Training else None
             values["architecture"] = Architecture(**architecture)
             values["recipe"] = Recipe.from_dict(values["recipe"]) if values["recipe"] else None
             values["reports"] = tuple(Report.from_dict(report) for report in values["reports"])
@@ -117,26 +139,3 @@ class Card:
 def _framing(values: dict[str, Any]) -> Framing:
     red, green, blue = map(int, values["fill"])
     return Framing(**values | {"crop_pct": float(values["crop_pct"]), "fill": (red, green, blue)})
-
-
-def _of_the_first_format(values: dict[str, Any]) -> dict[str, Any]:
-    """A card of format 1 as one of today: its rows become a report, its flags stay as sentences."""
-    taken = {"results", "measured", "attacks", "flags"}
-    report = {
-        "model": values["name"],
-        "data": {kind: _counted(text) for kind, text in values.get("measured", {}).items()},
-        "threat": values["threat"],
-        "rows": values["results"],
-        "attacks": values.get("attacks", {}),
-    }
-    return {name: value for name, value in values.items() if name not in taken} | {
-        "reports": [report] if values["results"] else [],
-        "limits": [f"Flagged: {flag}" for flag in values.get("flags", ())],
-        "fixture": {},
-    }
-
-
-def _counted(text: str) -> dict[str, Any]:
-    """What format 1 wrote as "1000 images of cifar10"."""
-    images, _, name = text.partition(" images of ")
-    return {"name": name, "images": int(images)}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from robustfeat.features.card.card import Card
 from robustfeat.features.card.command import train_command
 from robustfeat.features.card.tables import curve_table, ran, results_table
 from robustfeat.objectives import OBJECTIVES
-from robustfeat.report import Report
+from robustfeat.report import Report, Sized
 from robustfeat.runtime.progress import duration
 
 BALLS = {
@@ -44,7 +43,7 @@ def _summary(card: Card) -> str:
     text = f"{shape.name} (stem {shape.stem}): {card.feature_dim} features of {side}x{side} RGB images in [0, 1]."
     if card.objective:
         text += f" Trained by `{card.objective}`"
-        text += f" from the teacher {card.teacher['name']}." if card.teacher else "."
+        text += f" from the teacher {card.teacher.name}." if card.teacher else "."
     heads = {
         "trained": "trained with the backbone",
         "teacher": "the teacher's, frozen, on the student's features",
@@ -79,7 +78,7 @@ def by_data(card: Card) -> dict[str, list[Report]]:
     found: dict[str, list[Report]] = {}
     for report in card.reports:
         found.setdefault(report.measured_on, []).append(report)
-    return dict(sorted(found.items(), key=lambda item: item[0] != card.data.get("name")))
+    return dict(sorted(found.items(), key=lambda item: item[0] != (card.data and card.data.name)))
 
 
 def _results(card: Card) -> Iterator[str]:
@@ -95,12 +94,12 @@ def _results(card: Card) -> Iterator[str]:
 
 
 def _fitted_and_measured(report: Report) -> str:
-    train, test = (report.data.get(kind, {}) for kind in ("train", "test"))
-    splits = {kind: f" ({report.setup[kind]})" if kind in report.setup else "" for kind in ("train", "test")}
-    learnt = f"fitted on {train['images']:,} images{splits['train']}, " if train else ""
-    measured = f"measured on {test['images']:,}{splits['test']}" if test else "measured on unknown images"
-    prints = [str(facts["fingerprint"])[:12] for facts in (train, test) if "fingerprint" in facts]
-    features = " on the maps of the middle stages" if report.setup.get("patches") else ""
+    train, test, setup = report.data.train, report.data.test, report.setup
+    splits = ("", "") if setup is None else (f" ({setup.train})", f" ({setup.test})")
+    learnt = f"fitted on {train.images:,} images{splits[0]}, " if train else ""
+    measured = f"measured on {test.images:,}{splits[1]}" if test else "measured on unknown images"
+    prints = [text[:12] for text in report.data.fingerprints if text]
+    features = " on the maps of the middle stages" if report.patches else ""
     return (
         f"Tasks{features} {learnt}{measured}; threat {report.threat}; fingerprints {' and '.join(prints) or 'unknown'}."
     )
@@ -113,10 +112,11 @@ def _curves(card: Card) -> Iterator[str]:
         for report in reports:
             for attack, table in curve_table(report).items():
                 yield from ("", f"### {name}, attack {attack}", "", _fitted_and_measured(report), "", *table)
-                largest = [name for name in report.attacks if name.startswith(f"{attack}@")][-1]
+                largest = Sized(attack, report.sizes(attack)[-1])
                 yield from (
                     "",
-                    f"- attack {largest}: `{report.attacks[largest]}`; each size starts from what the one before found",
+                    f"- attack {report.label(*largest)}: `{report.attacks[largest]}`; "
+                    "each size starts from what the one before found",
                 )
 
 
@@ -148,7 +148,8 @@ def _limits(card: Card) -> Iterator[str]:
 
 
 def _data(card: Card) -> Iterator[str]:
-    facts = [f"{key} {value:,}" if isinstance(value, int) else f"{key} `{value}`" for key, value in card.data.items()]
+    known = card.data.as_dict() if card.data else {}
+    facts = [f"{key} {value:,}" if isinstance(value, int) else f"{key} `{value}`" for key, value in known.items()]
     if facts:
         yield ", ".join(facts) + "."
     if card.classes:
@@ -159,32 +160,32 @@ def _training(card: Card) -> Iterator[str]:
     if card.recipe and card.objective in set(OBJECTIVES):
         command = train_command(card.objective, card.options, card.recipe, f"runs/{card.name}")
         yield from ("```bash", command, "```", "", "What is not named has its default; card.json has every value.")
-    for role, facts in (("Teacher", card.teacher), ("Started from", card.start)):
-        if facts:
-            yield from ("", f"{role}: {facts.get('name')}, sha256 of its weights `{facts.get('sha256')}`.")
-    facts = card.training
-    if "minutes" in facts:
-        spent = f"Time: {duration(60 * facts['minutes'])}"
-        if "steps" in facts:
-            spent += f" for {facts['steps']:,} steps ({facts['epochs']:.1f} epochs)"
+    for role, model in (("Teacher", card.teacher), ("Started from", card.start)):
+        if model:
+            yield from ("", f"{role}: {model.name}, sha256 of its weights `{model.sha256}`.")
+    run = card.training
+    if run.minutes is not None:
+        spent = f"Time: {duration(60 * run.minutes)}"
+        if run.steps is not None:
+            spent += f" for {run.steps:,} steps ({run.epochs:.1f} epochs)"
         yield from ("", spent + ", measurements included.")
-        if card.recipe and card.recipe.minutes and "steps" in facts:
-            yield f"The recipe counts minutes: elsewhere, --max_steps {facts['steps']} instead of them trains as long."
-    if "held_out_robust" in facts:
+        if card.recipe and card.recipe.minutes and run.steps is not None:
+            yield f"The recipe counts minutes: elsewhere, --max_steps {run.steps} instead of them trains as long."
+    if run.held_out_robust is not None:
         yield (
-            f"Best weights: of step {facts['step']:,}, with held-out accuracy {facts['held_out_clean']:.3f} clean and "
-            f"{facts['held_out_robust']:.3f} under PGD ({facts['images']:,} images)."
+            f"Best weights: of step {run.step:,}, with held-out accuracy {run.held_out_clean:.3f} clean and "
+            f"{run.held_out_robust:.3f} under PGD ({run.images:,} images)."
         )
-    if "heads" in facts:
-        tried = (f"{kind} {a['clean']:.3f} and {a['robust']:.3f}" for kind, a in facts["heads"].items())
+    if run.heads is not None:
+        tried = (f"{kind} {accuracy.clean:.3f} and {accuracy.robust:.3f}" for kind, accuracy in run.heads.items())
         yield f"Its head is the best on these images, of (clean and under PGD): {', '.join(tried)}."
-    if machine := facts.get("environment"):
-        yield f"Trained: {_machine(machine)}; processes: {facts.get('processes', 1)}."
+    if run.environment:
+        yield f"Trained: {_machine(run.environment)}; processes: {run.processes or 1}."
     chips = dict.fromkeys(_machine(report.environment) for report in card.reports if report.environment)
     yield from (f"Measured: {chip}." for chip in chips)
 
 
-def _machine(environment: dict[str, Any]) -> str:
+def _machine(environment: Mapping[str, str | int]) -> str:
     """Chip, threads and versions on one line."""
     chip = environment.get("gpu") or environment.get("processor") or "unknown processor"
     versions = [
@@ -195,19 +196,19 @@ def _machine(environment: dict[str, Any]) -> str:
 
 def _checks(card: Card) -> Iterator[str]:
     if card.weights:
-        stored = f", {card.weights['dtype']}" if "dtype" in card.weights else ""
-        parts = len(card.weights.get("files", ())) - 1
+        stored = f", {card.weights.dtype}" if card.weights.dtype else ""
+        parts = len(card.weights.files) - 1
         named, whole = (f" with {parts} parts", " of the parts one after another") if parts > 0 else ("", "")
         checked = "those of each part before it reads one" if whole else "both before it reads the file"
         yield (
-            f"`{card.weights.get('file')}`{named}: {card.weights.get('bytes'):,} bytes{stored}, "
-            f"sha256 `{card.weights.get('sha256')}`{whole}."
+            f"`{card.weights.file}`{named}: {card.weights.bytes:,} bytes{stored}, "
+            f"sha256 `{card.weights.sha256}`{whole}."
         )
         yield f"`robustfeat.load` checks {checked}."
     if card.fixture:
         yield from ("", "The same features come out here:", "", "```python", "import robustfeat")
         yield from ("from robustfeat.publishing import same_features", "")
         yield from (f'assert same_features(robustfeat.load("{card.name}"))', "```")
-    if any(report.setup for report in card.reports):
+    if any(report.setup is not None for report in card.reports):
         yield from ("", "The numbers, on a sample of the images (`--full` trains again and measures everything):", "")
         yield from ("```bash", f"robustfeat reproduce {card.name} --quick", "```")

@@ -12,7 +12,7 @@ from robustfeat.features import hub
 from robustfeat.features.card import Card
 from robustfeat.features.recipe import Recipe
 from robustfeat.numerics.eps import Eps
-from robustfeat.report import Report, Row
+from robustfeat.report import Report, Row, Splits
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         objective="at",
         options={"label_smoothing": 0.1},
         recipe=Recipe(eps=Eps("4/255"), step_size=Eps(0.01)),
-        reports=(Report("tiny", {}, "none", (Row("probe", "accuracy", "none", 0.5, 0.4, 0.6, 100, 1.5),)),),
+        reports=(
+            Report("tiny", Splits(), "none", (Row("probe", "accuracy", "none", None, "", 0.5, 0.4, 0.6, 100, 1.5),)),
+        ),
         classes=("a", "b", "c", "d"),
     )
     hub.save(folder, network, card)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from trained_network import trained
 
 from robustfeat.features import hub, shipped
 from robustfeat.features.card import Card
+from robustfeat.features.parts import Weights
 from robustfeat.numerics.random import generator
 from robustfeat.runtime.files import sha256
 from robustfeat.testing import small_network
@@ -37,10 +39,12 @@ def test_load_gives_what_was_saved(saved: Path) -> None:
 
 def test_the_card_comes_back(saved: Path) -> None:
     card = hub.load(saved).card
-    assert card.weights == {
+    file = saved / "model.safetensors"
+    assert card.weights == Weights(file.name, file.stat().st_size, sha256(file), "float32")
+    assert json.loads((saved / "card.json").read_text())["weights"] == {
         "file": "model.safetensors",
-        "bytes": (saved / "model.safetensors").stat().st_size,
-        "sha256": sha256(saved / "model.safetensors"),
+        "bytes": file.stat().st_size,
+        "sha256": sha256(file),
         "dtype": "float32",
     }
     assert Card.from_json(card.to_json()) == card

@@ -66,7 +66,7 @@ def test_a_name_works_wherever_a_model_is_named(server: HubServer, capsys: pytes
     assert hub.load_network(NAME)[1].name == "small"
     assert hub.read_card(hub.find(NAME)).name == "small"
     assert hub.load(Path(NAME)).card.name == "small"
-    assert named(f"head:{NAME}").options()["weights"] == hub.read_card(hub.find(NAME)).weights["sha256"]
+    assert named(f"head:{NAME}").options()["weights"] == hub.read_card(hub.find(NAME)).weights.sha256
     assert cli.main(["show", NAME]) == 0
     assert capsys.readouterr().out.startswith("# small\n")
     assert cli.main(["show", f"{NAME}@none"]) == 2

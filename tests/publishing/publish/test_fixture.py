@@ -32,10 +32,10 @@ def test_the_fixture_is_the_features_of_the_formula(model: Path, report: Report)
         maps = network.model.forward_features((images - network.mean) / network.std)
         features = network.model.forward_head(maps, pre_logits=True)
     for i in range(2):
-        expected = features[i][card.fixture["positions"]]
-        assert card.fixture["features"][i] == pytest.approx(expected.tolist(), rel=1e-6, abs=1e-6)
-        assert card.fixture["norms"][i] == pytest.approx(math.sqrt(sum(v * v for v in features[i].tolist())), rel=1e-6)
-    assert len(set(card.fixture["positions"])) == 16
+        expected = features[i][card.fixture.positions]
+        assert card.fixture.features[i] == pytest.approx(expected.tolist(), rel=1e-6, abs=1e-6)
+        assert card.fixture.norms[i] == pytest.approx(math.sqrt(sum(v * v for v in features[i].tolist())), rel=1e-6)
+    assert len(set(card.fixture.positions)) == 16
 
 
 def test_the_fixture_is_compared_in_double_precision(
@@ -57,11 +57,11 @@ def test_same_features_sees_another_model(model: Path, report: Report) -> None:
     extractor = hub.load(model)
     extractor.network.mean += 1e-4  # the normalisation is part of it
     assert not same_features(extractor)
-    for cut in ({"norms": [1.0, 1.0]}, {"positions": list(range(16))}):
+    for cut in ({"norms": (1.0, 1.0)}, {"positions": tuple(range(16))}):
         extractor = hub.load(model)
-        extractor.card = dataclasses.replace(extractor.card, fixture=extractor.card.fixture | cut)
+        extractor.card = dataclasses.replace(extractor.card, fixture=dataclasses.replace(extractor.card.fixture, **cut))
         assert not same_features(extractor)
-    extractor.card = dataclasses.replace(extractor.card, fixture={})
+    extractor.card = dataclasses.replace(extractor.card, fixture=None)
     with pytest.raises(ValueError, match="holds no features to compare with"):
         same_features(extractor)
 

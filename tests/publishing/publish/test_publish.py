@@ -13,10 +13,11 @@ from quick_evaluation import EVALUATION
 from robustfeat.attacks.flag import Flag
 from robustfeat.command_line.cli import main
 from robustfeat.features import hub
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, ModelRef
 from robustfeat.features.recipe import Recipe
+from robustfeat.numerics.eps import Eps
 from robustfeat.publishing.publication import publish
-from robustfeat.report import Report
+from robustfeat.report import DataFacts, Report, Sized, Splits
 
 FLAG = Flag("zero gradients", 0.5, 0.02, "of the images had a gradient of exactly 0")
 
@@ -31,7 +32,7 @@ def test_a_healthy_report_is_published(model: Path, report: Report) -> None:
     assert card == hub.read_card(model)
     assert card == dataclasses.replace(before, reports=(as_published(report),), fixture=card.fixture)
     assert card.flags == ()
-    assert card.reports[0].setup["train"] == "train[:100]"
+    assert card.reports[0].setup.train == "train[:100]"
     assert f"{report.value('probe', 'accuracy', 'pgd'):.3f}" in (model / "README.md").read_text()
     assert hub.load(model).card.reports[0].rows == report.rows
 
@@ -50,7 +51,7 @@ def test_several_reports_make_one_card(model: Path, report: Report, tmp_path: Pa
     page = (model / "README.md").read_text()
     for number in (
         report.value("probe", "accuracy", "pgd"),
-        curve.value("probe", "accuracy", "pgd@0.05"),
+        curve.value("probe", "accuracy", "pgd", 0.05),
         other.value("retrieval", "map@r", "pgd"),
     ):
         assert f"{number:.3f}" in page
@@ -58,7 +59,7 @@ def test_several_reports_make_one_card(model: Path, report: Report, tmp_path: Pa
     assert main(["publish", str(model), paths[2]]) == 0
     assert hub.read_card(model).reports == (as_published(other),)
     assert hub.read_card(model).limits == ("Digits only.", "Tiny.")
-    assert f"{curve.value('probe', 'accuracy', 'pgd@0.05'):.3f}" not in (model / "README.md").read_text()
+    assert f"{curve.value('probe', 'accuracy', 'pgd', 0.05):.3f}" not in (model / "README.md").read_text()
 
 
 def test_contradictions_are_refused(model: Path, report: Report) -> None:
@@ -70,10 +71,12 @@ def test_contradictions_are_refused(model: Path, report: Report) -> None:
     ):
         publish(model, [report, other])
     assert publish(model, [report, report]).reports == (as_published(report),) * 2
-    data = report.data | {"test": report.data["test"] | {"fingerprint": "other"}}
+    data = dataclasses.replace(report.data, test=dataclasses.replace(report.data.test, fingerprint="other"))
     assert len(publish(model, [report, dataclasses.replace(other, data=data)]).reports) == 2
     weaker = (report.rows[0], dataclasses.replace(report.rows[1], value=report.rows[1].value + 0.1))
-    assert publish(model, [report, dataclasses.replace(report, rows=weaker, attacks={"pgd": "PGD(steps=1)"})]).reports
+    assert publish(
+        model, [report, dataclasses.replace(report, rows=weaker, attacks={Sized("pgd", Eps(0.1)): "PGD(steps=1)"})]
+    ).reports
 
 
 def test_numbers_on_patch_features_are_published(model: Path) -> None:
@@ -84,7 +87,7 @@ def test_numbers_on_patch_features_are_published(model: Path) -> None:
     assert patches.weights != plain.weights
     worse = dataclasses.replace(patches, rows=tuple(dataclasses.replace(row, value=0.01) for row in plain.rows))
     card = publish(model, [plain, worse])
-    assert [each.setup["patches"] for each in card.reports] == [False, True]
+    assert [each.setup.patches for each in card.reports] == [False, True]
     with pytest.raises(ValueError, match="two reports on digits say"):
         publish(model, [patches, worse])
     for wrong in (dataclasses.replace(patches, setup=plain.setup), dataclasses.replace(plain, setup=patches.setup)):
@@ -136,16 +139,21 @@ def test_nothing_says_where_it_was_made(model: Path, report: Report, tmp_path: P
     """Paths that a report or a recipe may hold, and the machine's name."""
     recipe = Recipe(data="/home/me/cats", teacher="/home/me/runs/teacher", start="~/runs/start")
     card = dataclasses.replace(
-        hub.read_card(model), recipe=recipe, data={"name": "/home/me/cats"}, teacher={"name": "at-x", "sha256": "0"}
+        hub.read_card(model), recipe=recipe, data=DataFacts("/home/me/cats", 9), teacher=ModelRef("at-x", "0")
     )
     (model / "card.json").write_text(card.to_json())
     told = dataclasses.replace(
         report,
         model="/home/me/runs/model",
-        command={"out": "/home/me/report.json"},
-        setup=report.setup
-        | {"data": "/home/me/cats", "source": "../runs/other", "task": ["head:/home/me/runs/teacher"]},
-        data={kind: facts | {"name": "/home/me/cats"} for kind, facts in report.data.items()},
+        setup=dataclasses.replace(
+            report.setup,
+            data="/home/me/cats",
+            source="../runs/other",
+            task=("head:/home/me/runs/teacher",),
+            model="/home/me/runs/model",
+            records="/home/me/records",
+        ),
+        data=Splits(**{kind: dataclasses.replace(facts, name="/home/me/cats") for kind, facts in report.data.known()}),
         rows=tuple(dataclasses.replace(row, task="head:/home/me/runs/teacher") for row in report.rows),
         runs=tuple(dataclasses.replace(run, task="head:/home/me/runs/teacher") for run in report.runs),
     )
@@ -157,8 +165,8 @@ def test_nothing_says_where_it_was_made(model: Path, report: Report, tmp_path: P
     assert (card.recipe.data, card.recipe.teacher, card.recipe.start) == ("cats", "at-x", "start")
     (published,) = card.reports
     assert published.measured_on == "cats"
-    assert (published.setup["data"], published.setup["task"]) == ("cats", ["head:teacher"])
-    assert (published.setup["train"], published.setup["eps"]) == ("train[:100]", "0.1"), "what is no path stays"
+    assert (published.setup.data, published.setup.task) == ("cats", ("head:teacher",))
+    assert (published.setup.train, published.setup.eps) == ("train[:100]", 0.1), "what is no path stays"
     assert {row.task for row in published.rows} == {run.task for run in published.runs} == {"head:teacher"}
 
 

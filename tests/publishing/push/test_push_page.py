@@ -12,12 +12,12 @@ from hub_server import HubServer
 from robustfeat.backbones.architecture import Architecture, Stem
 from robustfeat.backbones.network import new_network
 from robustfeat.features import hub
-from robustfeat.features.card import Card
+from robustfeat.features.card import Card, ModelRef
 from robustfeat.features.recipe import Recipe
 from robustfeat.publishing.hub_upload import push
-from robustfeat.report import Report
+from robustfeat.report import DataFacts, Report, Setup, Splits
 
-REPORT = Report("small", {}, "none", (), setup={"data": "digits"})
+REPORT = Report("small", Splits(), "none", (), setup=Setup("digits"))
 
 
 def sent(server: HubServer, folder: Path) -> dict[str, bytes]:
@@ -58,7 +58,7 @@ def test_nothing_says_where_the_model_was_made(server: HubServer, folder: Path, 
     recipe = Recipe(data="/home/me/cats", teacher="/home/me/runs/best", start="~/runs/start")
     card = hub.read_card(folder)
     network = hub.load(folder).network
-    made = replace(card, objective="kd", recipe=recipe, data={"name": "/home/me/cats"}, teacher={"name": "at-x"})
+    made = replace(card, objective="kd", recipe=recipe, data=DataFacts("/home/me/cats", 9), teacher=ModelRef("at-x"))
     hub.save(folder, network, made)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert b"/home/me/cats" in before["README.md"]

@@ -34,7 +34,7 @@ def test_full_trains_the_same_model_again(
         assert (number["low"], number["high"]) == (max(0, low - 0.02), min(1, high + 0.02))
     assert "another run of the same recipe, not the published model" in found["notes"][-1]
     report = Report.load(tmp_path / "out" / "report-0.json")
-    assert report.setup == MAIN.as_dict()
+    assert report.setup == MAIN.setup()
     assert report.weights == hub.load(tmp_path / "out" / "run").digest()
     # A second call has nothing left to train.
     monkeypatch.setattr(Loop, "_step", lambda self, parts: pytest.fail("it trains again"))
@@ -82,20 +82,20 @@ def test_full_of_a_student_counts_steps_and_finds_its_teacher(
     card = publish(folder, [evaluation.run(hub.load(folder), progress=False)])
     assert card.recipe is not None
     assert (card.recipe.teacher, card.recipe.start, card.recipe.minutes) == ("at-tiny", "at-tiny", 0.01)
-    steps = card.training["steps"]
+    steps = card.training.steps
     assert steps >= 1
     monkeypatch.setattr(shipped, "home", lambda: models)
     found = reproduce.full("gacd-tiny", tmp_path / "out", spread=1)
     again = hub.read_card(tmp_path / "out" / "run" / "last")
-    assert again.training["step"] == steps
-    assert again.teacher["sha256"] == again.start["sha256"] == card.start["sha256"]
+    assert again.training.step == steps
+    assert again.teacher.sha256 == again.start.sha256 == card.start.sha256
     assert found.notes[0] == f"trained for {steps} steps, as many as there were in the recorded 0.01 minutes"
     assert found.agrees
     # Other weights of the same name are noticed.
     other = hub.load_network(published)[0]
     with torch.no_grad():
         next(other.parameters()).mul_(2)
-    hub.save(models / "at-tiny", other, dataclasses.replace(teacher, weights={}))
+    hub.save(models / "at-tiny", other, dataclasses.replace(teacher, weights=None))
     notes = reproduce.full("gacd-tiny", tmp_path / "other", spread=1).notes
     assert notes[1].startswith("the teacher at-tiny has other weights here")
     assert notes[2].startswith("the start at-tiny has other weights here")

@@ -12,10 +12,11 @@ from published_model import changed
 import robustfeat
 from robustfeat.command_line.cli import main
 from robustfeat.features import hub
+from robustfeat.numerics.eps import Eps
 from robustfeat.publishing import affordable as affordable_module
 from robustfeat.publishing import remeasured as reproduce
 from robustfeat.publishing.affordable import Wanted, affordable
-from robustfeat.report import Ran, Report, Row
+from robustfeat.report import DataFacts, Ran, Report, Row, Sized, Splits
 from robustfeat.runtime.errors import IntegrityError
 
 
@@ -28,25 +29,27 @@ def test_without_time_only_the_cheapest_task_is_measured(published: Path) -> Non
     assert not any("left out: digits, head, about" in note for note in found.notes)
 
 
-def _report(costs: dict[tuple[str, str], int], train: str = "t", fits: float = 0.0) -> Report:
+def _report(costs: dict[tuple[str, Sized], int], train: str = "t", fits: float = 0.0) -> Report:
     """Of 100 test images and 300 training images; what attacks cost, in passes, 100 of which took a second, as `fits` did."""
-    rows = tuple(Row(task, "m", "none", 0.5, 0, 1, 100, fits) for task in dict.fromkeys(task for task, _ in costs))
-    runs = tuple(
-        Ran(task, "", attack, "", n - 2 * (n // 4), n // 4, 0, 0, n / 100) for (task, attack), n in costs.items()
+    rows = tuple(
+        Row(task, "m", "none", None, "", 0.5, 0, 1, 100, fits) for task in dict.fromkeys(task for task, _ in costs)
     )
-    attacks = dict.fromkeys((attack for _, attack in costs), "")
-    data = {"test": {"images": 100}, "train": {"images": 300, "fingerprint": train}}
+    runs = tuple(
+        Ran(task, "", *sized, "", n - 2 * (n // 4), n // 4, 0, 0, n / 100) for (task, sized), n in costs.items()
+    )
+    attacks = dict.fromkeys((sized for _, sized in costs), "")
+    data = Splits(DataFacts("d", 300, train), DataFacts("d", 100))
     return Report("m", data, "", rows, attacks=attacks, runs=runs)
 
 
 COSTS = {
-    ("a", "x"): 100,
-    ("a", "y@1"): 200,
-    ("a", "y@2"): 300,
-    ("a", "z"): 10,
-    ("b", "x"): 400,
-    ("b", "y@1"): 50,
-    ("b", "z"): 1,
+    ("a", Sized("x")): 100,
+    ("a", Sized("y", Eps(0.1))): 200,
+    ("a", Sized("y", Eps(0.2))): 300,
+    ("a", Sized("z")): 10,
+    ("b", Sized("x")): 400,
+    ("b", Sized("y", Eps(0.1))): 50,
+    ("b", Sized("z")): 1,
 }
 
 
@@ -70,8 +73,8 @@ def test_every_task_gets_its_first_attack_before_any_its_second() -> None:
 
 def test_what_tasks_learn_from_costs_time_too_and_once() -> None:
     """Features of 300 images take 3 s, for both tasks of a report together; each fit takes 2 s."""
-    report = _report({("a", "x"): 100, ("b", "x"): 400}, fits=2.0)
-    other = _report({("c", "x"): 100}, train="u")
+    report = _report({("a", Sized("x")): 100, ("b", Sized("x")): 400}, fits=2.0)
+    other = _report({("c", Sized("x")): 100}, train="u")
     wanted = [Wanted(report, "a", True), Wanted(report, "b", True), Wanted(other, "c", True)]
 
     def taken(seconds: float, speed: float = 100) -> dict[str, tuple[str, ...]]:
@@ -124,7 +127,7 @@ def test_a_killed_call_goes_on_with_the_attacks_that_it_chose(
         name: sum(run.forwards + 2 * run.backwards for run in report.runs if run.attack == name) / 6  # 20 of 120 images
         for name in ("fgsm", "pgd")
     }
-    features = report.data["train"]["images"]
+    features = report.data.train.images
     out = tmp_path / "out"
 
     def measured(seconds: float, minutes: float, **options: Any) -> list[tuple[str, str, str, float]]:
