@@ -6,7 +6,9 @@ import copy
 
 import torch
 
-from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages
+from robustfeat.data.memory import MemoryImages
+from robustfeat.data.store import ImageDataset
+from robustfeat.data.streamed import StreamedImages
 from robustfeat.numerics.random import generator
 
 NOISE = 18  # what this stream of random numbers is for
