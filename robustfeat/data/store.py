@@ -14,7 +14,7 @@ from torch import Tensor
 from robustfeat.data.rows import Rows, check_count
 from robustfeat.data.split import Split
 from robustfeat.numerics.pixels import check_pixels
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Batch, Images
 
 OnError = Literal["raise", "skip"]
@@ -31,9 +31,6 @@ def check_images(images: Tensor) -> Images:
         raise ValueError(f"images must have 3 channels (or 1), got shape {tuple(images.shape)}{hint}")
     check_pixels(images)
     return images
-
-
-SHOTS = 16  # what this stream of random numbers is for
 
 
 class ImageDataset(ABC):
@@ -84,7 +81,7 @@ class ImageDataset(ABC):
         """n random images of each class, for few-shot learning; ValueError where a class has fewer."""
         check_count(n, "shots")
         labels = self.require_labels()
-        order = torch.randperm(len(labels), generator=generator(seed, SHOTS))
+        order = torch.randperm(len(labels), generator=generator(seed, Stream.SHOTS))
         chosen = []
         for c in labels.unique().tolist():
             rows = order[labels[order] == c]

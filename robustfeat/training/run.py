@@ -16,7 +16,7 @@ from robustfeat.backbones.network import Network, new_network
 from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_noise
 from robustfeat.features.card import Card
 from robustfeat.features.recipe import Recipe
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.objectives import Objective, Spaces
 from robustfeat.runtime.environment import environment
 from robustfeat.runtime.parallel import follow_first, gather, rank, world_size
@@ -28,7 +28,6 @@ from robustfeat.training.heads import Heads
 from robustfeat.training.known import Known
 from robustfeat.training.roles import student_of, teacher_of, with_head_for
 
-SETUP = 6  # what this stream of random numbers is for
 # A resumed run may change what does not touch the weights. The teacher is known by its weights, wherever it lies.
 FREE = {"teacher", "epochs", "max_steps", "minutes", "eval_minutes", "checkpoint_minutes", "keep", "log_steps"}
 
@@ -61,7 +60,7 @@ class Run:
             labels=labels,
             image_size=self.train_data.image_size,
         )
-        objective.setup(spaces, generator(recipe.seed, SETUP))
+        objective.setup(spaces, generator(recipe.seed, Stream.SETUP))
         self.student.head.requires_grad_(objective.trains_head)
         self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.loader = Loader(
