@@ -159,6 +159,8 @@ def _training(card: Card) -> Iterator[str]:
     if card.recipe and card.objective in set(OBJECTIVES):
         command = train_command(card.objective, card.options, card.recipe, f"runs/{card.name}")
         yield from ("```bash", command, "```", "", "What is not named has its default; card.json has every value.")
+        if card.recipe.objects:
+            yield f"Given as objects in Python, so that a command has no name for them: {', '.join(card.recipe.objects)}."
     for role, facts in (("Teacher", card.teacher), ("Started from", card.start)):
         if facts:
             yield from ("", f"{role}: {facts.get('name')}, sha256 of its weights `{facts.get('sha256')}`.")
