@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -47,12 +48,15 @@ class MemoryImages(ImageDataset):
         return self.images.index_select(0, send(rows, self.images.device))
 
     def on(self, device: torch.device | str) -> MemoryImages:
-        return MemoryImages(self.name, self.images.to(device), self.labels, self.classes, self.masks)
+        same = copy.copy(self)
+        same.images = self.images.to(device)
+        return same
 
     def take(self, rows: Rows) -> MemoryImages:
         index = row_numbers(rows, len(self))
-        labels, masks = picked(self.labels, index), picked(self.masks, index)
-        return MemoryImages(self.name, self.images[index], labels, self.classes, masks)
+        some = copy.copy(self)
+        some.images, some.labels, some.masks = self.images[index], picked(self.labels, index), picked(self.masks, index)
+        return some
 
     @property
     def fingerprint(self) -> str:

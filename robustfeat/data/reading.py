@@ -53,18 +53,21 @@ def dataset(
     source = source_of(text)
     opened = source.open(text, part.name)
     if isinstance(opened, MemoryImages):
-        return _select(opened, part, image_size, framing)
-    return read(
-        text,
-        opened,
-        part,
-        image=image,
-        label=label or source.label,
-        image_size=image_size,
-        framing=framing,
-        on_error=on_error,
-        in_memory=in_memory,
-    )
+        found: ImageDataset = _select(opened, part, image_size, framing)
+    else:
+        found = read(
+            text,
+            opened,
+            part,
+            image=image,
+            label=label or source.label,
+            image_size=image_size,
+            framing=framing,
+            on_error=on_error,
+            in_memory=in_memory,
+        )
+    found.split = str(part)
+    return found
 
 
 def _select(whole: MemoryImages, part: Split, image_size: int | None, framing: Framing | None) -> MemoryImages:

@@ -38,6 +38,7 @@ class ImageDataset(ABC):
 
     name: where it came from.  labels: int64 (n,) on the CPU, or None.  classes: names of the classes, in order.
     image_size: pixels per side.  fingerprint: changes when the content does.
+    split: what `dataset` was asked for, such as "train[:90%]"; "" where that was not what made it.
     masks: bool (n, h, w) on the CPU, True where an image is anomalous; None for data that does not tell places.
     """
 
@@ -46,6 +47,14 @@ class ImageDataset(ABC):
     classes: tuple[str, ...]
     image_size: int
     masks: Tensor | None = None
+    split: str = ""
+
+    def __repr__(self) -> str:
+        """`ImageDataset('cifar10', test, 10000 images 32x32, 10 classes)`."""
+        size = f"{len(self)} images {self.image_size}x{self.image_size}"
+        labels = "no labels" if self.labels is None else f"{len(self.classes) or 'unnamed'} classes"
+        parts = [repr(self.name), self.split, size, labels, "" if self.masks is None else "masks"]
+        return f"ImageDataset({', '.join(filter(None, parts))})"
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -58,16 +59,9 @@ class StreamedImages(ImageDataset):
 
     def take(self, rows: Rows) -> StreamedImages:
         index = row_numbers(rows, len(self))
-        return StreamedImages(
-            self.name,
-            self._decode,
-            self._rows[index],
-            picked(self.labels, index),
-            self.classes,
-            self.image_size,
-            self._source_fingerprint,
-            picked(self.masks, index),
-        )
+        some = copy.copy(self)
+        some._rows, some.labels, some.masks = self._rows[index], picked(self.labels, index), picked(self.masks, index)
+        return some
 
     @property
     def fingerprint(self) -> str:

@@ -158,7 +158,7 @@ class _Evaluation:
 
     def configurations(self) -> dict[str, str]:
         """Every attack by the name of its rows."""
-        return {name: repr(attack) for rungs in self.ladders.values() for name, attack in rungs.items()}
+        return {name: attack.configuration for rungs in self.ladders.values() for name, attack in rungs.items()}
 
     def tasks(self) -> Iterator[tuple[list[Row], list[Ran]]]:
         """Rows and runs of each task, clean first."""
@@ -208,7 +208,7 @@ class _Evaluation:
                 title,
                 metric,
                 rung,
-                repr(attack.plan(pipeline.goal(slice(0, 1)))),
+                attack.plan(pipeline.goal(slice(0, 1))).configuration,
                 forwards=attacked.effort.forwards,
                 backwards=attacked.effort.backwards,
                 zero_gradients=attacked.effort.zero_gradients,

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from robustfeat.attacks.flag import Flag
 from robustfeat.report import cases
 from robustfeat.report.row import Row
+from robustfeat.report.shown import Shown
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.files import write_text
 
@@ -44,8 +45,8 @@ class Ran:
     examined: int = 0
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """Measured rows of one model, with exactly what ran.
 
     weights: sha256 of the weights that were measured (`FeatureExtractor.digest`).

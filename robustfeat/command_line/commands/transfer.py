@@ -91,7 +91,7 @@ def _report(model: str, extractor: FeatureExtractor, evaluation: Evaluation, val
     command = {
         "data": {split: arguments[split].fingerprint for split in ("train", "test")},
         "tasks": {task.title: task.options() for task in arguments["tasks"]},
-        "attack": repr(attack),
+        "attack": attack.configuration,
     } | {option: values[option] for option in ("batch_size", "seed")}
     out = Path(values["out"])
     stem = f"{digest[:12]}-{evaluation.data.strip('/.').replace('/', '-')}"
