@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustfeat.data import Augment, Loader, MemoryImages
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 
 N, IMAGES, CROP, SIDE = 256, 50_000, 4, 32
 
@@ -34,12 +34,12 @@ class Ours:
 class Literal:
     def __init__(self, images: Tensor) -> None:
         self.images = images
-        self.order = torch.randperm(IMAGES, generator=generator(0, 1, 0))
+        self.order = torch.randperm(IMAGES, generator=generator(0, Stream.ORDER, 0))
         self.step = 0
 
     def __call__(self) -> Tensor:
         rows = self.order[self.step * N : (self.step + 1) * N]
-        draws = torch.rand(5, N, generator=generator(0, 2, self.step, 0))
+        draws = torch.rand(5, N, generator=generator(0, Stream.AUGMENT, self.step, 0))
         self.step += 1
         padded = F.pad(self.images[rows].float().div_(255), [CROP] * 4)
         y = (draws[0] * (2 * CROP + 1)).long()[:, None] + torch.arange(SIDE)

@@ -63,10 +63,11 @@ class Task(nn.Module, ABC):
 
     def options(self) -> dict[str, str]:
         """The arguments of the constructor, as text."""
-        return {key: repr(getattr(self, key)) for key in inspect.signature(type(self)).parameters}
+        return _options(self)
 
-    def extra_repr(self) -> str:
-        return ", ".join(f"{name}={value}" for name, value in self.options().items())
+    def __repr__(self) -> str:
+        """The options, and whether something is learnt."""
+        return f"{_written(self)[:-1]}{', ' * bool(_options(self))}{'fitted' if self.state_dict() else 'not fitted'})"
 
     @abstractmethod
     def fit(self, features: Features, targets: Tensor) -> Self:
@@ -129,6 +130,16 @@ class Task(nn.Module, ABC):
     def _require(self, fitted: object) -> None:
         if fitted is None:
             raise RuntimeError(f"{type(self).__name__} is not fitted; call fit first")
+
+
+def _options(task: Task) -> dict[str, str]:
+    """The arguments of the constructor, as text: of a task among them its own, whether it is fitted or not."""
+    values = {key: getattr(task, key) for key in inspect.signature(type(task)).parameters}
+    return {key: _written(value) if isinstance(value, Task) else repr(value) for key, value in values.items()}
+
+
+def _written(task: Task) -> str:
+    return f"{type(task).__name__}({', '.join(f'{key}={value}' for key, value in _options(task).items())})"
 
 
 def class_numbers(targets: Any) -> Any:

@@ -8,15 +8,13 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import DETECTORS, TASKS
 from robustfeat.tasks.base import Task, check_features, check_fit
 from robustfeat.tasks.detectors.base import AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.detectors.mahalanobis import Mahalanobis
 from robustfeat.tasks.metrics.delong import Ranking
-
-OTHERS = 17  # what this stream of random numbers is for
 
 
 @TASKS.register("anomaly")
@@ -68,7 +66,7 @@ class OneClass(Task):
         classes = torch.tensor([int(name) for name in self.detectors_])
         labels = labels.cpu()
         # One's own class first, then the others in random order; a stranger meets others only, one more of them.
-        order = torch.rand(len(labels), len(classes), generator=generator(self.seed, OTHERS))
+        order = torch.rand(len(labels), len(classes), generator=generator(self.seed, Stream.OTHERS))
         order[labels[:, None] == classes] = -1
         chosen = classes[order.argsort(dim=1)[:, : self.others + 1]]
         rows = torch.arange(len(labels)).repeat_interleave(chosen.shape[1])

@@ -8,14 +8,13 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.scale import unit
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Aim, Task, check_features, check_fit
 from robustfeat.tasks.retrieval import Retrieval
 
-POISON = 14  # what this stream of random numbers is for
 SHARP, SOFT = 20.0, 1.0  # of the count of searches, in units of the spread of the gaps
 
 
@@ -78,7 +77,7 @@ class Poisoning(Task):
                 f"of the {n} there are; give more of them, or a smaller share"
             )
         poison = torch.zeros(n, dtype=torch.long)
-        poison[torch.randperm(n, generator=generator(self.seed, POISON))[:count]] = 1
+        poison[torch.randperm(n, generator=generator(self.seed, Stream.POISON))[:count]] = 1
         device = self.gallery.device
         searches = (poison == 0).nonzero().squeeze(1)
         self.queries, self.asked = (

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.scale import unit
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import TASKS
 from robustfeat.tasks.base import Task, check_features, check_fit
 
-RANKS = 13  # what this stream of random numbers is for
 KINDS = ("ca+", "ca-", "qa+", "qa-", "tma", "es-d", "es-r", "ltm", "gtm", "gtt")
 SHARPNESS = 20.0  # of the hinges, per unit of cosine
 BLOCK = 512  # queries at a time
@@ -78,7 +77,7 @@ class Ranks(Task):
             raise ValueError(f"queries = {self.queries} is more than half of the {len(self.gallery)} gallery items")
         self.clean = unit(features.detach().float()).to(self.gallery.device)
         n, m = len(features), len(self.gallery)
-        random = generator(self.seed, RANKS)
+        random = generator(self.seed, Stream.RANKS)
         # Items one after the other round the gallery, from a random one on: different, and as random as its order.
         first = torch.randint(m, (n, 1), generator=random)
         anywhere = (first + torch.arange(self.queries) * (m // self.queries)) % m

@@ -20,7 +20,7 @@ PROGRESS = 0.75  # rho of the paper: share of steps between two checkpoints that
 
 
 @ATTACKS.register("apgd")
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class APGD(Attack):
     """Steps with momentum, first of 2 eps; at checkpoints the step is halved, and the best point so far taken up again,
     where the loss did not rise often enough or neither step nor best loss changed since the last checkpoint.

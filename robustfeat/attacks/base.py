@@ -10,15 +10,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from robustfeat.attacks.described import Described
 from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball, Threat
 from robustfeat.numerics.checks import refuse, together
 from robustfeat.numerics.types import Loss, PerExample, Points
 
 
-@dataclass(frozen=True)
-class Attack(ABC):
-    """Raises a per-example loss within a threat. A value: its repr is its configuration. Give `search`."""
+@dataclass(frozen=True, repr=False)
+class Attack(Described, ABC):
+    """Raises a per-example loss within a threat. A value: its options are all there is to it. Give `search`."""
 
     name: ClassVar[str]
     classifiers_only: ClassVar[bool] = False

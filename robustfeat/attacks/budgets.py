@@ -17,7 +17,7 @@ from robustfeat.attacks.threat import Ball
 from robustfeat.attacks.worst import Worst
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Budget(Attack):
     """An attack that stands for others."""
 
@@ -29,7 +29,7 @@ class Budget(Attack):
 
 
 @ATTACKS.register("fast")
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fast(Budget):
     """APGD on cross-entropy, then on the survivors APGD with the targeted DLR towards each of the best wrong classes.
 
@@ -47,7 +47,7 @@ class Fast(Budget):
 
 
 @ATTACKS.register("standard")
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Standard(Budget):
     """AutoAttack as published for classifiers; else the worst of APGD, APGD with five restarts, and Square.
 

@@ -13,7 +13,7 @@ from robustfeat.attacks.threat import Ball
 
 
 @ATTACKS.register("fgsm")
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FGSM(Attack):
     """One step of length eps along the steepest direction (the sign of the gradient under linf), from the clean image.
 

@@ -13,7 +13,7 @@ from robustfeat.attacks.threat import Ball
 
 
 @ATTACKS.register("noise")
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Noise(Attack):
     """The worst of `samples` uniform random points of the ball. Needs no gradient."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -18,7 +18,7 @@ from robustfeat.runtime.choices import check_choices
 
 
 @ATTACKS.register("pgd")
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PGD(Attack):
     """`steps` steps along the steepest direction, projected after each, from `restarts` random points of the ball.
 
@@ -46,9 +46,12 @@ class PGD(Attack):
             raise ValueError(f"momentum must be in [0, 1], got {self.momentum!r}")
         if self.step_size is not None and not self.step_size > 0:
             raise ValueError(f"step_size must be greater than 0, got {self.step_size!r}")
-        step = min(2.5 / self.steps, 1.25) * self.threat.eps if self.step_size is None else self.step_size
+        step = self._usual()["step_size"] if self.step_size is None else self.step_size
         check_eps(self.threat.norm, step, "step_size", most=1.25)  # what one step within eps = 1 takes
         object.__setattr__(self, "step_size", Eps(step))
+
+    def _usual(self) -> dict[str, Any]:
+        return super()._usual() | {"step_size": Eps(min(2.5 / self.steps, 1.25) * self.threat.eps)}
 
     def __call__(
         self,
@@ -86,7 +89,7 @@ class PGD(Attack):
 
 
 @ATTACKS.register("cw")
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CW(PGD):
     """PGD on the margin of Carlini & Wagner 2017: the best wrong logit minus the right one."""
 

@@ -23,7 +23,7 @@ NORMS = {"linf": "Linf", "l2": "L2"}
 
 
 @ATTACKS.register("autoattack")
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AutoAttack(Attack):
     """APGD-CE, APGD-T, FAB-T and Square with 5,000 queries, each on the survivors of those before ("standard").
 
@@ -38,7 +38,8 @@ class AutoAttack(Attack):
 
     batch_size: int = 250
 
-    def __repr__(self) -> str:
+    @property
+    def configuration(self) -> str:
         """With the version of the reference: a report must say what ran."""
         try:
             version = metadata.version("pyautoattack")

@@ -21,7 +21,7 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 @ATTACKS.register("square")
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Square(Attack):
     """`queries` proposals per image and restart. A gradient that is masked does not stop it: where it beats a gradient
     attack, that attack has failed.

@@ -12,7 +12,7 @@ from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transfer(Attack):
     """`attack` on the same goal through `source`; what it finds is tried here. Where it beats a white-box attack on this
     model, that attack has failed.
@@ -46,7 +46,10 @@ class Transfer(Attack):
         strongest.offer(rows, apart.images, part.judge(apart.images))
         goal.effort.add(elsewhere.effort)
 
-    def __repr__(self) -> str:
+    @property
+    def configuration(self) -> str:
+        """With the weights of the source."""
+        assert self.attack is not None
         card = getattr(self.source, "card", None)
         source = f"{card.name}, sha256 {card.sha256}" if card else type(self.source).__name__
-        return f"Transfer(attack={self.attack!r}, source={source!r})"
+        return f"Transfer(attack={self.attack.configuration}, source={source!r})"

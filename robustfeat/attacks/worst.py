@@ -11,7 +11,7 @@ from robustfeat.attacks.goal import Goal
 from robustfeat.attacks.threat import Ball
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Worst(Attack):
     """`attacks` one after the other; where the goal knows success, each gets the survivors of those before it.
 

@@ -10,20 +10,26 @@ if TYPE_CHECKING:
     from robustfeat.data.augment import Augment
     from robustfeat.data.folder import Listing, images_below
     from robustfeat.data.loader import Loader
+    from robustfeat.data.memory import MemoryImages
     from robustfeat.data.noise import with_label_noise
     from robustfeat.data.outliers import with_outliers
     from robustfeat.data.picture import read_picture, to_rgb
+    from robustfeat.data.reading import dataset
     from robustfeat.data.shared_images import overlap
-    from robustfeat.data.source import dataset, is_hub_id
+    from robustfeat.data.sources import SOURCES, Source
+    from robustfeat.data.sources.hugging_face import is_hub_id
     from robustfeat.data.square import fit_square
-    from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages, check_images
+    from robustfeat.data.store import ImageDataset, check_images
+    from robustfeat.data.streamed import StreamedImages
 
 __all__ = [
+    "SOURCES",
     "Augment",
     "ImageDataset",
     "Listing",
     "Loader",
     "MemoryImages",
+    "Source",
     "StreamedImages",
     "check_images",
     "dataset",

@@ -12,10 +12,8 @@ from torch import Tensor
 from robustfeat.data.augment import Augment
 from robustfeat.data.sending import send
 from robustfeat.data.store import ImageDataset
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Batch
-
-ORDER, AUGMENT = 1, 2  # what a stream of random numbers is for
 
 
 class Loader:
@@ -56,7 +54,7 @@ class Loader:
         self._order = lru_cache(maxsize=2)(self._permutation)
 
     def _permutation(self, epoch: int) -> Tensor:
-        return torch.randperm(len(self.data), generator=generator(self.seed, ORDER, epoch))
+        return torch.randperm(len(self.data), generator=generator(self.seed, Stream.ORDER, epoch))
 
     def step(self, step: int) -> list[Batch]:
         """The parts of optimiser step number `step` (from 0) for this process."""
@@ -71,7 +69,7 @@ class Loader:
 
     def _batch(self, rows: Tensor, step: int, piece: int) -> Batch:
         pixels = send(self.data.pixels(rows), self.device)
-        augmented = self.augment(pixels, generator(self.seed, AUGMENT, step, piece))
+        augmented = self.augment(pixels, generator(self.seed, Stream.AUGMENT, step, piece))
         images = augmented.float().div_(255).to(memory_format=self.layout)
         labels = None if self.data.labels is None else send(self.data.labels[rows], self.device)
         return Batch(images, labels, send(rows, self.device))

@@ -6,10 +6,10 @@ import copy
 
 import torch
 
-from robustfeat.data.store import ImageDataset, MemoryImages, StreamedImages
-from robustfeat.numerics.random import generator
-
-NOISE = 18  # what this stream of random numbers is for
+from robustfeat.data.memory import MemoryImages
+from robustfeat.data.store import ImageDataset
+from robustfeat.data.streamed import StreamedImages
+from robustfeat.numerics.random import Stream, generator
 
 
 def with_label_noise(data: ImageDataset, share: float, seed: int = 0) -> ImageDataset:
@@ -25,7 +25,7 @@ def with_label_noise(data: ImageDataset, share: float, seed: int = 0) -> ImageDa
     classes, which = labels.unique(return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"{data.name!r} has fewer than two classes; there is no wrong label to give")
-    random = generator(seed, NOISE)
+    random = generator(seed, Stream.LABEL_NOISE)
     wrong = torch.randperm(len(labels), generator=random)[: round(share * len(labels))]
     steps = torch.randint(1, len(classes), (len(wrong),), generator=random)
     labels[wrong] = classes[(which[wrong] + steps) % len(classes)]

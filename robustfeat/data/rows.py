@@ -41,6 +41,11 @@ def row_numbers(rows: Rows, n: int) -> Tensor:
     return torch.from_numpy(np.where(numbers < 0, numbers + n, numbers))
 
 
+def picked(values: Tensor | None, numbers: Tensor) -> Tensor | None:
+    """The values of these rows, of something that a data set may not have."""
+    return None if values is None else values[numbers]
+
+
 def check_count(value: Any, name: str) -> None:
     """ValueError unless `value` is a whole number, at least 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:

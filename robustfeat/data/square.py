@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from robustfeat.backbones.architecture import Framing
 
@@ -18,18 +22,32 @@ def fit_square(image: Image.Image, side: int, framing: Framing | None = None) ->
 
     framing: how; None scales the shorter side to `side` pixels (bicubic) and cuts the middle out.
     """
+    interpolation, fill = ("bicubic", None) if framing is None else (framing.interpolation, framing.fill)
+    return _fit(image, side, framing, Image.Resampling[interpolation.upper()], fill)
+
+
+def fit_mask(mask: Tensor, side: int, framing: Framing | None = None) -> Tensor:
+    """A mask (h, w) of bools as a square (side, side), each pixel that of the image beside it: scaled to the nearest pixel, with
+    nothing in what `framing` adds around."""
+    fitted = _fit(Image.fromarray(mask.byte().numpy()), side, framing, Image.Resampling.NEAREST, 0)
+    return torch.from_numpy(np.array(fitted)).bool()
+
+
+def _fit(
+    image: Image.Image, side: int, framing: Framing | None, resampling: Image.Resampling, fill: Any
+) -> Image.Image:
     if framing is not None:
-        return _framed(image, side, framing)
+        return _framed(image, side, framing, resampling, fill)
     if image.size == (side, side):
         return image
     image = _cut(image)
     scale = side / min(image.size)
     width, height = (max(side, round(length * scale)) for length in image.size)
     left, top = (width - side) // 2, (height - side) // 2
-    return image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + side, top + side))
+    return image.resize((width, height), resampling).crop((left, top, left + side, top + side))
 
 
-def _framed(image: Image.Image, side: int, framing: Framing) -> Image.Image:
+def _framed(image: Image.Image, side: int, framing: Framing, resampling: Image.Resampling, fill: Any) -> Image.Image:
     """To the rounding of each length what the transforms of timm do: the features of its models depend on it."""
     scaled = math.floor(side / framing.crop_pct)
     if framing.crop_mode == "center":
@@ -42,9 +60,9 @@ def _framed(image: Image.Image, side: int, framing: Framing) -> Image.Image:
     else:
         width = height = scaled
     if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling[framing.interpolation.upper()])
+        image = image.resize((width, height), resampling)
     if min(image.size) < side:
-        paper = Image.new("RGB", (max(side, width), max(side, height)), framing.fill)
+        paper = Image.new(image.mode, (max(side, width), max(side, height)), fill)
         paper.paste(image, (max(0, side - width) // 2, max(0, side - height) // 2))
         image = paper
     left, top = (round((length - side) / 2) for length in image.size)

@@ -1,28 +1,21 @@
-"""Data sets behind one interface: small ones as uint8 tensors in memory, large ones decoded from the disk when asked."""
+"""Data sets behind one interface, whether they lie in memory or are decoded when asked."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
-import logging
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from robustfeat.data.rows import Rows, check_count, row_numbers
-from robustfeat.data.sending import send
+from robustfeat.data.rows import Rows, check_count
 from robustfeat.data.split import Split
 from robustfeat.numerics.pixels import check_pixels
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Batch, Images
-
-log = logging.getLogger(__name__)
 
 OnError = Literal["raise", "skip"]
 
@@ -40,20 +33,28 @@ def check_images(images: Tensor) -> Images:
     return images
 
 
-SHOTS = 16  # what this stream of random numbers is for
-
-
 class ImageDataset(ABC):
     """Images and labels by row number.
 
     name: where it came from.  labels: int64 (n,) on the CPU, or None.  classes: names of the classes, in order.
     image_size: pixels per side.  fingerprint: changes when the content does.
+    split: what `dataset` was asked for, such as "train[:90%]"; "" where that was not what made it.
+    masks: bool (n, h, w) on the CPU, True where an image is anomalous; None for data that does not tell places.
     """
 
     name: str
     labels: Tensor | None
     classes: tuple[str, ...]
     image_size: int
+    masks: Tensor | None = None
+    split: str = ""
+
+    def __repr__(self) -> str:
+        """`ImageDataset('cifar10', test, 10000 images 32x32, 10 classes)`."""
+        size = f"{len(self)} images {self.image_size}x{self.image_size}"
+        labels = "no labels" if self.labels is None else f"{len(self.classes) or 'unnamed'} classes"
+        parts = [repr(self.name), self.split, size, labels, "" if self.masks is None else "masks"]
+        return f"ImageDataset({', '.join(filter(None, parts))})"
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -89,7 +90,7 @@ class ImageDataset(ABC):
         """n random images of each class, for few-shot learning; ValueError where a class has fewer."""
         check_count(n, "shots")
         labels = self.require_labels()
-        order = torch.randperm(len(labels), generator=generator(seed, SHOTS))
+        order = torch.randperm(len(labels), generator=generator(seed, Stream.SHOTS))
         chosen = []
         for c in labels.unique().tolist():
             rows = order[labels[order] == c]
@@ -154,95 +155,10 @@ class ImageDataset(ABC):
         return tuple(mean.tolist()), tuple(std.tolist())
 
 
-class MemoryImages(ImageDataset):
-    """All images as one uint8 tensor (n, 3, h, w)."""
-
-    def __init__(self, name: str, images: Tensor, labels: Tensor | None, classes: Sequence[str] = ()) -> None:
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"images must be uint8 (n, 3, h, w), got {images.dtype} {tuple(images.shape)}")
-        if labels is not None and len(labels) != len(images):
-            raise ValueError(f"{len(images)} images but {len(labels)} labels")
-        if labels is not None and (labels.ndim != 1 or labels.is_floating_point() or labels.is_complex()):
-            raise ValueError(f"labels must be integers (n,), got {labels.dtype} of shape {tuple(labels.shape)}")
-        self.name = name
-        self.images = images
-        self.labels = None if labels is None else labels.long()
-        self.classes = tuple(classes)
-        self.image_size = images.shape[-1]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def pixels(self, rows: Tensor) -> Tensor:
-        return self.images.index_select(0, send(rows, self.images.device))
-
-    def on(self, device: torch.device | str) -> MemoryImages:
-        return MemoryImages(self.name, self.images.to(device), self.labels, self.classes)
-
-    def take(self, rows: Rows) -> MemoryImages:
-        index = row_numbers(rows, len(self))
-        labels = None if self.labels is None else self.labels[index]
-        return MemoryImages(self.name, self.images[index], labels, self.classes)
-
-    @property
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256(self.images.contiguous().numpy().data)
-        if self.labels is not None:
-            digest.update(self.labels.contiguous().numpy().data)
-        return digest.hexdigest()
-
-
-class StreamedImages(ImageDataset):
-    """Images that are decoded on demand, by threads: peak memory does not grow with the number of images.
-
-    decode: row number of the source -> uint8 array (h, w, 3); raises ValueError naming the file and row.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        decode: Callable[[int], np.ndarray],
-        rows: Tensor,
-        labels: Tensor | None,
-        classes: Sequence[str],
-        image_size: int,
-        source_fingerprint: str,
-    ) -> None:
-        self.name = name
-        self.labels = labels
-        self.classes = tuple(classes)
-        self.image_size = image_size
-        self._decode = decode
-        self._rows = rows
-        self._source_fingerprint = source_fingerprint
-        self._threads: tuple[int, ThreadPoolExecutor] | None = None  # of the process with this number
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without threads, which stay where they are."""
-        return self.__dict__ | {"_threads": None}
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def pixels(self, rows: Tensor) -> Tensor:
-        threads = self._threads
-        if threads is None or threads[0] != os.getpid():  # a fork has the object, and none of its threads
-            threads = self._threads = os.getpid(), ThreadPoolExecutor(max_workers=8, thread_name_prefix="decode")
-        images = np.stack(list(threads[1].map(self._decode, self._rows[rows].tolist())))
-        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-
-    def take(self, rows: Rows) -> StreamedImages:
-        index = row_numbers(rows, len(self))
-        labels = None if self.labels is None else self.labels[index]
-        kept = self._rows[index]
-        return StreamedImages(
-            self.name, self._decode, kept, labels, self.classes, self.image_size, self._source_fingerprint
-        )
-
-    @property
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{self._source_fingerprint}:{self.image_size}".encode())
-        digest.update(self._rows.contiguous().numpy().data)
-        if self.labels is not None:
-            digest.update(self.labels.contiguous().numpy().data)
-        return digest.hexdigest()
+def content_digest(*parts: Tensor | None, source: str = "") -> str:
+    """sha256 over a text and the bytes of tensors, those that are there; hex."""
+    digest = hashlib.sha256(source.encode())
+    for part in parts:
+        if part is not None:
+            digest.update(part.contiguous().numpy().data)
+    return digest.hexdigest()

@@ -16,10 +16,13 @@ import torch
 from PIL import Image
 
 from robustfeat.backbones.architecture import Framing
+from robustfeat.data.memory import MemoryImages
 from robustfeat.data.picture import read_picture
+from robustfeat.data.rows import picked
 from robustfeat.data.split import Split
-from robustfeat.data.square import fit_square
-from robustfeat.data.store import ImageDataset, MemoryImages, OnError, StreamedImages
+from robustfeat.data.square import fit_mask, fit_square
+from robustfeat.data.store import ImageDataset, OnError
+from robustfeat.data.streamed import StreamedImages
 from robustfeat.runtime.errors import BrokenImageError
 from robustfeat.runtime.registry import unknown
 
@@ -95,11 +98,15 @@ def read(
         log.warning("%s: skipped %s", name, ", ".join(left_out))
     if len(rows) == 0:
         raise ValueError(f"not one image of {name!r} could be read")
-    chosen_labels = None if labels is None else labels[rows]
+    chosen_labels = picked(labels, rows)
+    mask = _column(table, None, "Mask", "mask")
+    masks = None
+    if mask is not None:
+        masks = torch.stack([_mask(name, table.rows, (image, mask), size, framing, row) for row in rows.tolist()])
     if use_memory:
-        return MemoryImages(name, images, chosen_labels, classes)
+        return MemoryImages(name, images, chosen_labels, classes, masks)
     source = table.fingerprint if framing is None else f"{table.fingerprint}:{framing}"
-    return StreamedImages(name, decode, rows, chosen_labels, classes, size, source)
+    return StreamedImages(name, decode, rows, chosen_labels, classes, size, source, masks)
 
 
 def _column(table: Table, wanted: str | None, kind: str, role: str) -> str | None:
@@ -202,6 +209,27 @@ def _decode(
     if not resize and opened.size != (size, size):
         raise ValueError(f"image {row} of {name!r} is {opened.size}, others {size}x{size}; choose image_size=...")
     return np.asarray(fit_square(opened, size, framing))
+
+
+def _mask(
+    name: str, rows: pa.Table, columns: tuple[str, str], size: int, framing: Framing | None, row: int
+) -> torch.Tensor:
+    """What is anomalous in one image, bool (size, size): nothing, where the cell is empty.  columns: of images and of masks."""
+    image, mask = columns
+    path = rows.column(mask)[row].as_py()
+    if path is None:
+        return torch.zeros(size, size, dtype=torch.bool)
+    try:
+        opened = read_picture(path)
+    except (BrokenImageError, FileNotFoundError) as error:
+        raise BrokenImageError(f"broken mask in {name!r}, row {row} ({path}): {error}") from error
+    if opened.size != (of := _open(name, rows.column(image), row).size):
+        raise ValueError(f"mask {path!r} of {name!r} is {_by(opened.size)}, its image {_by(of)}; they must be alike")
+    return fit_mask(torch.from_numpy(np.array(opened)).amax(dim=2) > 0, size, framing)
+
+
+def _by(size: tuple[int, int]) -> str:
+    return "x".join(map(str, size))
 
 
 def _decode_all(decode: Any, rows: torch.Tensor, on_error: OnError, *, keep: bool) -> tuple[torch.Tensor, torch.Tensor]:

@@ -158,7 +158,7 @@ class _Evaluation:
 
     def configurations(self) -> dict[Sized, str]:
         """Of every attack at each of its sizes."""
-        return {sized: repr(attack) for rungs in self.ladders.values() for sized, attack in rungs.items()}
+        return {sized: attack.configuration for rungs in self.ladders.values() for sized, attack in rungs.items()}
 
     def _word(self, sized: Sized) -> str:
         """What records call an attack."""
@@ -210,7 +210,7 @@ class _Evaluation:
                 title,
                 metric,
                 *sized,
-                repr(attack.plan(pipeline.goal(slice(0, 1)))),
+                attack.plan(pipeline.goal(slice(0, 1))).configuration,
                 forwards=attacked.effort.forwards,
                 backwards=attacked.effort.backwards,
                 zero_gradients=attacked.effort.zero_gradients,

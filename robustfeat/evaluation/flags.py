@@ -8,10 +8,8 @@ from robustfeat.attacks import Attack
 from robustfeat.attacks.flag import Flag
 from robustfeat.attacks.health import Patient, examine
 from robustfeat.evaluation.pipeline import Attacked, Cases, Pipeline
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, PerExample
-
-HEALTH = 9  # what this stream of random numbers is for
 
 
 def flags_of(
@@ -39,6 +37,6 @@ def flags_of(
         clean=values(cases.clean),
         attacked=values(attacked.features[some]),
         effort=attacked.effort,
-        generator=generator(*key[:1], HEALTH, *key[1:], device=device),
+        generator=generator(*key[:1], Stream.HEALTH, *key[1:], device=device),
     )
     return tuple(examine(patient))

@@ -9,14 +9,12 @@ from torch import Tensor
 
 from robustfeat.evaluation.pipeline import Cases
 from robustfeat.numerics.eps import Eps
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.report import Row, Title
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.metrics.delong import auroc_interval
 from robustfeat.tasks.metrics.intervals import bootstrap, wilson
-
-RESAMPLE = 8  # what this stream of random numbers is for
 
 
 def measure(
@@ -41,7 +39,7 @@ def measure(
     counted = {name: round(images * float((~values.isnan()).double().mean())) for name, values in judged.items()}
     rates = {name for name in metrics if name in judged and only_hits_and_misses(judged[name])}
     again = resampled(task, judged, cases.rows, cases.targets)
-    intervals = {} if len(rates) == len(metrics) else bootstrap(again, images, generator(seed, RESAMPLE))
+    intervals = {} if len(rates) == len(metrics) else bootstrap(again, images, generator(seed, Stream.RESAMPLE))
     if rankings := task.rankings(judged, cases.targets):
         intervals["auroc"] = auroc_interval(rankings, cases.rows)
     found = []

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from robustfeat.evaluation.measure import resampled
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import PerExample
 from robustfeat.report import CaseKey, Report, Row
 from robustfeat.report.cases import ROWS, TARGETS
 from robustfeat.tasks import TASKS
 
-COMPARE = 10  # what this stream of random numbers is for
 RESAMPLES = 1000
 
 
@@ -37,7 +36,7 @@ def paired(first: Report, second: Report, one: Row, other: Row, seed: int = 0) -
     else:
         summaries = [resampled(TASKS[one.task.name](), values, rows, targets) for values in both]
     images = int(rows.max()) + 1
-    random = generator(seed, COMPARE)
+    random = generator(seed, Stream.COMPARE)
     found: dict[str, list[tuple[float, float]]] = {}
     for _ in range(RESAMPLES):
         drawn = torch.randint(images, (images,), generator=random)

@@ -15,7 +15,7 @@ from robustfeat.data import ImageDataset
 from robustfeat.evaluation.deltas import Deltas
 from robustfeat.evaluation.records import Finished, Records, total
 from robustfeat.features.extractor import FeatureExtractor
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, Images, PerExample
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.parallel import gather_objects, rank, world_size
@@ -23,8 +23,6 @@ from robustfeat.runtime.progress import Progress
 from robustfeat.tasks.base import Aim
 
 log = logging.getLogger(__name__)
-
-EVALUATE = 7  # what this stream of random numbers is for
 
 
 class Cases(NamedTuple):
@@ -136,7 +134,7 @@ class Pipeline:
             features, efforts, deltas = [], [], []
             for i, attack in enumerate(ladder):
                 goal = self.goal(part)
-                random = generator(*key[:1], EVALUATE, *key[1:], i, part.start, device=self.extractor.device)
+                random = generator(*key[:1], Stream.EVALUATE, *key[1:], i, part.start, device=self.extractor.device)
                 known = attack(goal, images, generator=random, known=known)
                 efforts.append(goal.effort)
                 if keep:  # the numbers must be those of the images that are kept

@@ -10,11 +10,9 @@ from robustfeat.attacks import Attack
 from robustfeat.backbones.modes import evaluating
 from robustfeat.data import ImageDataset
 from robustfeat.features.extractor import FeatureExtractor
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.runtime.progress import Progress
-
-SHIFT = 11  # what this stream of random numbers is for
 
 
 class Shift(NamedTuple):
@@ -59,7 +57,7 @@ def feature_shift(
             images = batch.images.to(extractor.device)
             with torch.no_grad():
                 here = extractor(images)
-            random = generator(seed, SHIFT, start, device=extractor.device)
+            random = generator(seed, Stream.SHIFT, start, device=extractor.device)
             moved = attack(_DistanceFrom(extractor, here), images, generator=random)
             with torch.no_grad():
                 attacked.append(extractor(moved).cpu())

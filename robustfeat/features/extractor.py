@@ -39,6 +39,13 @@ class FeatureExtractor(nn.Module):
         self.feature_dim = network.feature_dim
         self.eval()
 
+    def __repr__(self) -> str:
+        """`FeatureExtractor('gacd-resnet18', resnet18, 512 features, 32x32, linf 8/255)`; the threat, where it withstands one."""
+        return f"{type(self).__name__}({self.card.summary(self._width())})"
+
+    def _width(self) -> str:
+        return f"{self.feature_dim} features"
+
     @property
     def device(self) -> torch.device:
         return self.network.mean.device

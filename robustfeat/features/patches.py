@@ -52,6 +52,9 @@ class PatchExtractor(FeatureExtractor):
         self.feature_dim = grid[0] * grid[1] * grid[2]
         self.card = replace(card, name=f"{card.name}[{','.join(self.layers)}]", feature_dim=self.feature_dim)
 
+    def _width(self) -> str:
+        return f"{'x'.join(map(str, self.grid))} maps"
+
     def digest(self) -> str:
         """sha256 of the weights as they are now, and of the layers."""
         return hashlib.sha256(f"{super().digest()} {self.layers}".encode()).hexdigest()

@@ -10,6 +10,8 @@ from robustfeat.backbones.architecture import Stem
 from robustfeat.numerics.eps import Eps, check_eps, usual_eps
 from robustfeat.runtime.choices import check_choices
 
+OBJECT = "object "  # how an entry begins whose value was given in Python, and has a digest in the place of a name
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -147,6 +149,11 @@ class Recipe:
             raise ValueError(
                 f"batch_size {self.batch_size} can not be cut into accumulate = {self.accumulate} equal parts"
             )
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """The entries that were no names but objects, given to `train` in Python."""
+        return tuple(name for name in ("data", "start", "teacher") if str(getattr(self, name)).startswith(OBJECT))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; eps as it is printed, so that reading it back gives the same float."""

@@ -69,6 +69,9 @@ class FeatureIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    def __repr__(self) -> str:
+        return f"FeatureIndex({self.factory}, {len(self)} items, width {self.dim}, {self.metric})"
+
     @property
     def ids(self) -> np.ndarray:
         """The ids in the index, in no particular order."""
@@ -223,14 +226,14 @@ class FeatureIndex:
         Raises FileNotFoundError where there is none, IntegrityError where the files are not what was written: the sha256 of the
         whole file is checked first.
         """
-        facts = stored.read_facts(Path(folder))
+        facts, place = stored.read_facts(Path(folder)), Path(folder) / stored.SIDECAR
         try:
             made = cls(facts["dim"], factory=facts["factory"], metric=facts["metric"], extractor=facts["extractor"])
             made.notes = dict(facts["notes"])
             made._next = int(facts.get("next", 0))  # older ones do not say
             made.metadata = {int(key): value for key, value in facts["metadata"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise stored.damaged(Path(folder) / stored.SIDECAR, error) from error
+            raise stored.damaged(place, error) from error
         if extractor is not None and extractor != made.extractor:
             raise ValueError(
                 f"the index {os.fspath(folder)!r} was built with another extractor ({made.extractor[:12] or 'unknown'}, "
@@ -238,9 +241,7 @@ class FeatureIndex:
             )
         index = stored.read_index(Path(folder), facts, mmap=mmap)
         if index.ntotal != facts.get("items") or not promise.alike(index, made._index):
-            raise stored.damaged(
-                Path(folder) / stored.SIDECAR, ValueError("it is not the one that describes this index")
-            )
+            raise stored.damaged(place, ValueError("it is not the one that describes this index"))
         made._take(index, read_only=mmap)
         return made
 

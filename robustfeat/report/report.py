@@ -20,6 +20,7 @@ from robustfeat.report.first_format import case_key, upgraded
 from robustfeat.report.ran import Ran
 from robustfeat.report.row import CLEAN, Row, Sized
 from robustfeat.report.setup import Setup
+from robustfeat.report.shown import Shown
 from robustfeat.report.title import Title
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.files import check_suffix, write_text
@@ -32,8 +33,8 @@ FORMAT = 2
 SUFFIXES = (".json", ".md")  # of the files that a report is written to
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """Measured rows of one model, with exactly what ran.
 
     weights: sha256 of the weights that were measured (`FeatureExtractor.digest`).

@@ -12,11 +12,9 @@ from torch.nn import functional as F
 from robustfeat.attacks import PGD, Threat
 from robustfeat.data import ImageDataset
 from robustfeat.numerics.logistic import Linear
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, Images
 from robustfeat.runtime.progress import Progress
-
-ALF = 12  # what this stream of random numbers is for
 
 
 def fit_attacked(
@@ -69,13 +67,15 @@ def fit_attacked(
     step = 0
     with Progress(label, total, "steps", quiet=quiet) as bar:
         for epoch in range(epochs):
-            order = torch.randperm(len(data), generator=generator(seed, ALF, epoch))
+            order = torch.randperm(len(data), generator=generator(seed, Stream.ADVERSARIAL_HEAD, epoch))
             for rows in order.split(batch_size):
                 for group in optimizer.param_groups:
                     group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / total))
                 images, y = data.batch(rows).images.to(device), labels[rows].to(device)
                 loss = _CrossEntropy(features, Linear(weight.detach(), bias.detach()), y)
-                attacked = attack(loss, images, generator=generator(seed, ALF, epoch, step, device=device))
+                attacked = attack(
+                    loss, images, generator=generator(seed, Stream.ADVERSARIAL_HEAD, epoch, step, device=device)
+                )
                 with torch.no_grad():
                     seen = features(attacked)
                 F.cross_entropy(F.linear(seen, weight, bias), y).backward()

@@ -12,12 +12,10 @@ from robustfeat.attacks import Threat
 from robustfeat.backbones.modes import evaluating, frozen
 from robustfeat.backbones.network import Network
 from robustfeat.numerics.eps import Eps
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Batch, Images, InnerAttack, Losses
 from robustfeat.objectives import Objective, Views
 from robustfeat.training.known import Known
-
-ATTACK = 3  # what this stream of random numbers is for
 
 
 class Made(NamedTuple):
@@ -67,7 +65,7 @@ class Distiller(nn.Module):
         key: names the random numbers of this step, for example (seed, step, rank).  strength: scales eps (warm-up), in [0, 1].
         made: what an earlier pass over this batch has made, in place of another inner attack.
         """
-        random = generator(*key[:1], ATTACK, *key[1:], device=batch.images.device)
+        random = generator(*key[:1], Stream.ATTACK, *key[1:], device=batch.images.device)
         known = None if self.known is None else self.known[batch.rows]
         views = Views(self.student, self.teacher, batch, random, known)
         self.made = made or self._attack(views, strength)

@@ -14,14 +14,13 @@ from robustfeat.backbones.network import Network
 from robustfeat.data import ImageDataset
 from robustfeat.numerics import logistic
 from robustfeat.numerics.logistic import Linear
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.scale import mean_square
 from robustfeat.numerics.types import Features
 from robustfeat.training import heldout
 from robustfeat.training.adversarial_linear import fit_attacked
 from robustfeat.training.heldout import Accuracy
 
-HEAD = 4  # what this stream of random numbers is for
 IMAGES = 5000
 BATCH = 256
 RIDGE = 0.01
@@ -168,7 +167,7 @@ def _features(network: Network, data: ImageDataset) -> Features:
 def _logistic(network: Network, data: ImageDataset, features: Features, seed: int) -> Linear:
     """The clean linear probe, on the network's device."""
     labels, classes = data.require_labels(), network.head.out_features
-    linear, _ = logistic.fit_held_out(features.cpu(), labels, classes, generator(seed, HEAD))
+    linear, _ = logistic.fit_held_out(features.cpu(), labels, classes, generator(seed, Stream.HEAD))
     return Linear(*(values.to(network.mean.device) for values in linear))
 
 

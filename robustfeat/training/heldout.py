@@ -11,11 +11,9 @@ from robustfeat.backbones.modes import evaluating
 from robustfeat.backbones.network import Network
 from robustfeat.data import ImageDataset
 from robustfeat.numerics import losses
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Images, Labels, Loss, PerExample
 from robustfeat.runtime.parallel import mean_over_processes, rank, world_size
-
-HELD_OUT = 5  # what this stream of random numbers is for
 
 
 class Accuracy(NamedTuple):
@@ -44,7 +42,7 @@ def measure(
             correct[0] += right.sum().cpu()
             if attack is not None and right.any():
                 images, labels = images[right], labels[right]
-                random = generator(seed, HELD_OUT, i, device=device)
+                random = generator(seed, Stream.HELD_OUT, i, device=device)
                 attacked = attack(_loss(network, labels), images, generator=random)
                 with torch.no_grad():
                     correct[1] += (network(attacked).logits.argmax(1) == labels).sum().cpu()

@@ -17,6 +17,7 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import GeneralTracker
 
 from robustfeat.backbones.modes import evaluating
+from robustfeat.data import ImageDataset
 from robustfeat.features.recipe import Recipe
 from robustfeat.numerics.checks import Pending, refuse
 from robustfeat.numerics.types import Batch, Losses
@@ -30,6 +31,7 @@ from robustfeat.training.best_weights import Best
 from robustfeat.training.distiller import Made
 from robustfeat.training.interrupts import Interrupts
 from robustfeat.training.journal import Journal
+from robustfeat.training.objects import Model, Objects
 from robustfeat.training.run import Run
 from robustfeat.training.schedule import SCHEDULES, strength
 
@@ -41,6 +43,9 @@ def train(
     recipe: Recipe,
     out: str | os.PathLike[str],
     *,
+    data: ImageDataset | None = None,
+    student: Model | None = None,
+    teacher: Model | None = None,
     resume: bool = False,
     log_with: str | GeneralTracker | None = None,
     quiet: bool = False,
@@ -49,16 +54,21 @@ def train(
 
     objective: a method with its options, for example GACD(tau=0.2), or a name for its defaults.
     out: gets best/ and last/ (models: best by held-out robust accuracy, and the final one), checkpoints/ and log.jsonl.
+    data: all images as an object, in the place of the recipe's name; train and held_out are parts of it.
+    student: a network or extractor whose weights the student starts from, in the place of start; its architecture is that of the
+        student.  teacher: one in the place of the recipe's. Objects are copied. Recipe and card know them by name and digest.
     resume: continue from the latest valid checkpoint in `out`, from the beginning where there is none. A run that counts
         in epochs or steps ends bit-identical on a CPU to one that was never interrupted. epochs, max_steps and minutes may
         be changed then, and the schedule with them.
     log_with: an Accelerate tracker, or the name of one such as "tensorboard".
 
-    Raises ValueError for settings that do not fit together, FileExistsError where `out` holds a run and resume is False,
-    DivergedError where a loss or weight is not finite, InterruptedTraining (a KeyboardInterrupt) after saving on Ctrl-C. They are
-    looked at with the next log line, and before anything is measured or saved: at every step it would make the host wait.
+    Raises ValueError for settings and objects that do not fit together, TypeError for objects of another kind, FileExistsError
+    where `out` holds a run and resume is False, DivergedError where a loss or weight is not finite, InterruptedTraining (a
+    KeyboardInterrupt) after saving on Ctrl-C. Divergence is looked at with the next log line, and before anything is measured or
+    saved: at every step it would make the host wait.
     """
     out = Path(out)
+    given = Objects(data, student, teacher)
     if isinstance(objective, str):
         objective = OBJECTIVES[objective]()
     if not resume and (out / "checkpoints").exists():
@@ -74,7 +84,7 @@ def train(
         torch.default_generator.manual_seed(seed)
         if devices:
             torch.cuda.manual_seed(seed)
-        run = Run(objective, recipe, accelerator, quiet=quiet)
+        run = Run(objective, recipe, accelerator, given, quiet=quiet)
         return Loop(run, out, interrupts, quiet=quiet).go(resume, log_with)
 
 

@@ -12,10 +12,15 @@ from robustfeat.features.card import Card, ModelRef
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.features.recipe import Recipe
 from robustfeat.objectives import Objective
+from robustfeat.training.objects import Model, loaded
 
 
-def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, Card | None, ModelRef | None]:
+def teacher_of(
+    recipe: Recipe, objective: Objective, given: Model | None = None
+) -> tuple[Network | None, Card | None, ModelRef | None]:
     """The teacher with its card, and name and sha256 of its weights; None where the recipe names none.
+
+    given: the object that the recipe names.
 
     Raises ValueError where the objective needs one; what `load` raises.
     """
@@ -25,7 +30,7 @@ def teacher_of(recipe: Recipe, objective: Objective) -> tuple[Network | None, Ca
                 f"objective {objective.name!r} distils from a teacher; give a model folder or name as teacher"
             )
         return None, None, None
-    network, card = hub.load_network(recipe.teacher)
+    network, card = hub.load_network(recipe.teacher) if given is None else loaded(given)
     return network, card, _facts(network, card)
 
 
@@ -51,8 +56,10 @@ def _facts(network: Network, card: Card) -> ModelRef:
     return ModelRef(card.name, digest)
 
 
-def student_of(recipe: Recipe, data: ImageDataset) -> tuple[Network, ModelRef | None]:
-    """A new network, whose weights depend on the seed alone, or a saved one to start from, with name and sha256 of its weights.
+def student_of(recipe: Recipe, data: ImageDataset, given: Model | None = None) -> tuple[Network, ModelRef | None]:
+    """A new network, whose weights depend on the seed alone, or one to start from, with name and sha256 of its weights.
+
+    given: the object to start from that the recipe names; else it is loaded by its name.
 
     Raises ValueError where the data has one class only, and where the saved one is of another architecture.
     """
@@ -64,7 +71,7 @@ def student_of(recipe: Recipe, data: ImageDataset) -> tuple[Network, ModelRef | 
         mean, std = data.mean_std()
         architecture = Architecture(recipe.student, recipe.stem, classes, data.image_size, mean, std)
         return new_network(architecture, recipe.seed), None
-    source, card = hub.load_network(recipe.start)
+    source, card = hub.load_network(recipe.start) if given is None else loaded(given)
     if source.architecture.name != recipe.student or source.architecture.stem != recipe.stem:
         raise ValueError(
             f"start {recipe.start!r} is {source.architecture.name} with stem {source.architecture.stem}, "

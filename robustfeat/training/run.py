@@ -13,10 +13,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from robustfeat.attacks import Threat
 from robustfeat.backbones.network import Network, new_network
-from robustfeat.data import Augment, ImageDataset, Loader, dataset, with_label_noise
+from robustfeat.data import Augment, Loader
 from robustfeat.features.card import Card, Training
-from robustfeat.features.recipe import Recipe
-from robustfeat.numerics.random import generator
+from robustfeat.features.recipe import OBJECT, Recipe
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.objectives import Objective, Spaces
 from robustfeat.report import DataFacts
 from robustfeat.runtime.environment import environment
@@ -26,10 +26,11 @@ from robustfeat.training.checkpoint import Checkpoint
 from robustfeat.training.distiller import Distiller
 from robustfeat.training.ema import MovingAverage
 from robustfeat.training.heads import Heads
+from robustfeat.training.images import images_of
 from robustfeat.training.known import Known
+from robustfeat.training.objects import Objects
 from robustfeat.training.roles import student_of, teacher_of, with_head_for
 
-SETUP = 6  # what this stream of random numbers is for
 # A resumed run may change what does not touch the weights. The teacher is known by its weights, wherever it lies.
 FREE = {"teacher", "epochs", "max_steps", "minutes", "eval_minutes", "checkpoint_minutes", "keep", "log_steps"}
 
@@ -42,14 +43,20 @@ class Run:
     best: measurement and weights of the best step so far, or None.
     """
 
-    def __init__(self, objective: Objective, recipe: Recipe, accelerator: Accelerator, *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        recipe: Recipe,
+        accelerator: Accelerator,
+        given: Objects = Objects(),  # noqa: B008  # frozen
+        *,
+        quiet: bool = False,
+    ) -> None:
+        recipe = given.recorded(recipe)
         self.objective, self.recipe, self.accelerator = objective, recipe, accelerator
-        self.train_data = self._data(recipe.train)
-        if recipe.label_noise:
-            self.train_data = with_label_noise(self.train_data, recipe.label_noise, recipe.seed)
-        self.held_out = self._held_out()
-        self.teacher, self.teacher_card, self.teacher_facts = teacher_of(recipe, objective)
-        self.student, self.start_facts = student_of(recipe, self.train_data)
+        self.train_data, self.held_out = images_of(recipe, given.data)
+        self.teacher, self.teacher_card, self.teacher_facts = teacher_of(recipe, objective, given.teacher)
+        self.student, self.start_facts = student_of(recipe, self.train_data, given.student)
         assert recipe.eps is not None
         self.threat = Threat(recipe.norm, recipe.eps)
         labels = self.train_data.labels
@@ -62,7 +69,7 @@ class Run:
             labels=labels,
             image_size=self.train_data.image_size,
         )
-        objective.setup(spaces, generator(recipe.seed, SETUP))
+        objective.setup(spaces, generator(recipe.seed, Stream.SETUP))
         self.student.head.requires_grad_(objective.trains_head)
         self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.loader = Loader(
@@ -97,15 +104,6 @@ class Run:
         self.step, self.seconds, self.stepping = 0, 0.0, 0.0
         self.best: dict[str, Any] | None = None
         self.best_weights: dict[str, Tensor] = {}
-
-    def _data(self, split: str) -> ImageDataset:
-        recipe = self.recipe
-        return dataset(recipe.data, split, image_size=recipe.image_size, image=recipe.image, label=recipe.label)
-
-    def _held_out(self) -> ImageDataset | None:
-        if self.train_data.labels is None:
-            return None
-        return self._data(self.recipe.held_out).head(self.recipe.eval_images)
 
     def _heads(self, *, quiet: bool) -> Heads | None:
         if self.held_out is None:
@@ -188,7 +186,7 @@ class Run:
         fixed = {key: value for key, value in self.recipe.as_dict().items() if key not in FREE}
         return fixed | {
             "objective": {"name": self.objective.name} | self.objective.options(),
-            "data": self.train_data.fingerprint,
+            "data": self.recipe.data if self.recipe.data.startswith(OBJECT) else self.train_data.fingerprint,
             "teacher weights": self.teacher_facts and self.teacher_facts.sha256,
             "start weights": self.start_facts and self.start_facts.sha256,
             "processes": world_size(),

@@ -11,14 +11,13 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn import functional as F
 
-from robustfeat.numerics.random import generator
+from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks.base import check_features
 from robustfeat.tasks.detectors import DETECTORS
 from robustfeat.tasks.detectors.base import AnomalyDetector
 from robustfeat.tasks.detectors.coreset import cover
 
-CORESET = 15  # what this stream of random numbers is for
 AT_ONCE = 2**24  # distances that are held at a time, 64 MB
 SIGMA = 4 / 224  # of the smoothing of maps, in units of their side, as in the paper
 
@@ -84,7 +83,7 @@ class PatchCore(AnomalyDetector):
         unit = torch.maximum(spread, 1e-6 * vector_norm(centre, dtype=torch.float64))
         unit = torch.where(unit > 0, unit, torch.ones_like(unit)).to(features.dtype)
         patches = (patches - centre) / unit
-        kept = cover(patches, math.ceil(self.coreset * len(patches)), generator(self.seed, CORESET))
+        kept = cover(patches, math.ceil(self.coreset * len(patches)), generator(self.seed, Stream.CORESET))
         self.memory, self.centre, self.unit, self.shape = patches[kept], centre, unit, torch.tensor(grid)
         self.near = self._nearest(self.memory, min(self.neighbours, len(self.memory)))
         return self

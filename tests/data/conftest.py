@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import constants
 from image_files import pixels, write_images
 
-from robustfeat.data import idx
+from robustfeat.data.sources import fashion_mnist
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(cache / "assets"))
-    monkeypatch.setattr(idx, "DEBIAN_FOLDER", cache / "none")
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", cache / "none")
     monkeypatch.delenv("ROBUSTFEAT_DATA", raising=False)
 
 

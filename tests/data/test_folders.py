@@ -206,7 +206,6 @@ def test_suffixes(tmp_path: Path, suffix: str) -> None:
 
 def test_folders_need_no_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    monkeypatch.delitem(sys.modules, "robustfeat.data.hugging_face", raising=False)
     assert len(dataset(fill(tmp_path, "a/0.png", "b/0.png"))) == 2
 
 

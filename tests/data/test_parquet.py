@@ -16,7 +16,8 @@ from image_files import AB, everything, pixels, write_images, write_parquet
 from PIL import Image
 from pyarrow import parquet as pq
 
-from robustfeat.data import dataset, parquet
+from robustfeat.data import dataset
+from robustfeat.data.sources import parquet
 
 
 def png(image: np.ndarray) -> bytes:

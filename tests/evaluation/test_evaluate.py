@@ -107,7 +107,7 @@ def test_the_report_file(extractor: FeatureExtractor, tmp_path: Path) -> None:
     assert {"model", "data", "threat", "rows", "environment"} <= set(values)
     assert values["model"] == "untrained"
     assert values["threat"] == "linf 8/255"
-    assert values["attacks"] == [{"attack": "pgd", "eps": 8 / 255, "configuration": repr(WEAK)}]
+    assert values["attacks"] == [{"attack": "pgd", "eps": 8 / 255, "configuration": WEAK.configuration}]
     assert values["data"]["test"] == {"name": "patterns", "images": 40, "fingerprint": TEST.fingerprint}
     assert values["data"]["train"]["images"] == 64
     assert values["environment"]["torch"] == torch.__version__.split("+")[0]

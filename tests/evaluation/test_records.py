@@ -34,7 +34,7 @@ class Killed(BaseException): ...
 
 @dataclass(frozen=True)
 class Watched(Attack):
-    """PGD that calls somebody before each batch; prints as PGD."""
+    """PGD that calls somebody before each batch; is written as PGD."""
 
     name = "pgd"
     before: Callable[[int], None] = lambda n: None
@@ -43,8 +43,9 @@ class Watched(Attack):
         self.before(len(ball.origin))
         ATTACK.search(goal, ball, strongest, generator)
 
-    def __repr__(self) -> str:
-        return repr(ATTACK)
+    @property
+    def configuration(self) -> str:
+        return ATTACK.configuration
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ LAZY = (
             "backbones",
             "bench",
             "data",
+            "data.sources",
             "evaluation",
             "features",
             "features.card",

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 import robustfeat.attacks
+import robustfeat.data.sources
 import robustfeat.objectives
 import robustfeat.tasks
+import robustfeat.tasks.detectors
 from robustfeat.attacks import ATTACKS
+from robustfeat.data.sources import SOURCES
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.runtime.errors import UnknownNameError
 from robustfeat.runtime.registry import Registry, unknown
@@ -104,9 +107,10 @@ def test_a_written_name_is_taken_before_it_is_imported(berries: Registry[object]
         (ATTACKS, robustfeat.attacks),
         (OBJECTIVES, robustfeat.objectives),
         (TASKS, robustfeat.tasks),
-        (DETECTORS, robustfeat.tasks),
+        (DETECTORS, robustfeat.tasks.detectors),
+        (SOURCES, robustfeat.data.sources),
     ],
-    ids=["attacks", "objectives", "tasks", "detectors"],
+    ids=["attacks", "objectives", "tasks", "detectors", "sources"],
 )
 def test_what_is_read_is_what_registers_itself(registry: Registry[object], package: object) -> None:
     for info in pkgutil.iter_modules(package.__path__):  # type: ignore[attr-defined]

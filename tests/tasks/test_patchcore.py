@@ -157,7 +157,7 @@ def test_the_state_is_all_there_is() -> None:
     assert torch.equal(copy.deepcopy(task).anomaly(tested), task.anomaly(tested))
     again = PatchCore(grid=GRID).fit(maps(20, 0))
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in task.state_dict().items())
-    assert repr(task) == "PatchCore(coreset=0.1, neighbours=9, grid=(5, 3, 4), seed=0)"
+    assert repr(task) == "PatchCore(coreset=0.1, neighbours=9, grid=(5, 3, 4), seed=0, fitted)"
 
 
 def test_bad_input() -> None:

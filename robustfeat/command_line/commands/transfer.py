@@ -82,12 +82,14 @@ def _run(values: dict[str, Any]) -> Result:
 
 def _report(model: str, extractor: FeatureExtractor, evaluation: Evaluation, values: dict[str, Any]) -> Report:
     """The evaluation of one model on one data set: from the folder, where it was finished before."""
+    from robustfeat.attacks import Attack
     from robustfeat.evaluation import evaluate
     from robustfeat.report import Report
     from robustfeat.runtime.parallel import rank
 
     prepared = evaluation.prepared(extractor)
     (attack,) = prepared.attacks.values()
+    assert isinstance(attack, Attack)  # there is no --curve here
     digest = prepared.extractor.digest()
     prints = prepared.train.fingerprint, prepared.test.fingerprint
     out = Path(values["out"])
@@ -96,7 +98,7 @@ def _report(model: str, extractor: FeatureExtractor, evaluation: Evaluation, val
     if path.exists():
         report = dataclasses.replace(Report.load(path), model=model)
         same = report.weights == digest and report.setup == evaluation.setup() and report.data.fingerprints == prints
-        if same and list(report.attacks.values()) == [repr(attack)] and report.cases:
+        if same and list(report.attacks.values()) == [attack.configuration] and report.cases:
             return report
     report = evaluate(
         *prepared,

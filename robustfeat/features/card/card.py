@@ -30,7 +30,7 @@ FACTS: dict[str, type[DataFacts | ModelRef | Training | Fixture | Weights]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Card:
     """Everything there is to know about a model; what is unknown is None, what does not apply is empty.
 
@@ -68,6 +68,19 @@ class Card:
     classes: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
     versions: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """`Card('gacd-resnet18', resnet18, 512 features, 32x32, linf 8/255, gacd, 8 reports)`."""
+        reports = f"{len(self.reports)} report{'s' * (len(self.reports) != 1)}"
+        return (
+            f"Card({', '.join(filter(None, [self.summary(f'{self.feature_dim} features'), self.objective, reports]))})"
+        )
+
+    def summary(self, width: str) -> str:
+        """What a model is, in a line; `width` says of its features how many there are."""
+        side = self.architecture.image_size
+        robust = [] if self.threat == "none" else [self.threat]
+        return ", ".join([repr(self.name), self.architecture.name, width, f"{side}x{side}", *robust])
 
     @property
     def sha256(self) -> str | None:

@@ -160,6 +160,8 @@ def _training(card: Card) -> Iterator[str]:
     if card.recipe and card.objective in set(OBJECTIVES):
         command = train_command(card.objective, card.options, card.recipe, f"runs/{card.name}")
         yield from ("```bash", command, "```", "", "What is not named has its default; card.json has every value.")
+        if card.recipe.objects:
+            yield f"Given as objects in Python, so that a command has no name for them: {', '.join(card.recipe.objects)}."
     for role, model in (("Teacher", card.teacher), ("Started from", card.start)):
         if model:
             yield from ("", f"{role}: {model.name}, sha256 of its weights `{model.sha256}`.")

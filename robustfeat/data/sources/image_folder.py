@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
+from robustfeat.data.files_table import files_table
 from robustfeat.data.folder import Listing, images_below
+from robustfeat.data.sources import SOURCES
+from robustfeat.data.sources.base import Source
 from robustfeat.data.split import SPLITS, no_splits
 from robustfeat.data.table import Table
 from robustfeat.runtime.registry import unknown
@@ -18,6 +17,19 @@ from robustfeat.runtime.registry import unknown
 # Names, in any case, by which a folder is seen to be one of splits.
 KNOWN = {*SPLITS, "training", "testing", "val", "valid", "dev", "eval", "evaluation"}
 Parts = tuple[str, ...]  # the names of folders on the way to an image
+
+
+@SOURCES.register("image-folder")
+class ImageFolder(Source):
+    """A folder of images: a folder per class, below a folder per split where there are splits."""
+
+    breadth = 3
+
+    def takes(self, name: str) -> bool:
+        return Path(name).expanduser().is_dir()
+
+    def open(self, name: str, split: str) -> Table:
+        return image_folder(Path(name).expanduser(), split)
 
 
 def image_folder(root: Path, split: str) -> Table:
@@ -57,7 +69,8 @@ def image_folder(root: Path, split: str) -> Table:
     if not chosen:
         raise ValueError(f"data set {str(root)!r} can not be read: the split is empty")
     labelled = bool(classes) and all(parts in classes for parts in chosen.values())
-    return _table(root, chosen, classes if labelled else {}, Listing([], left_out).words())
+    labels = [classes[parts] for parts in chosen.values()] if labelled else None
+    return files_table(root, list(chosen), labels, _names(list(classes)), left_out=Listing([], left_out).words())
 
 
 def _splits(root: Path, listing: Listing, split: str) -> list[str] | None:
@@ -99,16 +112,3 @@ def _names(classes: Sequence[Parts]) -> list[str]:
     while len({parts[: shared + 1] for parts in classes}) == 1:
         shared += 1
     return ["/".join(parts[shared:]) for parts in classes]
-
-
-def _table(root: Path, chosen: dict[Path, Parts], classes: dict[Parts, int], left_out: str) -> Table:
-    """Columns "image" and, where there are classes, "label", described as Hugging Face `datasets` does it."""
-    columns = {"image": pa.array([{"path": str(path)} for path in chosen])}
-    features: dict[str, object] = {"image": {"_type": "Image"}}
-    if classes:
-        columns["label"] = pa.array([classes[parts] for parts in chosen.values()], pa.int64())
-        features["label"] = {"_type": "ClassLabel", "names": _names(list(classes))}
-    facts = [(str(path.relative_to(root)), (at := path.stat()).st_size, at.st_mtime_ns) for path in chosen]
-    described = json.dumps({"info": {"features": features}})
-    rows = pa.table(columns).replace_schema_metadata({"huggingface": described})
-    return Table(rows, hashlib.sha256(repr(facts).encode()).hexdigest(), left_out)

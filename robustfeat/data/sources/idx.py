@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and Fashion-MNIST."""
+"""IDX files, the format of MNIST and of the data sets made in its likeness."""
 
 from __future__ import annotations
 
@@ -10,21 +10,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
-DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-FASHION_CLASSES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
+from robustfeat.data.memory import MemoryImages
+from robustfeat.data.sources import SOURCES
+from robustfeat.data.sources.base import Source
+from robustfeat.runtime.registry import unknown
+
 PREFIX = {"train": "train", "test": "t10k"}
 
 
-def _paths(folder: Path, split: str) -> tuple[Path, Path]:
-    prefix = PREFIX.get(split, split)
-    return folder / f"{prefix}-images-idx3-ubyte.gz", folder / f"{prefix}-labels-idx1-ubyte.gz"
+@SOURCES.register("idx")
+class IDX(Source):
+    """A folder with the gzipped files of MNIST, such as train-images-idx3-ubyte.gz; the classes are numbers."""
+
+    breadth = 1
+
+    def takes(self, name: str) -> bool:
+        return any(holds(Path(name).expanduser(), split) for split in PREFIX)
+
+    def open(self, name: str, split: str) -> MemoryImages:
+        folder = Path(name).expanduser()
+        if split not in PREFIX or not holds(folder, split):
+            raise unknown("split", split, [known for known in PREFIX if holds(folder, known)])
+        images, labels = read(folder, split)
+        return MemoryImages(name, images, labels, tuple(map(str, range(10))))
 
 
 def holds(folder: Path, split: str) -> bool:
     """Whether the folder has the two files of a split."""
     return all(path.is_file() for path in _paths(folder, split))
+
+
+def _paths(folder: Path, split: str) -> tuple[Path, Path]:
+    return folder / f"{PREFIX[split]}-images-idx3-ubyte.gz", folder / f"{PREFIX[split]}-labels-idx1-ubyte.gz"
 
 
 def read(folder: Path, split: str) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,8 @@ from huggingface_hub import constants
 from pyarrow.parquet import ParquetFile
 
 from robustfeat.data.class_names import Names, common_names, renumbered
+from robustfeat.data.sources import SOURCES
+from robustfeat.data.sources.base import Source
 from robustfeat.data.split import SPLITS, no_splits
 from robustfeat.data.table import Table
 from robustfeat.runtime.errors import FullDiskError
@@ -20,6 +22,25 @@ from robustfeat.runtime.registry import unknown
 
 SMALL = 1 << 30  # bytes
 BATCH = 256  # rows that are read at once, of a table that is not small
+
+
+@SOURCES.register("parquet")
+class Parquet(Source):
+    """A parquet file, or a folder with such files in it or below."""
+
+    breadth = 2
+
+    def takes(self, name: str) -> bool:
+        return bool(_files(Path(name).expanduser()))
+
+    def open(self, name: str, split: str) -> Table:
+        return parquet(_files(Path(name).expanduser()), split)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix == ".parquet" else []
+    return sorted(path.rglob("*.parquet")) if path.is_dir() else []
 
 
 def parquet(files: Sequence[Path], split: str) -> Table:

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from robustfeat.data.sources import SOURCES
+from robustfeat.data.sources.base import PATHS, Source
 from robustfeat.data.table import Table
 from robustfeat.runtime.errors import OfflineError, UnknownNameError
 from robustfeat.runtime.needed import needed
 from robustfeat.runtime.online import cache_only, hub_endpoint, reachable
 
-with needed("reading data sets of the Hub", "datasets"):
-    import datasets
+
+@SOURCES.register("hugging-face")
+class HuggingFace(Source):
+    """A data set of the Hub by its id, owner/name or owner/name:config; the local cache comes first."""
+
+    breadth = 4
+
+    def takes(self, name: str) -> bool:
+        return is_hub_id(name)
+
+    def open(self, name: str, split: str) -> Table:
+        repository, _, config = name.partition(":")
+        with cache_only(not reachable(hub_endpoint())):
+            return _load(name, repository, config or None, split=split)
 
 
-def hub(repository: str, split: str) -> Table:
-    """A data set of the Hub by its id, "owner/name" or "owner/name:config"; the local cache comes first."""
-    name, _, config = repository.partition(":")
-    with cache_only(not reachable(hub_endpoint())):
-        return _load(repository, name, config or None, split=split)
+def is_hub_id(name: str) -> bool:
+    """Whether a name is "owner/name" or "owner/name:config" of the Hub, if there is no file or folder of that name."""
+    return name.count("/") == 1 and not name.startswith(PATHS) and not name.endswith(".parquet")
 
 
 def _load(source: str, *arguments: Any, **options: Any) -> Table:
     """datasets.load_dataset with our errors, which name the source."""
+    with needed("reading data sets of the Hub", "datasets"):  # a package that takes a second to import, and few need
+        import datasets
+
     bars = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:

@@ -1,0 +1,63 @@
+"""Small data sets: all images in memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from robustfeat.data.rows import Rows, picked, row_numbers
+from robustfeat.data.sending import send
+from robustfeat.data.store import ImageDataset, content_digest
+
+
+class MemoryImages(ImageDataset):
+    """All images as one uint8 tensor (n, 3, h, w).  masks: (n, h, w) of bools, or None."""
+
+    def __init__(
+        self,
+        name: str,
+        images: Tensor,
+        labels: Tensor | None,
+        classes: Sequence[str] = (),
+        masks: Tensor | None = None,
+    ) -> None:
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"images must be uint8 (n, 3, h, w), got {images.dtype} {tuple(images.shape)}")
+        if labels is not None and len(labels) != len(images):
+            raise ValueError(f"{len(images)} images but {len(labels)} labels")
+        if labels is not None and (labels.ndim != 1 or labels.is_floating_point() or labels.is_complex()):
+            raise ValueError(f"labels must be integers (n,), got {labels.dtype} of shape {tuple(labels.shape)}")
+        if masks is not None and (masks.dtype != torch.bool or masks.shape != images[:, 0].shape):
+            raise ValueError(
+                f"masks must be bool {tuple(images[:, 0].shape)}, one per image, got {masks.dtype} {tuple(masks.shape)}"
+            )
+        self.name = name
+        self.images = images
+        self.labels = None if labels is None else labels.long()
+        self.classes = tuple(classes)
+        self.masks = masks
+        self.image_size = images.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def pixels(self, rows: Tensor) -> Tensor:
+        return self.images.index_select(0, send(rows, self.images.device))
+
+    def on(self, device: torch.device | str) -> MemoryImages:
+        same = copy.copy(self)
+        same.images = self.images.to(device)
+        return same
+
+    def take(self, rows: Rows) -> MemoryImages:
+        index = row_numbers(rows, len(self))
+        some = copy.copy(self)
+        some.images, some.labels, some.masks = self.images[index], picked(self.labels, index), picked(self.masks, index)
+        return some
+
+    @property
+    def fingerprint(self) -> str:
+        return content_digest(self.images, self.labels, self.masks)

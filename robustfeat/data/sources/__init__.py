@@ -1,0 +1,17 @@
+"""Where images come from: a source a file, each with the names that it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustfeat.runtime.lazy import attach
+from robustfeat.runtime.registry import Registry
+
+if TYPE_CHECKING:
+    from robustfeat.data.sources.base import Opened, Source, source_of
+
+SOURCES: Registry[Source] = Registry("data source", __name__, "SOURCES")
+
+__all__ = ["SOURCES", "Opened", "Source", "source_of"]
+
+attach(__name__)

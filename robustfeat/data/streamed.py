@@ -1,0 +1,69 @@
+"""Large data sets: images that are decoded from the disk when they are asked for."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robustfeat.data.rows import Rows, picked, row_numbers
+from robustfeat.data.store import ImageDataset, content_digest
+
+
+class StreamedImages(ImageDataset):
+    """Images that are decoded on demand, by threads: peak memory does not grow with the number of images.
+
+    decode: row number of the source -> uint8 array (h, w, 3); raises ValueError naming the file and row.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        decode: Callable[[int], np.ndarray],
+        rows: Tensor,
+        labels: Tensor | None,
+        classes: Sequence[str],
+        image_size: int,
+        source_fingerprint: str,
+        masks: Tensor | None = None,
+    ) -> None:
+        self.name = name
+        self.labels = labels
+        self.classes = tuple(classes)
+        self.image_size = image_size
+        self.masks = masks
+        self._decode = decode
+        self._rows = rows
+        self._source_fingerprint = source_fingerprint
+        self._threads: tuple[int, ThreadPoolExecutor] | None = None  # of the process with this number
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without threads, which stay where they are."""
+        return self.__dict__ | {"_threads": None}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def pixels(self, rows: Tensor) -> Tensor:
+        threads = self._threads
+        if threads is None or threads[0] != os.getpid():  # a fork has the object, and none of its threads
+            threads = self._threads = os.getpid(), ThreadPoolExecutor(max_workers=8, thread_name_prefix="decode")
+        images = np.stack(list(threads[1].map(self._decode, self._rows[rows].tolist())))
+        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+    def take(self, rows: Rows) -> StreamedImages:
+        index = row_numbers(rows, len(self))
+        some = copy.copy(self)
+        some._rows, some.labels, some.masks = self._rows[index], picked(self.labels, index), picked(self.masks, index)
+        return some
+
+    @property
+    def fingerprint(self) -> str:
+        source = f"{self._source_fingerprint}:{self.image_size}"
+        return content_digest(self._rows, self.labels, self.masks, source=source)
