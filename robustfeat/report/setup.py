@@ -12,16 +12,34 @@ from robustfeat.numerics.eps import Eps
 
 @dataclass(frozen=True)
 class Setup:
-    """The choices that `robustfeat evaluate` has, by the names of its flags; `robustfeat evaluate --help` says more about each.
+    """The choices of an evaluation, once: flags, Python and reports have them by these names.
 
-    data, image, label, on_error: what `robustfeat.dataset` reads.  train, test: splits to fit on and to measure.
-    image_size: to which images are scaled; None is that of the model.
-    task, attack: names; `task` may have arguments, as in "anomaly:gmm".  outliers: a data set that is added as anomalies.
-    norm, eps, steps, restarts, queries: of the attacks that have them; None is each attack's own.
-    curve: several eps, such as "1/255,2/255".  source: another model that the attacks are made on as well.
-    patches: maps of the middle stages as features.  shots: training images of each class.  limit: test images.
-    batch_size, seed, examined: arguments of `evaluate`.
-    model, records: by what name the model was loaded, and the folder of finished batches, for `recount`; None where nobody said.
+    Args:
+        data: a data set with a train and a test split, as `robustfeat.dataset` reads it.
+        image: the image column, where the data has several.
+        label: the label column, where the data has several.
+        train: the split that the tasks are fitted on.
+        test: the split that is measured.
+        task: names of tasks; one may have an argument, as in "anomaly:gmm".
+        attack: names of attacks.
+        outliers: for the task ood, a data set whose test split is added as anomalies.
+        norm: the norm that bounds the perturbation.
+        eps: the size of the perturbation in pixel units, such as 8/255; None takes 8/255 for linf, 128/255 for l2.
+        curve: several eps instead of one, such as 1/255,2/255,4/255: each attack once per size, from what the one before found.
+        source: another model that the images of each attack are made on as well (transfer).
+        steps: gradient steps of the attacks that have them; None is each attack's own number.
+        restarts: restarts of the attacks that have them; None is each attack's own number.
+        queries: queries of the attacks that have them; None is each attack's own number.
+        patches: features are the maps of the middle stages, which anomaly:patchcore is for.
+        shots: learn from so many images of each class only.
+        limit: measure so many of the test images.
+        batch_size: images per batch.
+        seed: everything random in the evaluation follows from it.
+        examined: cases of each task and attack that are checked for masked gradients.
+        image_size: images are scaled to so many pixels per side, and eps is in pixels after that; None is the size of the model.
+        on_error: what becomes of images that cannot be read: "raise" names the first, "skip" leaves them out and counts them.
+        model: by what name the model was loaded, for `recount`; None where nobody said.
+        records: a folder for finished batches: an evaluation that was killed goes on there.
     """
 
     data: str

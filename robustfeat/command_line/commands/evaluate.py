@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.attacks import ATTACKS
-from robustfeat.command_line.command import Command, Result, add_columns, add_reading
-from robustfeat.numerics.eps import Eps
+from robustfeat.command_line.command import Command, Result
+from robustfeat.report import Setup
 from robustfeat.tasks import CLASSIC, DETECTORS, TASKS
 
 if TYPE_CHECKING:
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=str, help="a published name, a model folder, hf:ORG/REPO or timm:NAME")
-    parser.add_argument("--data", type=str, required=True, help="a data set with a train and a test split")
-    add_columns(parser)
-    add_reading(parser)
-    parser.add_argument("--train", type=str, default="train", help="split that the tasks are fitted on")
-    parser.add_argument("--test", type=str, default="test", help="split that is measured")
+    parser.add_class_arguments(Setup, as_group=True, skip={"model", "task", "attack", "patches"})
+    parser.add_argument(
+        "--patches",
+        action="store_true",
+        help="features are the maps of the middle stages, which anomaly:patchcore is for",
+    )
     parser.add_argument(
         "--task",
         type=str,
@@ -35,52 +36,6 @@ def _add(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--attack", type=str, action="append", help=f"once per attack, of {', '.join(ATTACKS)} (default: none)"
-    )
-    parser.add_argument(
-        "--outliers",
-        type=str | None,
-        default=None,
-        help="for task ood: a data set whose test split is added as anomalies",
-    )
-    parser.add_argument("--norm", type=str, default="linf", help="linf or l2")
-    parser.add_argument(
-        "--eps",
-        type=Eps | None,
-        default=None,
-        help="size of the perturbation in pixel units, such as 8/255 (default: 8/255 for linf, 128/255 for l2)",
-    )
-    parser.add_argument(
-        "--curve",
-        type=str | None,
-        default=None,
-        help="several eps instead of one, such as 1/255,2/255,4/255: each attack once per size, from what the one before found",
-    )
-    parser.add_argument(
-        "--source",
-        type=str | None,
-        default=None,
-        help="make the images of each attack on this other model as well (transfer)",
-    )
-    for name, what in {"steps": "gradient steps", "restarts": "restarts", "queries": "queries"}.items():
-        help_text = f"{what} of the attacks that have them (default: each attack's own)"
-        parser.add_argument(f"--{name}", type=int | None, default=None, help=help_text)
-    parser.add_argument(
-        "--patches",
-        action="store_true",
-        help="features are the maps of the middle stages: what anomaly:patchcore is for",
-    )
-    parser.add_argument("--shots", type=int | None, default=None, help="learn from so many images of each class only")
-    parser.add_argument("--limit", type=int, default=None, help="measure so many of the test images")
-    parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
-    parser.add_argument("--seed", type=int, default=0, help="of the random starts")
-    parser.add_argument(
-        "--examined", type=int, default=16, help="cases of each task and attack that are checked for masked gradients"
-    )
-    parser.add_argument(
-        "--records",
-        type=str,
-        default=None,
-        help="a folder for finished batches: killed, the same command goes on there",
     )
     parser.add_argument(
         "--keep_images", action="store_true", help="keep the attacked images in --records, for robustfeat recount"

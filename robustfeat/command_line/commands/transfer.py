@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser
 
 from robustfeat.attacks import ATTACKS
-from robustfeat.command_line.command import Command, Result, add_reading
-from robustfeat.numerics.eps import Eps
+from robustfeat.command_line.command import Command, Result
+from robustfeat.report import Setup
 from robustfeat.tasks import CLASSIC, TASKS
 
 if TYPE_CHECKING:
     from robustfeat.evaluation import Evaluation
     from robustfeat.features.extractor import FeatureExtractor
     from robustfeat.report import Report
+
+
+# Choices of an evaluation that differ from one data set or model to the other, and those that `evaluate` alone has.
+OF_ONE = {"data", "image", "label", "task", "attack", "model", "records"}
+ALONE = {"outliers", "curve", "source", "patches", "shots", "examined"}
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -34,20 +39,8 @@ def _add(parser: ArgumentParser) -> None:
         help=f"once per task, of {', '.join(TASKS)} (default: {', '.join(CLASSIC)})",
     )
     parser.add_argument("--attack", type=str, default="fast", help=f"one of {', '.join(ATTACKS)}")
-    parser.add_argument("--norm", type=str, default="linf", help="linf or l2")
-    parser.add_argument(
-        "--eps", type=Eps | None, default=None, help="size of the perturbation in pixel units, such as 8/255"
-    )
-    for name in ("steps", "restarts", "queries"):
-        parser.add_argument(f"--{name}", type=int | None, default=None, help=f"{name} of the attack, where it has them")
-    parser.add_argument(
-        "--train", type=str, default="train", help="split that the tasks are fitted on, on each data set"
-    )
-    parser.add_argument("--test", type=str, default="test", help="split that is measured, on each data set")
-    add_reading(parser)
-    parser.add_argument("--limit", type=int, default=1000, help="measure so many of the test images of each data set")
-    parser.add_argument("--batch_size", type=int, default=256, help="images per batch")
-    parser.add_argument("--seed", type=int, default=0, help="of the random starts")
+    parser.add_class_arguments(Setup, as_group=True, skip=OF_ONE | ALONE)
+    parser.set_defaults(limit=1000)
     parser.add_argument("--device", type=str, default="cpu", help="cpu, cuda, ...")
     parser.add_argument(
         "--out",
