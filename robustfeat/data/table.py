@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ import torch
 from PIL import Image
 
 from robustfeat.backbones.architecture import Framing
+from robustfeat.data.labels import column_labels, rows_with_class
 from robustfeat.data.memory import MemoryImages
 from robustfeat.data.picture import read_picture
 from robustfeat.data.rows import picked
@@ -29,7 +29,6 @@ from robustfeat.runtime.registry import unknown
 log = logging.getLogger(__name__)
 
 IN_MEMORY_BYTES = 1 << 30
-NO_CLASS = -1
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,10 @@ def read(
         )
     label = _column(table, label, "ClassLabel", "label")
     names = table.features.get(label, {}).get("names") if label is not None else None
-    labels = None if label is None else _labels(name, table.rows, label)
+    labels = None if label is None else column_labels(name, table.rows, label)
     asked = rows = part.rows(len(table.rows), labels)
     if label is not None and labels is not None:
-        rows = _classified(name, label, labels, names, rows, on_error)
+        rows = rows_with_class(name, label, labels, names, rows, on_error)
     cells = table.rows.column(image)
     if not _may_be_images(cells.type):
         raise ValueError(
@@ -141,32 +140,6 @@ def _may_be_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return not {kind.field(i).name for i in range(kind.num_fields)}.isdisjoint({"bytes", "path"})
     return kind in (pa.binary(), pa.large_binary(), pa.string(), pa.large_string())
-
-
-def _labels(name: str, rows: pa.Table, column: str) -> torch.Tensor | None:
-    """The class number of every row; None where all are -1, by which `datasets` marks labels that are kept secret."""
-    values = rows.column(column).to_numpy()
-    if values.dtype.kind not in "iub":  # missing values make floats
-        raise ValueError(f"label column {column!r} of {name!r} must hold a class number per row, it is {values.dtype}")
-    labels = torch.from_numpy(values.astype(np.int64))
-    if len(labels) and bool((labels == NO_CLASS).all()):
-        return None
-    return labels
-
-
-def _classified(
-    name: str, column: str, labels: torch.Tensor, names: Sequence[str] | None, rows: torch.Tensor, on_error: OnError
-) -> torch.Tensor:
-    """Those of the rows whose label is the number of a class; ValueError for others, unless they are to be skipped."""
-    strange = labels < 0 if names is None else (labels < 0) | (labels >= len(names))
-    if on_error == "raise" and bool(strange[rows].any()):
-        row = int(rows[strange[rows]][0])
-        known = "of a class" if names is None else f"of one of the {len(names)} classes"
-        raise ValueError(
-            f"label column {column!r} of {name!r} holds {int(labels[row])} in row {row}, which is not the number {known}; "
-            "use on_error='skip' to leave such rows out"
-        )
-    return rows[~strange[rows]]
 
 
 def _side(name: str, cells: pa.ChunkedArray, rows: torch.Tensor, on_error: OnError) -> int:

@@ -18,6 +18,7 @@ from robustfeat.evaluation.measure import measure
 from robustfeat.evaluation.pipeline import Cases
 from robustfeat.evaluation.records import Records
 from robustfeat.evaluation.sizes import numbered, rungs_of
+from robustfeat.features.card import UNTRAINED
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.types import Features
 from robustfeat.report import CLEAN, CaseKey, DataFacts, Ran, Report, Row, Sized, Splits, Title
@@ -89,6 +90,7 @@ def evaluate(
         runs=tuple(runs),
         environment=environment(extractor.device),
         cases=evaluation.cases,
+        notes=tuple(limit for limit in extractor.card.limits if limit == UNTRAINED),
     )
 
 

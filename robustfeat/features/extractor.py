@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from robustfeat.backbones import arguments
 from robustfeat.backbones.architecture import Architecture
 from robustfeat.backbones.modes import evaluating
 from robustfeat.backbones.network import Network
@@ -59,6 +58,8 @@ class FeatureExtractor(nn.Module):
         architecture = self.card.architecture
         if image_size is None or image_size == architecture.image_size:
             return self
+        from robustfeat.backbones import arguments  # with timm, which features can do without
+
         if image_size < 1:
             raise ValueError(f"image_size must be at least 1 pixel per side, got {image_size}")
         other = dataclasses.replace(architecture, image_size=image_size)

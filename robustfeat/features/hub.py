@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from importlib import metadata
@@ -14,7 +15,7 @@ import torch
 from robustfeat.backbones import as_timm_sees, check_name, timm_config
 from robustfeat.backbones.architecture import Architecture
 from robustfeat.backbones.network import Network, new_network
-from robustfeat.features.card import Card
+from robustfeat.features.card import UNTRAINED, Card
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.features.model_folder import CARD, CONFIG, README, read_card, verify
 from robustfeat.features.remote import HF, fetch, repository
@@ -24,6 +25,8 @@ from robustfeat.runtime.errors import IntegrityError, OfflineError
 from robustfeat.runtime.files import write_text
 from robustfeat.runtime.online import cache_only, hub_endpoint, reachable
 from robustfeat.runtime.registry import unknown
+
+log = logging.getLogger(__name__)
 
 TIMM = "timm:"
 
@@ -160,4 +163,10 @@ def _from_timm(name: str, local_files_only: bool | None) -> tuple[Network, Card]
         if not tag:
             raise
         raise OfflineError(f"weights {name!r} are not in the cache and can not be downloaded: {error}") from error
-    return network.eval(), Card(TIMM + name, architecture, network.feature_dim, head="trained" if tag else "none")
+    if tag:
+        return network.eval(), Card(TIMM + name, architecture, network.feature_dim, head="trained")
+    known = ", ".join(timm.list_pretrained(f"{architecture_name}.*")[:3])
+    log.warning(
+        "%s is untrained: its weights are random.%s", TIMM + name, f" timm has trained ones: {known}" if known else ""
+    )
+    return network.eval(), Card(TIMM + name, architecture, network.feature_dim, limits=(UNTRAINED,))

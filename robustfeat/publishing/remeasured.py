@@ -114,11 +114,10 @@ class _Sample:
         prepared = evaluation.prepared(extractor)
         _check_images(report, prepared)
         fewer = dataclasses.replace(evaluation, limit=min(limit, evaluation.limit or limit))
-        architecture = prepared.extractor.card.architecture
-        self.prepared = prepared._replace(test=fewer.measured(architecture, prepared.train))
+        images = fewer.measured(prepared.extractor.card.architecture, prepared.train)
+        self.prepared = prepared._replace(test=images)
         self.batch_size, self.seed = evaluation.batch_size, evaluation.seed
-        titles = titled(task.title for task in prepared.tasks)
-        self.tasks = dict(zip(titles, prepared.tasks, strict=True))
+        self.tasks = dict(zip(titled(task.title for task in prepared.tasks), prepared.tasks, strict=True))
 
     def measure(self, part: Part, records: Path | None, cache: Path) -> Report:
         """One task, under its own name also where it is the second of that name."""

@@ -11,25 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from robustfeat.attacks.flag import Flag
 from robustfeat.numerics.eps import Eps
 from robustfeat.report import cases
 from robustfeat.report.cases import CaseKey
 from robustfeat.report.data_facts import Splits
-from robustfeat.report.first_format import case_key, upgraded
+from robustfeat.report.first_format import case_key
+from robustfeat.report.parsing import FORMAT, parsed
 from robustfeat.report.ran import Ran
 from robustfeat.report.row import CLEAN, Row, Sized
 from robustfeat.report.setup import Setup
 from robustfeat.report.shown import Shown
-from robustfeat.report.title import Title
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.files import check_suffix, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# 2: rows, runs, attacks and cases have attack, size and column apart; 1 had no number, and all three in one word.
-FORMAT = 2
 SUFFIXES = (".json", ".md")  # of the files that a report is written to
 
 
@@ -42,6 +39,7 @@ class Report(Shown):
     environment: versions and machine.
     setup: what the numbers depend on, enough to measure them again elsewhere; None where nobody said.
     features: what an attack on the features themselves does to them (`evaluation.description`), where that was asked for.
+    notes: what is to be known of the model, in sentences.
     cases: a value per case, and which image and target each has: what two models are compared by. Written beside the report, as
         *.cases.safetensors.
     """
@@ -57,6 +55,7 @@ class Report(Shown):
     features: dict[str, float] = field(default_factory=dict)
     cases: dict[CaseKey, Tensor] = field(default_factory=dict, compare=False, repr=False)
     setup: Setup | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def measured_on(self) -> str:
@@ -74,17 +73,21 @@ class Report(Shown):
         return tuple(ran for ran in self.runs if ran.flags)
 
     def warnings(self) -> tuple[str, ...]:
-        """The test images that were learnt from, and the flags, one line each."""
+        """What is to be known of the model, the test images that were learnt from, and the flags, one line each."""
         test = self.data.test
         known = (
             ()
             if test is None or not test.in_train
             else (f"{test.in_train} of the {test.images} test images are among the training images, pixel by pixel",)
         )
-        return known + tuple(
-            f"{ran.what} under {self.label(*ran.sized)}: {flag.check}: {flag.value:.3g} {flag.text}"
-            for ran in self.flagged
-            for flag in ran.flags
+        return (
+            self.notes
+            + known
+            + tuple(
+                f"{ran.what} under {self.label(*ran.sized)}: {flag.check}: {flag.value:.3g} {flag.text}"
+                for ran in self.flagged
+                for flag in ran.flags
+            )
         )
 
     def doubts(self) -> tuple[str, ...]:
@@ -205,36 +208,7 @@ class Report(Shown):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Report:
         """The inverse of `as_dict`. Raises ValueError, KeyError, TypeError or AttributeError for anything else."""
-        version = values.get("format", 1)
-        if version not in (1, FORMAT) or isinstance(version, bool):
-            raise ValueError(
-                f"report format {version!r} is not {FORMAT}; install the version of robustfeat that wrote it"
-            )
-        values = {
-            name: value for name, value in (upgraded(values) if version == 1 else values).items() if name != "format"
-        }
-        parsed: dict[str, Any] = {name: dict(values.get(name, {})) for name in ("environment", "features")}
-        parsed["data"] = Splits.from_dict(values["data"])
-        parsed["setup"] = Setup.of(values["setup"]) if values.get("setup") else None
-        parsed["attacks"] = {_sized(attack): str(attack["configuration"]) for attack in values["attacks"]}
-        texts = {row["task"] for row in values["rows"]}
-        rows = tuple(_row(row | {"task": Title.read(row["task"], texts)}) for row in values["rows"])
-        runs = tuple(
-            Ran(**run | {"task": Title.read(run["task"], texts), "flags": tuple(Flag(**flag) for flag in run["flags"])})
-            for run in values.get("runs", [])
-        )
-        return cls(**values | parsed | {"rows": rows, "runs": runs})
-
-
-def _sized(values: dict[str, Any]) -> Sized:
-    return Sized(str(values["attack"]), None if values["eps"] is None else Eps(values["eps"]))
-
-
-def _row(values: dict[str, Any]) -> Row:
-    row = Row(**values)
-    if not all(isinstance(number, int | float) for number in (row.value, row.low, row.high, row.n)):
-        raise TypeError(f"a row holds {values}, which are no numbers")
-    return row
+        return cls(**parsed(values))
 
 
 def _text_of(path: Path) -> str | None:

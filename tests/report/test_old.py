@@ -96,7 +96,12 @@ def test_it_is_written_as_today(tmp_path: Path) -> None:
     values = json.loads((tmp_path / "report.json").read_text())
     assert values["format"] == 2
     assert values["data"] == REPORT["data"]
-    assert values["setup"] == REPORT["setup"] | {"model": "tiny", "records": "records"}
+    assert values["setup"] == REPORT["setup"] | {
+        "model": "tiny",
+        "records": "records",
+        "image_size": None,
+        "on_error": "raise",
+    }
     assert values["rows"][1] == REPORT["rows"][1] | {"attack": "pgd", "eps": 2 / 255, "column": ""}
 
 

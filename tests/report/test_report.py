@@ -51,6 +51,7 @@ def test_save_and_load(tmp_path: Path) -> None:
         "runs",
         "features",
         "setup",
+        "notes",
     ]
     assert values["rows"][3]["value"] == ROWS[3].value, "every digit is kept"
 

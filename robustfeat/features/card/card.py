@@ -30,6 +30,10 @@ FACTS: dict[str, type[DataFacts | ModelRef | Training | Fixture | Weights]] = {
 }
 
 
+UNTRAINED = "It is untrained: its weights are random."
+"""Among the limits of a card, and in every report on such a model."""
+
+
 @dataclass(frozen=True, repr=False)
 class Card:
     """Everything there is to know about a model; what is unknown is None, what does not apply is empty.

@@ -9,6 +9,8 @@ import pytest
 import torch
 from huggingface_hub import constants
 
+import robustfeat
+import robustfeat.report
 from robustfeat.features import hub
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.runtime.errors import OfflineError
@@ -60,3 +62,14 @@ def test_timm_weights_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         hub.load("timm:resnet18.a1_in1k")
     assert time.monotonic() - begin < 5
     assert not constants.HF_HUB_OFFLINE
+
+
+def test_an_untrained_network_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    extractor = robustfeat.load("timm:cnn_tiny")
+    assert "timm:cnn_tiny is untrained: its weights are random" in caplog.text
+    images = robustfeat.dataset("digits", "train[:60]")
+    test = robustfeat.dataset("digits", "test[:20]")
+    report = robustfeat.evaluate(extractor, ["probe"], images, test, progress=False)
+    assert report.warnings() == ("It is untrained: its weights are random.",)
+    assert "! timm:cnn_tiny, It is untrained" in robustfeat.report.table(report)
+    assert robustfeat.Report.from_dict(report.as_dict()).notes == report.notes
