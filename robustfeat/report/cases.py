@@ -38,12 +38,18 @@ class CaseKey(NamedTuple):
 
     @classmethod
     def read(cls, text: str, titles: Mapping[str, Title]) -> Self:
-        """The inverse of `text`. titles: those of the report, by what they print as. Raises ValueError for anything else."""
+        """The inverse of `text`. titles: of the report's rows, by their text. Raises ValueError for anything else."""
         try:
             task, kept, attack, eps, column = json.loads(text)
-            return cls(titles[task], str(kept), str(attack), None if eps is None else Eps(eps), str(column))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"values of {text!r}, which is none of the report's tasks") from error
+            return cls(
+                titles.get(task) or Title.read(task),
+                str(kept),
+                str(attack),
+                None if eps is None else Eps(eps),
+                str(column),
+            )
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{text!r} does not say what its values are of") from error
 
 
 def beside(path: Path, text: str) -> Path:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from robustfeat.data import ImageDataset
+if TYPE_CHECKING:
+    from robustfeat.data import ImageDataset
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,12 @@ def _setup(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def case_key(text: str, titles: Iterable[Title], attacks: Iterable[Sized]) -> CaseKey:
-    """What "task/attack/metric", "task/rows" or "task/targets" names. Raises ValueError for what none of these tasks has.
+    """What "task/attack/metric", "task/rows" or "task/targets" names. Raises ValueError for anything else.
 
-    titles, attacks: of the report.  A task may have slashes in it, as "head:runs/teacher" has.
+    titles, attacks: of the report.  A task may have slashes in it, as "head:runs/teacher" has; one without a row has none.
     """
     words = {word: sized for sized in attacks for word in (sized.attack, f"{sized.attack}@{sized.eps}")}
-    for title in sorted(titles, key=len, reverse=True):
+    for title in (*sorted(titles, key=len, reverse=True), Title.read(text.partition("/")[0])):
         rest = text.removeprefix(f"{title}/")
         if rest in (ROWS, TARGETS):
             return CaseKey(title, rest)
@@ -55,7 +55,7 @@ def case_key(text: str, titles: Iterable[Title], attacks: Iterable[Sized]) -> Ca
             place, _, kept = rest.rpartition("/")
             sized, column = _split(place, words)
             return CaseKey(title, kept, *sized, column)
-    raise ValueError(f"values of {text!r}, which is none of the report's tasks")
+    raise ValueError(f"{text!r} does not say what its values are of")
 
 
 def _sized(word: str, configuration: str) -> Sized:

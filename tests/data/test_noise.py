@@ -68,6 +68,6 @@ def test_a_run_with_wrong_labels(tmp_path: Path) -> None:
     card = hub.read_card(best)
     assert card.recipe is not None
     assert card.recipe.label_noise == 0.4
-    assert card.data["fingerprint"] != dataset("digits", recipe.train).fingerprint
+    assert card.data.fingerprint != dataset("digits", recipe.train).fingerprint
     with pytest.raises(ValueError, match=r"label_noise must be in \[0, 1\)"):
         Recipe(label_noise=1.0)

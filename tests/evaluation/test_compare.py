@@ -16,6 +16,7 @@ from robustfeat.attacks import FGSM, Threat
 from robustfeat.data import dataset
 from robustfeat.evaluation import compare, evaluate
 from robustfeat.features.extractor import FeatureExtractor
+from robustfeat.numerics.eps import Eps
 from robustfeat.numerics.random import generator
 from robustfeat.report import CaseKey, DataFacts, Report, Row, Sized, Splits, Title
 
@@ -46,6 +47,19 @@ def test_a_rate_by_mcnemar(better: int, worse: int) -> None:
     spread = ((better + worse) / 100 - found.difference**2) ** 0.5 / 10
     assert found.low == pytest.approx(found.difference - 1.96 * spread, abs=0.015)
     assert found.high == pytest.approx(found.difference + 1.96 * spread, abs=0.015)
+
+
+def test_a_size_of_a_ladder_is_not_the_attack_of_that_size_alone() -> None:
+    """It starts from what the smaller sizes have found."""
+    hits = torch.ones(100)
+    alone, other = report("a", hits), report("b", hits)
+    sizes = {Sized("pgd", Eps(n / 255)): f"PGD({n})" for n in (4, 8)}
+    rungs = tuple(dataclasses.replace(alone.rows[0], eps=eps) for _, eps in sizes)
+    keys = {key._replace(eps=eps) if key.attack else key for key in alone.cases for _, eps in sizes}
+    ladder = dataclasses.replace(alone, rows=rungs, attacks=sizes, cases=dict.fromkeys(keys, hits))
+    assert [d.eps for d in compare(ladder, dataclasses.replace(ladder, model="b"))] == [4 / 255, 8 / 255]
+    single = dataclasses.replace(other, rows=rungs[1:], attacks={Sized("pgd", Eps("8/255")): "PGD(8)"})
+    assert compare(ladder, single) == compare(single, ladder) == []
 
 
 def test_models_that_are_the_same_do_not_differ(

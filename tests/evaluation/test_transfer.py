@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -173,8 +174,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
 
 
 def test_tasks_that_have_learnt_from_other_images() -> None:
-    one, other = (report(name, "source", {"probe": 0.5}) for name in "ab")
-    one.data["train"], other.data["train"] = {"fingerprint": "x"}, {"fingerprint": "y"}
+    one, other = (
+        dataclasses.replace(found, data=dataclasses.replace(found.data, train=DataFacts("source", 9, found.model)))
+        for found in (report(name, "source", {"probe": 0.5}) for name in "ab")
+    )
     with pytest.raises(ValueError, match="have learnt from other images"):
         transfer([{"source": one}, {"source": other}], "source")
 

@@ -126,6 +126,26 @@ def test_anything_else_is_an_integrity_error(text: str) -> None:
         Card.from_json(text)
 
 
+def test_facts_are_written_as_they_are_known() -> None:
+    """Without what is not; what another version knows besides is passed over."""
+    heads = {"linear": {"clean": 0.5, "robust": 0.25}, "teacher": {"clean": 0.4, "robust": 0.3}}
+    written = {"step": 3, "heads": heads, "minutes": 0.5, "teacher_seconds": 1.5}
+    training = Training.from_dict(written | {"phase of the moon": "full"})
+    assert training.as_dict() == written
+    assert training.heads is not None
+    assert (training.heads["teacher"].robust, training.held_out_clean, training.steps) == (0.3, None, None)
+    seen = {"name": "digits", "images": 9, "fingerprint": "f", "in train": 2, "note": "Two are known."}
+    assert DataFacts.from_dict(seen).as_dict() == seen
+    assert DataFacts.from_dict(seen).in_train == 2
+    assert list(DataFacts("d", 0, "f", split="train").as_dict().items()) == [
+        ("name", "d"), ("split", "train"), ("images", 0), ("fingerprint", "f"),
+    ]  # fmt: skip
+    bare = json.loads(Card("bare", Architecture("resnet18"), 512).to_json())
+    assert {name: bare[name] for name in ("data", "teacher", "start", "training", "fixture", "weights")} == {
+        name: {} for name in ("data", "teacher", "start", "training", "fixture", "weights")
+    }
+
+
 def section(title: str, text: str) -> str:
     (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", text, flags=re.DOTALL | re.MULTILINE)
     return str(found)

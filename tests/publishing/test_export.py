@@ -14,7 +14,7 @@ from robustfeat.features import hub
 from robustfeat.features.card import Card
 from robustfeat.features.parts import WEIGHTS
 from robustfeat.publishing.exported import export
-from robustfeat.report import Report
+from robustfeat.report import Report, Splits
 from robustfeat.testing import small_network
 
 
@@ -22,7 +22,7 @@ from robustfeat.testing import small_network
 def model(tmp_path: Path) -> Path:
     """A model with something measured."""
     network = small_network(0)
-    report = Report("trained", {}, "none", (), {})
+    report = Report("trained", Splits(), "none", ())
     card = Card("trained", network.architecture, network.feature_dim, objective="at", reports=(report,))
     hub.save(tmp_path / "trained", network, card)
     return tmp_path / "trained"
@@ -48,7 +48,7 @@ def test_half_precision_rounds_each_weight_once(model: Path, tmp_path: Path) -> 
     assert {value.dtype for value in extractor.parameters()} == {torch.float32}
 
     hub.save(
-        tmp_path / "half", extractor.network, replace(card, reports=(Report("half", {}, "none", (), {}),)), half=True
+        tmp_path / "half", extractor.network, replace(card, reports=(Report("half", Splits(), "none", ()),)), half=True
     )
     again = export(tmp_path / "half", tmp_path / "again", half=True)
     assert len(again.reports) == 1, "nothing is rounded, so what was measured holds"

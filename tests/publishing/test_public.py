@@ -69,8 +69,8 @@ def test_names_of_data(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_folder_that_looks_like_an_id_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "photos" / "cats").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert public(card(data="photos/cats")).data["name"] == "cats"
-    assert public(card(data="photos/dogs")).data["name"] == "photos/dogs"
+    assert public(card(data="photos/cats")).data.name == "cats"
+    assert public(card(data="photos/dogs")).data.name == "photos/dogs"
 
 
 def test_two_data_sets_in_one() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from robustfeat.features.card import Card
-from robustfeat.report import Report
-from robustfeat.report.first_format import upgraded
+from robustfeat.numerics.eps import Eps
+from robustfeat.report import CaseKey, Report, Sized, Title
+from robustfeat.report.first_format import case_key, upgraded
 
 OLD = Path(__file__).parent / "old"
 REPORT = json.loads((OLD / "report.json").read_text())
@@ -116,11 +117,36 @@ def test_the_card() -> None:
     assert "| task | metric | 0 | 2/255 | 8/255 | n |" in page
     assert "| task | metric | clean | fgsm | fgsm-from-tiny@2 | n |" in page
     assert "only normal attacked" in page
-    assert card.flags == tuple(doubt for report in card.reports for doubt in report.doubts()) != ()
+    flags = [flag["check"] for report in CARD["reports"] for run in report["runs"] for flag in run["flags"]]
+    assert [flag.partition(": ")[2].partition(": ")[0] for flag in card.flags] == flags != []
     assert Card.from_json(card.to_json()) == card
     written = json.loads(card.to_json())
     for name in ("data", "teacher", "start", "training", "fixture", "weights", "options", "versions"):
         assert written[name] == CARD[name], name
+
+
+def test_keys_of_cases() -> None:
+    """Tasks with a slash, one of whose names begins as another's, and one whose rows are no more there."""
+    titles = [Title("head", "a"), Title("head", "a/b"), Title("anomaly", "gmm", 2)]
+    attacks = [Sized("pgd", Eps("8/255")), Sized("x/y", None)]
+    for text, key in {
+        "head:a/b/none/accuracy": CaseKey(titles[1], "accuracy", "none"),
+        "head:a/x/y/accuracy": CaseKey(titles[0], "accuracy", "x/y"),
+        "anomaly:gmm-2/pgd@8/255/normal/anomaly": CaseKey(titles[2], "anomaly", "pgd", Eps("8/255"), "normal"),
+        "anomaly:gmm-2/pgd/anomaly": CaseKey(titles[2], "anomaly", "pgd", Eps("8/255")),
+        "head:a/b/rows": CaseKey(titles[1], "rows"),
+        "probe/pgd@8/255/accuracy": CaseKey(Title("probe"), "accuracy", "pgd", Eps("8/255")),
+    }.items():
+        found = case_key(text, titles, attacks)
+        assert found == key
+        assert found.task.repetition == key.task.repetition
+        assert CaseKey.read(key.text, {str(title): title for title in titles}) == key
+    for nothing in ("probe", ""):
+        with pytest.raises(ValueError, match="does not say what its values are of"):
+            case_key(nothing, titles, attacks)
+    for nothing in ("probe", "[]", "7", '[1, "a", "b", null, ""]', '["probe", "accuracy", "pgd", "much", ""]'):
+        with pytest.raises(ValueError, match="does not say what its values are of"):
+            CaseKey.read(nothing, {})
 
 
 @pytest.mark.parametrize(

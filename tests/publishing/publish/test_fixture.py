@@ -32,7 +32,7 @@ def test_the_fixture_is_the_features_of_the_formula(model: Path, report: Report)
         maps = network.model.forward_features((images - network.mean) / network.std)
         features = network.model.forward_head(maps, pre_logits=True)
     for i in range(2):
-        expected = features[i][card.fixture.positions]
+        expected = features[i][list(card.fixture.positions)]
         assert card.fixture.features[i] == pytest.approx(expected.tolist(), rel=1e-6, abs=1e-6)
         assert card.fixture.norms[i] == pytest.approx(math.sqrt(sum(v * v for v in features[i].tolist())), rel=1e-6)
     assert len(set(card.fixture.positions)) == 16

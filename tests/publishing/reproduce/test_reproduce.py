@@ -13,7 +13,6 @@ from published_model import changed
 import robustfeat
 from robustfeat.command_line.cli import main
 from robustfeat.features import hub
-from robustfeat.features.card import Card
 from robustfeat.publishing import remeasured as reproduce
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.testing import small_network
@@ -152,4 +151,3 @@ def test_nothing_of_this_touches_the_model(published: Path) -> None:
     reproduce.quick(str(published), limit=20, minutes=0)
     assert {path.name: path.read_bytes() for path in published.iterdir()} == before
     assert torch.equal(torch.get_rng_state(), state)
-    assert isinstance(hub.read_card(published), Card)
