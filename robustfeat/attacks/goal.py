@@ -11,6 +11,8 @@ from torch import Tensor
 from robustfeat.attacks.effort import Effort
 from robustfeat.numerics.types import Images, Labels, Logits, Loss, PerExample, Points
 
+GUIDE = "ce"  # what an attack follows that names no loss: the decision itself is flat where it is sure, cross-entropy is not
+
 
 class Score(NamedTuple):
     """Of one point per image: `decides` (larger is worse for the defender) and `climb` (what the gradient follows)."""
@@ -31,7 +33,7 @@ class Goal:
 
     forward: images (n, ...) -> what the losses look at, such as features; the part that costs.
     losses: by name, (what forward returned, rows of the batch it belongs to) -> (n,). The first decides which of two points
-        is worse; attacks may follow the gradient of another one.
+        is worse; attacks may climb another one, whose gradient they follow (`climbed`).
     rows: the rows that are meant.  wins: whether a deciding loss > 0 is a success, after which an image is left alone.
     classifier: where the goal is a wrong class.  elsewhere: another model -> the same goal through that one.
     """
@@ -84,12 +86,39 @@ class Goal:
             effort=effort,
         )
 
-    def score(self, images: Points, climb: str) -> Score:
-        """Both scores of images (n, ...). A `climb` that the goal does not have is the deciding loss itself."""
+    @property
+    def deciding(self) -> str:
+        """The name of the loss that decides."""
+        return next(iter(self.losses))
+
+    def climbed(self, climb: str | None) -> str:
+        """The name of the loss that an attack climbs: the one it names, the deciding one for "", and where it leaves the choice
+        to the goal (None) cross-entropy, or the deciding one of a goal that has none.
+
+        Raises ValueError for a loss that the goal does not have.
+        """
+        if climb is None:
+            return GUIDE if GUIDE in self.losses else self.deciding
+        if climb == "":
+            return self.deciding
+        if climb not in self.losses:
+            raise self.without(climb)
+        return climb
+
+    def without(self, climb: str) -> ValueError:
+        """What is wrong with an attack that climbs a loss which is not there."""
+        return ValueError(
+            f"the goal has no loss {climb!r}, it has {', '.join(map(repr, self.losses))}; name one of them, '' for the one that "
+            "decides, or None to leave the choice to the goal"
+        )
+
+    def score(self, images: Points, climb: str | None) -> Score:
+        """Both scores of images (n, ...); `climb` as in `climbed`."""
+        followed = self.climbed(climb)
         self.effort.forwards += len(images)
         seen = self.forward(images)
-        decides = next(iter(self.losses.values()))(seen, self.rows)
-        climbed = self.losses[climb](seen, self.rows) if climb in self.losses else decides
+        decides = self.losses[self.deciding](seen, self.rows)
+        climbed = decides if followed == self.deciding else self.losses[followed](seen, self.rows)
         for values in (decides, climbed):
             if values.shape != images.shape[:1]:
                 raise ValueError(
@@ -102,7 +131,7 @@ class Goal:
         """The deciding loss (n,), without gradient."""
         return self.score(images, "").decides
 
-    def slope(self, images: Points, climb: str = "") -> tuple[Score, Points]:
+    def slope(self, images: Points, climb: str | None = "") -> tuple[Score, Points]:
         """Both scores, detached, and the gradient of the climbed one; RuntimeError where the gradient is cut off."""
         images = images.detach().requires_grad_()
         with torch.enable_grad():
