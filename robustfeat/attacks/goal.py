@@ -31,26 +31,32 @@ class Classifier(NamedTuple):
 class Goal:
     """A per-example loss that an attack raises, with what it takes to narrow it to some of the images.
 
-    forward: images (n, ...) -> what the losses look at, such as features; the part that costs.
-    losses: by name, (what forward returned, rows of the batch it belongs to) -> (n,). The first decides which of two points
-        is worse; attacks may climb another one, whose gradient they follow (`climbed`).
-    rows: the rows that are meant.  wins: whether a deciding loss > 0 is a success, after which an image is left alone.
+    forward: images (n, ...) -> features; the part that costs.  evidence: of these, what all losses look at, computed once for
+        each point; None where it is the features themselves.
+    losses: by name, (evidence, what is asked) -> (n,). The first decides which of two points is worse; attacks may climb another
+        one, whose gradient they follow (`climbed`).
+    asked: of each image of the batch what the losses need to know, such as its label or its number.
+    wins: whether a deciding loss > 0 is a success, after which an image is left alone.
     classifier: where the goal is a wrong class.  elsewhere: another model -> the same goal through that one.
+    rows: of the batch, the images that are meant; None is all of them.
     """
 
     def __init__(
         self,
         forward: Callable[[Points], Any],
         losses: Mapping[str, Callable[[Any, Tensor], PerExample]],
-        rows: Tensor,
+        asked: Tensor,
         *,
         wins: bool,
+        evidence: Callable[[Any], Any] | None = None,
         classifier: Classifier | None = None,
         elsewhere: Callable[[Any], Goal] | None = None,
+        rows: Tensor | None = None,
         effort: Effort | None = None,
     ) -> None:
-        self.forward, self.losses, self.rows, self.wins = forward, losses, rows, wins
+        self.forward, self.evidence, self.losses, self.asked, self.wins = forward, evidence, losses, asked, wins
         self.classifier, self.elsewhere = classifier, elsewhere
+        self.rows = torch.arange(len(asked), device=asked.device) if rows is None else rows
         self.effort = effort or Effort()
 
     @classmethod
@@ -79,10 +85,12 @@ class Goal:
         return Goal(
             self.forward,
             self.losses,
-            rows,
+            self.asked,
             wins=self.wins,
+            evidence=self.evidence,
             classifier=self.classifier,
             elsewhere=self.elsewhere,
+            rows=rows,
             effort=effort,
         )
 
@@ -116,9 +124,10 @@ class Goal:
         """Both scores of images (n, ...); `climb` as in `climbed`."""
         followed = self.climbed(climb)
         self.effort.forwards += len(images)
-        seen = self.forward(images)
-        decides = self.losses[self.deciding](seen, self.rows)
-        climbed = decides if followed == self.deciding else self.losses[followed](seen, self.rows)
+        seen, asked = self.forward(images), self.asked[self.rows]
+        evidence = seen if self.evidence is None else self.evidence(seen)
+        decides = self.losses[self.deciding](evidence, asked)
+        climbed = decides if followed == self.deciding else self.losses[followed](evidence, asked)
         for values in (decides, climbed):
             if values.shape != images.shape[:1]:
                 raise ValueError(
