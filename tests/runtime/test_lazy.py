@@ -32,6 +32,7 @@ LAZY = (
             "report",
             "tasks",
             "tasks.detectors",
+            "testing",
             "training",
         ]
     ),
