@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from robustfeat.attacks import Attack, Classifier, Goal
@@ -11,7 +13,7 @@ from robustfeat.numerics.types import Images, Logits
 
 
 def check_attack(attack: Attack, *, seed: int = 0) -> None:
-    """Inside the ball and [0, 1], at least as bad as the clean image, repeatable, images and loss untouched."""
+    """Inside the ball and [0, 1], at least as bad as the clean image, repeatable, images and loss untouched; refuses nonsense."""
     images = torch.rand(6, 3, 8, 8, generator=generator(seed))
     images[0], images[1] = 0.0, 1.0
     goal = _linear_goal(images, seed)
@@ -33,6 +35,26 @@ def check_attack(attack: Attack, *, seed: int = 0) -> None:
     assert (loss(result)[2:] > loss(images)[2:]).any(), "the attack never raised the loss"
     again = attack(goal, images, generator=generator(seed))
     assert torch.equal(result, again), "equal generators must give equal images"
+    _check_nonsense(attack, goal, images)
+
+
+def _check_nonsense(attack: Attack, goal: Goal, images: Images) -> None:
+    """ValueError for images that are none, for a loss that is NaN, and for one to climb that is not there."""
+    broken = images.clone()
+    broken[2, 0, 0, 0] = torch.nan
+    bad = {"NaN pixels": broken, "pixels above 1": 255 * images, "pixels below 0": images - 1}
+    cases: list[tuple[str, Attack, Goal, Images]] = [(what, attack, goal, wrong) for what, wrong in bad.items()]
+    nowhere = Goal(goal.forward, {"loss": lambda z, rows: z[:, 0] * torch.nan}, goal.asked, wins=False)
+    cases.append(("a loss that is NaN", attack, nowhere, images))
+    if hasattr(attack, "climb"):
+        lost = dataclasses.replace(attack, climb="no such loss")  # type: ignore[call-arg]
+        cases.append(("a loss to climb that the goal does not have", lost, goal, images))
+    for what, asked, against, given in cases:
+        try:
+            asked(against, given, generator=generator(0))
+        except ValueError:
+            continue
+        raise AssertionError(f"the attack must refuse {what} with a ValueError")
 
 
 def _linear_goal(images: Images, seed: int) -> Goal:
