@@ -1,4 +1,4 @@
-"""A task of one's own in one file: fit, judge, loss. Everything else (attacks, intervals, health checks, reports) follows.
+"""A task of one's own in one file: fit, judge, loss. All else (checks, attacks, intervals, health checks, reports) follows.
 
 python examples/own_task.py MODEL [DATA]
 """
@@ -21,14 +21,13 @@ class NearestMean(Task):
         super().__init__()
         self.register_buffer("means", None)
 
-    def fit(self, features, targets):
+    def _fit(self, features, targets):
         self.means = torch.stack([features[targets == c].mean(dim=0) for c in range(int(targets.max()) + 1)])
-        return self
 
-    def judge(self, features, targets):
+    def _judge(self, features, targets):
         return {"accuracy": (self._distances(features).argmin(dim=1) == targets).float()}
 
-    def loss(self, features, targets):
+    def _loss(self, features, targets):
         """Distance to the right mean less that to the nearest wrong one: > 0 exactly for errors, as an attack wants it."""
         distances = self._distances(features)
         right = distances.gather(1, targets[:, None]).squeeze(1)
@@ -36,7 +35,6 @@ class NearestMean(Task):
         return right - wrong
 
     def _distances(self, features):
-        self._require(self.means)  # "call fit first"
         return torch.cdist(features, self.means)
 
 

@@ -59,15 +59,15 @@ class AdversarialProbe(LinearHead):
     def from_text(cls, argument: str) -> Self:
         return cls(Threat("linf", Eps(argument)))
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
-        return self._take(LinearProbe(seed=self.seed).fit(features, targets).linear(), features)
+    def _fit(self, features: Features, targets: Tensor) -> None:
+        self._take(LinearProbe(seed=self.seed).fit(features, targets).linear(), features)
 
-    def fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features) -> Self:
-        start = self.fit(features, data.require_labels().to(features.device)).linear()
+    def _fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features, targets: Tensor) -> None:
+        self._fit(features, targets)
         head = fit_attacked(
             extractor,
             data,
-            Linear(*(values.to(extractor.device) for values in start)),
+            Linear(*(values.to(extractor.device) for values in self.linear())),
             self.threat,
             mean_square(features),
             steps=self.steps,
@@ -77,4 +77,4 @@ class AdversarialProbe(LinearHead):
             seed=self.seed,
             label=self.name,
         )
-        return self._take(head, features)
+        self._take(head, features)

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor, nn
 
 from robustfeat.data import ImageDataset
 from robustfeat.features.extractor import FeatureExtractor
-from robustfeat.numerics.checks import refuse
-from robustfeat.numerics.types import Features, Logits, PerExample
+from robustfeat.numerics.checks import together
+from robustfeat.numerics.types import Features, PerExample
+from robustfeat.tasks.aim import Aim
+from robustfeat.tasks.checks import check_features, check_finite, class_numbers, to_learn_from
 from robustfeat.tasks.metrics.delong import Ranking
-
-
-class Aim(NamedTuple):
-    """Losses (n,) of features under attack, targets and clean features, by name.
-
-    The first decides which of two attacks is worse; an attack may follow the gradient of another one.
-    wins: whether the first is > 0 exactly where the defender has lost, and no further attack makes it worse.
-    logits: where targets are classes and the largest of these is the decision.
-    """
-
-    losses: Mapping[str, Callable[[Features, Tensor, Features], PerExample]]
-    wins: bool
-    logits: Callable[[Features], Logits] | None = None
 
 
 class Task(nn.Module, ABC):
     """Sees features only, so it can not forget normalisation or eps.
 
+    Give `_fit`, `_judge` and `_loss`: what they get is checked already. Features are finite floats (n, d), of the width and in
+    the precision that was learnt; targets are int64, one row for each feature, none negative. What is learnt belongs in buffers
+    (`register_buffer(name, None)` until `_fit`), which is how a fitted task is moved, copied and saved; what follows from
+    buffers and is none is made in `_restore`.
+
     A task is asked about cases: pairs of a row of the test set and a target. For most tasks a case is an image with its
     label; a task that judges an image several times (one detector per class) makes more of them.
+
+    width: of the features it was fitted on; None until `fit`, 0 where it is not known.
     """
 
     name: ClassVar[str]
@@ -44,12 +39,9 @@ class Task(nn.Module, ABC):
     learns: ClassVar[bool] = True
     """Whether it learns from training images; one that does not is fitted on the test images, whose features are there."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Whatever a task does with targets, it sees them as int64."""
-        super().__init_subclass__(**options)
-        for name in ("fit", "judge", "loss"):
-            if name in cls.__dict__:
-                setattr(cls, name, _counting(cls.__dict__[name]))
+    def __init__(self) -> None:
+        super().__init__()
+        self.width: int | None = None
 
     @property
     def title(self) -> str:
@@ -67,43 +59,81 @@ class Task(nn.Module, ABC):
 
     def __repr__(self) -> str:
         """The options, and whether something is learnt."""
-        return f"{_written(self)[:-1]}{', ' * bool(_options(self))}{'fitted' if self.state_dict() else 'not fitted'})"
+        return f"{_written(self)[:-1]}{', ' * bool(_options(self))}{'not fitted' if self.width is None else 'fitted'})"
 
-    @abstractmethod
     def fit(self, features: Features, targets: Tensor) -> Self:
-        """Learn from training features (m, d) and labels (m,)."""
+        """Learn from training features (m, d) and labels (m,); ValueError for what nothing can be learnt from."""
+        self._fit(features, to_learn_from(features, targets))
+        self._fitted(features)
+        return self
 
+    @final
     def fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features) -> Self:
         """Learn from training images and their features (m, d): for tasks that need more than the features."""
         for part in self.modules():
             if isinstance(part, Task):
                 part.arrange(getattr(extractor, "grid", None))
-        return self.fit(features, data.require_labels().to(features.device))
+        targets = to_learn_from(features, data.require_labels().to(features.device))
+        self._fit_on(extractor, data, features, targets)
+        self._fitted(features)
+        return self
 
     def arrange(self, grid: Sequence[int] | None) -> None:
         """Told before `fit` of which maps (c, h, w) the features are the values, None for pooled ones; few tasks ask."""
 
-    @abstractmethod
+    @final
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
-        """Per case what is needed to compute the metrics; by default one value per metric, whose mean is the metric."""
+        """Per case what is needed to compute the metrics; by default one value per metric, whose mean is the metric.
 
-    @abstractmethod
+        Raises RuntimeError before `fit`, ValueError for features and targets that do not fit; so do `loss` and `score`.
+        """
+        return self._judge(*self._checked(features, targets))
+
+    @final
     def loss(self, features: Features, targets: Tensor) -> PerExample:
         """Differentiable in the features; grows as the task fails, > 0 exactly when it failed, where that is defined."""
+        features, targets = self._checked(features, targets)
+        return self._loss(self._evidence(features), targets)
+
+    @final
+    def score(self, features: Features, targets: Tensor) -> dict[str, float]:
+        """Metrics on features (n, d) with one target each."""
+        features, targets = self._checked(features, targets)
+        if len(features) == 0:
+            raise ValueError("there are no features to score")
+        return self.summary(self._judge(features, targets), targets)
+
+    @final
+    def evidence(self, features: Features) -> Any:
+        """What the task decides by, differentiable in the features: class scores, similarities, anomaly scores.
+
+        A step on the way of an attack, which has been checked by `asked`: here only that features are finite.
+        """
+        check_finite(features)
+        return self._evidence(self._as_learnt(features))
+
+    @final
+    def asked(self, clean: Features, targets: Tensor) -> Tensor:
+        """What the losses of `aims` are asked about cases, a row for each: their targets, and what follows from the features of
+        their clean images. All that an attack hands in is checked here, once.
+        """
+        return self._asked(*self._checked(clean, targets))
 
     def aims(self) -> dict[str, Aim]:
         """What an attack raises, by the metric it is about; "" is about all metrics.
 
         A metric without an aim is not reported under attack: moved by an attack on something else, it would look robust.
         """
-        return {"": Aim({"loss": lambda features, targets, clean: self.loss(features, targets)}, wins=False)}
+        return {"": Aim(self, {"loss": self._loss}, wins=False)}
 
+    @final
     def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
         """Rows of the test set and their targets, each row equally often.
 
         labels: (n,) of the test set.  features: (n, d) of its clean images, for tasks that choose cases by them.
         """
-        return torch.arange(len(labels)), labels
+        features, labels = self._seen(features), class_numbers(labels, len(features))
+        return self._cases(labels, features)
 
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
         """Which cases an attacker controls, by the name of the column in the report; "" is the headline.
@@ -120,16 +150,81 @@ class Task(nn.Module, ABC):
         """What a metric "auroc" is the mean over, for its interval; nothing where there is none."""
         return []
 
-    def score(self, features: Features, targets: Tensor) -> dict[str, float]:
-        """Metrics on features (n, d) with one target each."""
-        if len(features) == 0:
-            raise ValueError("there are no features to score")
-        targets = class_numbers(targets)
-        return self.summary(self.judge(features, targets), targets)
+    @abstractmethod
+    def _fit(self, features: Features, targets: Tensor) -> Any:
+        """Learn from features (m, d), m at least 1, and labels (m,). What it returns is of no matter."""
 
-    def _require(self, fitted: object) -> None:
-        if fitted is None:
-            raise RuntimeError(f"{type(self).__name__} is not fitted; call fit first")
+    def _fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features, targets: Tensor) -> Any:
+        """The same from images; by default from their features."""
+        return self._fit(features, targets)
+
+    @abstractmethod
+    def _judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        """See `judge`."""
+
+    @abstractmethod
+    def _loss(self, evidence: Any, targets: Tensor) -> PerExample:
+        """See `loss`; of the features themselves for a task without `_evidence`."""
+
+    def _evidence(self, features: Features) -> Any:
+        """See `evidence`: what several losses share, and is computed once for them."""
+        return features
+
+    def _asked(self, clean: Features, targets: Tensor) -> Tensor:
+        """See `asked`."""
+        return targets
+
+    def _cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
+        """See `cases`."""
+        return torch.arange(len(labels)), labels
+
+    def _check_targets(self, targets: Tensor) -> None:
+        """ValueError for targets (n, ...) that this task can not be asked about."""
+
+    def _restore(self) -> None:
+        """Make what follows from the buffers, after they were loaded: an index, parts whose number was learnt."""
+
+    def _fitted(self, features: Features) -> None:
+        """Remember what was learnt from."""
+        self.width = features.shape[1]
+
+    def _unfitted(self) -> RuntimeError:
+        return RuntimeError(f"{type(self).__name__} is not fitted; call fit first")
+
+    def _seen(self, features: Features) -> Features:
+        """Features as the hooks get them."""
+        if self.width is None:
+            raise self._unfitted()
+        check_features(features, self.width or None)
+        return self._as_learnt(features)
+
+    def _checked(self, features: Features, targets: Tensor) -> tuple[Features, Tensor]:
+        """Features and targets as the hooks get them; what is wrong with their values is looked at together."""
+        with together():
+            features = self._seen(features)
+            targets = class_numbers(targets, len(features))
+            self._check_targets(targets)
+        return features, targets
+
+    def _save_to_state_dict(self, destination: dict[str, Tensor], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.width is not None:
+            destination[prefix + "width"] = torch.tensor(self.width)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
+        """Also into a task that is not fitted, or on other data: buffers become as large as they are in the state."""
+        width = state_dict.pop(prefix + "width", None)
+        self.width = None if width is None else int(width)
+        for name in self._buffers:
+            if (value := state_dict.get(prefix + name)) is not None:
+                self._buffers[name] = torch.empty_like(value)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+        if self.width is not None:
+            self._restore()
+
+    def _as_learnt(self, features: Features) -> Features:
+        learnt = next((part.dtype for part in self.buffers() if part.is_floating_point()), features.dtype)
+        return features.to(learnt)
 
 
 def _options(task: Task) -> dict[str, str]:
@@ -140,54 +235,3 @@ def _options(task: Task) -> dict[str, str]:
 
 def _written(task: Task) -> str:
     return f"{type(task).__name__}({', '.join(f'{key}={value}' for key, value in _options(task).items())})"
-
-
-def class_numbers(targets: Any) -> Any:
-    """Targets of any type of integers, or bools, as int64; ValueError for floats and for what is no tensor. None stays None."""
-    if targets is None:
-        return None
-    if not isinstance(targets, Tensor):
-        raise ValueError(f"targets must be a tensor of integer class numbers, got {type(targets).__name__}")
-    if targets.is_floating_point() or targets.is_complex():
-        raise ValueError(f"targets must be integer class numbers, got {targets.dtype} of shape {tuple(targets.shape)}")
-    return targets.long()
-
-
-def _counting(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def with_class_numbers(self: Task, features: Features, *arguments: Any, **options: Any) -> Any:
-        if arguments:
-            arguments = class_numbers(arguments[0]), *arguments[1:]
-        elif "targets" in options:
-            options["targets"] = class_numbers(options["targets"])
-        return method(self, features, *arguments, **options)
-
-    return with_class_numbers
-
-
-def check_features(features: Tensor, targets: Tensor | None = None, width: int | None = None) -> None:
-    """ValueError unless features are finite floats (n, d) with one target >= 0 each (and of the fitted width)."""
-    if not isinstance(features, Tensor) or features.ndim != 2 or not features.is_floating_point():
-        what = (
-            f"{features.dtype} of shape {tuple(features.shape)}"
-            if isinstance(features, Tensor)
-            else type(features).__name__
-        )
-        raise ValueError(f"features must be a float tensor (n, d), got {what}")
-    if width is not None and features.shape[1] != width:
-        raise ValueError(f"features have width {features.shape[1]}, the task was fitted on width {width}")
-    if targets is not None and len(targets) != len(features):
-        raise ValueError(f"{len(features)} features but {len(targets)} targets")
-    refuse(~torch.isfinite(features.detach()).all(), lambda: ValueError("features contain NaN or infinite values"))
-    if targets is not None and len(targets):
-        least = targets.min()
-        refuse(least < 0, lambda: ValueError(f"targets must not be negative, got {int(least)}"))
-
-
-def check_fit(features: Tensor, targets: Tensor) -> None:
-    """As `check_features`, and there is something to learn from."""
-    check_features(features, targets)
-    if len(features) == 0:
-        raise ValueError("there are no features to fit on")
-    if targets.ndim != 1:
-        raise ValueError(f"targets must be integer class numbers (n,), got shape {tuple(targets.shape)}")

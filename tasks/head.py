@@ -13,7 +13,6 @@ from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.logistic import Linear
 from robustfeat.numerics.types import Features
 from robustfeat.tasks import TASKS
-from robustfeat.tasks.base import check_fit
 from robustfeat.tasks.linear import LinearHead
 
 
@@ -46,17 +45,18 @@ class Head(LinearHead):
             return super().options()
         return super().options() | {"weights": str(hub.load_network(self.source)[1].sha256)}
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
+    def _fit(self, features: Features, targets: Tensor) -> None:
         if self.source is None:
             raise ValueError("the head of the extractor itself comes with the extractor: call fit_on, or give source")
-        return self._of(hub.load_network(self.source)[0], features, targets)
+        self._of(hub.load_network(self.source)[0], features, targets)
 
-    def fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features) -> Self:
-        targets = data.require_labels()
-        return self.fit(features, targets) if self.source else self._of(extractor.network, features, targets)
+    def _fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features, targets: Tensor) -> None:
+        if self.source:
+            self._fit(features, targets)
+        else:
+            self._of(extractor.network, features, targets)
 
-    def _of(self, network: Network, features: Features, targets: Tensor) -> Self:
-        check_fit(features, targets)
+    def _of(self, network: Network, features: Features, targets: Tensor) -> None:
         name, head = network.architecture.name, network.head
         if head.in_features != features.shape[1]:
             raise ValueError(
@@ -67,4 +67,4 @@ class Head(LinearHead):
                 f"the head of {name} has {head.out_features} classes, the data has {int(targets.max()) + 1}"
             )
         bias = head.weight.new_zeros(head.out_features) if head.bias is None else head.bias
-        return self._take(Linear(head.weight.detach().clone(), bias.detach().clone()), features)
+        self._take(Linear(head.weight.detach().clone(), bias.detach().clone()), features)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Self
+from collections.abc import Callable
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -14,10 +15,18 @@ from robustfeat.numerics import losses
 from robustfeat.numerics.scale import unit
 from robustfeat.numerics.types import Features, Logits, PerExample
 from robustfeat.tasks import TASKS
-from robustfeat.tasks.base import Aim, Task, check_features, check_fit
-from robustfeat.tasks.linear import checked, classifier_aim
+from robustfeat.tasks.aim import Aim
+from robustfeat.tasks.base import Task
+from robustfeat.tasks.linear import check_classes, class_losses
 
 UNSEEN = -1e9  # log votes of a class without neighbours; finite, so that margins are
+
+
+class Votes(NamedTuple):
+    """Log votes (n, classes) of all training features, and of the k nearest ones."""
+
+    wide: Logits
+    few: Logits
 
 
 @TASKS.register("knn-probe")
@@ -56,58 +65,67 @@ class KNNProbe(Task):
     def from_text(cls, argument: str) -> Self:
         return cls(index=argument)
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
-        check_fit(features, targets)
+    def _fit(self, features: Features, targets: Tensor) -> None:
         if len(targets.unique()) < 2:
             raise ValueError("a probe needs at least two classes, the training targets have one")
-        self.normal = unit(features.detach().float())
-        self.labels, self.classes = targets.clone(), int(targets.max()) + 1
-        self.index_ = FeatureIndex(self.normal.shape[1], factory=self.index).add(self.normal)
-        return self
+        self.normal, self.labels = unit(features.detach().float()), targets.clone()
+        self._restore()
 
-    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
-        self._require(self.labels)
+    def _restore(self) -> None:
+        assert self.normal is not None
+        assert self.labels is not None
+        self.classes = int(self.labels.max()) + 1
+        self.index_ = FeatureIndex(self.normal.shape[1], factory=self.index).add(self.normal)
+
+    def logits(self, features: Features) -> Logits:
+        """Log votes (n, classes) of all training features."""
+        return self._evidence(self._seen(features)).wide
+
+    def aims(self) -> dict[str, Aim]:
+        def of_all(loss: Callable[[Logits, Tensor], PerExample]) -> Callable[[Votes, Tensor], PerExample]:
+            return lambda votes, asked: loss(votes.wide, asked)
+
+        losses: dict[str, Callable[[Votes, Tensor], PerExample]] = {
+            "decision": lambda votes, asked: self._loss(votes, asked[:, 0])
+        }
+        losses |= {name: of_all(loss) for name, loss in class_losses(self.classes).items()}
+        # An approximate index can still find what the exact twin has lost: there the attack goes on.
+        return {"": Aim(self, losses, wins=self.index == "Flat")}
+
+    def _evidence(self, features: Features) -> Votes:
+        assert self.normal is not None
+        assert self.labels is not None
+        scores = unit(features.to(self.normal.dtype)) @ self.normal.T / self.temperature
+        best, rows = scores.topk(min(self.k, scores.shape[1]), dim=1)
+        return Votes(self._votes(scores, self.labels.expand_as(scores)), self._votes(best, self.labels[rows]))
+
+    def _judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         assert self.index_ is not None
         assert self.labels is not None
-        check_features(features)
         hits = self.index_.search(features.float(), min(self.k, len(self.labels)), widen=False)
         ids, cosines = torch.from_numpy(hits.ids), torch.from_numpy(hits.scores)
         cosines = cosines.clamp_min(-1e30)  # an approximate index may have found nothing
         votes = self._votes(cosines / self.temperature, self.labels.cpu()[ids])
-        right = (checked(votes, targets.cpu()).argmax(dim=1) == targets.cpu()) & (ids[:, 0] >= 0)
+        right = (votes.argmax(dim=1) == targets.cpu()) & (ids[:, 0] >= 0)
         return {"accuracy": right.float().to(features.device)}
 
-    def logits(self, features: Features) -> Logits:
-        """Log votes (n, classes) of all training features."""
-        scores, labels = self._scores(features)
-        return self._votes(scores, labels.expand_as(scores))
-
-    def loss(self, features: Features, targets: Tensor) -> PerExample:
+    def _loss(self, evidence: Votes, targets: Tensor) -> PerExample:
         """Log votes of the k neighbours for the best wrong class, less those for the right one: > 0 exactly where it is wrong.
 
         Where all neighbours agree there is nothing to follow; beyond what a vote can reach, all training features count.
         """
-        scores, labels = self._scores(features)
-        best, rows = scores.topk(min(self.k, scores.shape[1]), dim=1)
-        few = losses.margin(checked(self._votes(best, labels[rows]), targets), targets)
-        wide = losses.margin(self.logits(features), targets)
-        reach = 2 / self.temperature + math.log(best.shape[1])  # the largest margin with votes on both sides
+        assert self.labels is not None
+        few, wide = losses.margin(evidence.few, targets), losses.margin(evidence.wide, targets)
+        # The largest margin with votes on both sides.
+        reach = 2 / self.temperature + math.log(min(self.k, len(self.labels)))
         agreed = torch.where(few > 0, reach + F.softplus(wide), -reach - F.softplus(-wide))
         return torch.where(few.abs() > reach, agreed, few)
 
-    def aims(self) -> dict[str, Aim]:
-        self._require(self.labels)
-        # An approximate index can still find what the exact twin has lost: there the attack goes on.
-        exact = self.index == "Flat"
-        return {"": classifier_aim(self.classes, self.logits, self.loss, wins=exact)}
+    def _asked(self, clean: Features, targets: Tensor) -> Tensor:
+        return losses.best_first(self._evidence(clean).wide, targets)
 
-    def _scores(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Cosines over temperature to all training features (n, m), and their labels (m,)."""
-        self._require(self.normal)
-        assert self.normal is not None
-        assert self.labels is not None
-        check_features(features, width=self.normal.shape[1])
-        return unit(features.to(self.normal.dtype)) @ self.normal.T / self.temperature, self.labels
+    def _check_targets(self, targets: Tensor) -> None:
+        check_classes(targets, self.classes)
 
     def _votes(self, scores: Tensor, labels: Tensor) -> Logits:
         """log sum exp of the scores (n, k) of each class, labels (n, k)."""

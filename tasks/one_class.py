@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import DETECTORS, TASKS
-from robustfeat.tasks.base import Task, check_features, check_fit
+from robustfeat.tasks.base import Task
 from robustfeat.tasks.detectors.base import AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.detectors.mahalanobis import Mahalanobis
 from robustfeat.tasks.metrics.delong import Ranking
@@ -31,6 +31,9 @@ class OneClass(Task):
         seed: of that choice.
     """
 
+    normal: Tensor | None
+    """The classes (k,) that have a detector."""
+
     def __init__(self, detector: AnomalyDetector | None = None, others: int = 9, seed: int = 0) -> None:
         super().__init__()
         if others < 1:
@@ -41,6 +44,7 @@ class OneClass(Task):
             raise ValueError(
                 f"{type(self.detector).__name__} needs several normal classes; in the one-class protocol there is one"
             )
+        self.register_buffer("normal", None)
         self.detectors_ = nn.ModuleDict()
 
     @property
@@ -51,18 +55,25 @@ class OneClass(Task):
     def from_text(cls, argument: str) -> Self:
         return cls(DETECTORS[argument]())
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
-        check_fit(features, targets)
-        classes = targets.unique().tolist()
+    def anomaly(self, features: Features, targets: Tensor) -> PerExample:
+        """The score each case's own detector gives it, differentiable."""
+        return self._anomaly(*self._checked(features, targets))
+
+    def _fit(self, features: Features, targets: Tensor) -> None:
+        classes = targets.unique()
         if len(classes) < 2:
             raise ValueError("the one-class protocol needs at least two classes, the training targets have one")
-        self.detectors_ = nn.ModuleDict(
-            {str(c): copy.deepcopy(self.detector).fit(features[targets == c], targets[targets == c]) for c in classes}
-        )
-        return self
+        self.normal = classes
+        self._restore()
+        for name, detector in self.detectors_.items():
+            mine = targets == int(name)
+            cast(AnomalyDetector, detector).fit(features[mine], targets[mine])
 
-    def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
-        self._require(self.detectors_ if len(self.detectors_) else None)
+    def _restore(self) -> None:
+        assert self.normal is not None
+        self.detectors_ = nn.ModuleDict({str(c): copy.deepcopy(self.detector) for c in self.normal.tolist()})
+
+    def _cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
         classes = torch.tensor([int(name) for name in self.detectors_])
         labels = labels.cpu()
         # One's own class first, then the others in random order; a stranger meets others only, one more of them.
@@ -76,21 +87,18 @@ class OneClass(Task):
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
         return attacked_sides(targets[:, 1] == 1)
 
-    def anomaly(self, features: Features, targets: Tensor) -> PerExample:
-        """The score each case's own detector gives it, differentiable."""
-        self._require(self.detectors_ if len(self.detectors_) else None)
-        check_features(features, targets)
+    def _anomaly(self, features: Features, targets: Tensor) -> PerExample:
         scores = features.new_zeros(len(features))
         for name, detector in self.detectors_.items():
             mine = targets[:, 0] == int(name)
             if mine.any():
                 scores = scores.index_put(
-                    (mine.nonzero().squeeze(1),), cast(AnomalyDetector, detector).anomaly(features[mine])
+                    (mine.nonzero().squeeze(1),), cast(AnomalyDetector, detector)._evidence(features[mine])
                 )
         return scores
 
-    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
-        return {"anomaly": self.anomaly(features, targets)}
+    def _judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        return {"anomaly": self._anomaly(features, targets)}
 
     def rankings(self, judged: dict[str, PerExample], targets: Tensor) -> list[Ranking]:
         """One for each detector with cases of both sides."""
@@ -108,7 +116,7 @@ class OneClass(Task):
             raise ValueError("no class has both normal and anomalous test images")
         return {metric: sum(found[metric] for found in per_class) / len(per_class) for metric in per_class[0]}
 
-    def loss(self, features: Features, targets: Tensor) -> PerExample:
+    def _loss(self, evidence: Features, targets: Tensor) -> PerExample:
         """As for a detector: the score of normal cases, minus the score of anomalous ones."""
-        score = self.anomaly(features, targets)
+        score = self._anomaly(evidence, targets)
         return torch.where(targets[:, 1] == 1, -score, score)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import DETECTORS, TASKS
-from robustfeat.tasks.base import Task, check_fit
+from robustfeat.tasks.base import Task
 from robustfeat.tasks.detectors.base import AnomalyDetector, attacked_sides, ranking_metrics
 from robustfeat.tasks.detectors.mahalanobis import Mahalanobis
 from robustfeat.tasks.metrics.delong import Ranking
@@ -40,14 +40,11 @@ class OutOfDistribution(Task):
     def from_text(cls, argument: str) -> Self:
         return cls(DETECTORS[argument]())
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
-        check_fit(features, targets)
+    def _fit(self, features: Features, targets: Tensor) -> None:
         self.detector.fit(features, targets)
         self.known = targets.unique()
-        return self
 
-    def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
-        self._require(self.known)
+    def _cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
         assert self.known is not None
         return torch.arange(len(labels)), (~torch.isin(labels, self.known.to(labels.device))).long()
 
@@ -57,12 +54,17 @@ class OutOfDistribution(Task):
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
         return attacked_sides(targets == 1)
 
-    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
-        return self.detector.judge(features, targets)
+    def _evidence(self, features: Features) -> PerExample:
+        return self.detector._evidence(features)
+
+    def _judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        return self.detector._judge(features, targets)
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         return ranking_metrics(judged["anomaly"], targets == 1)
 
-    def loss(self, features: Features, targets: Tensor) -> PerExample:
-        """As for a detector: the score of normal cases, minus the score of anomalous ones."""
-        return self.detector.loss(features, targets)
+    def _loss(self, evidence: PerExample, targets: Tensor) -> PerExample:
+        return self.detector._loss(evidence, targets)
+
+    def _check_targets(self, targets: Tensor) -> None:
+        self.detector._check_targets(targets)

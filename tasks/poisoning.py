@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -12,7 +11,8 @@ from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.scale import unit
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import TASKS
-from robustfeat.tasks.base import Aim, Task, check_features, check_fit
+from robustfeat.tasks.aim import Aim
+from robustfeat.tasks.base import Task
 from robustfeat.tasks.retrieval import Retrieval
 
 SHARP, SOFT = 20.0, 1.0  # of the count of searches, in units of the spread of the gaps
@@ -35,7 +35,7 @@ class Poisoning(Task):
     gallery: Tensor | None
     labels: Tensor | None
     queries: Tensor | None
-    asked: Tensor | None
+    wanted: Tensor | None
     best: Tensor | None
     spread: Tensor | None
 
@@ -44,7 +44,7 @@ class Poisoning(Task):
         if not 0 < share < 1:
             raise ValueError(f"share must be in (0, 1), got {share!r}")
         self.share, self.index, self.seed = share, index, seed
-        for name in ("gallery", "labels", "queries", "asked", "best", "spread"):
+        for name in ("gallery", "labels", "queries", "wanted", "best", "spread"):
             self.register_buffer(name, None)
 
     @property
@@ -55,18 +55,14 @@ class Poisoning(Task):
     def from_text(cls, argument: str) -> Self:
         return cls(float(argument))
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
-        check_fit(features, targets)
+    def _fit(self, features: Features, targets: Tensor) -> None:
         self.gallery, self.labels = features.detach().float(), targets.clone()
         self.queries = None
-        return self
 
-    def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
+    def _cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
         """Targets are (label, 1 for images in the gallery)."""
-        self._require(self.gallery)
         assert self.gallery is not None
         assert self.labels is not None
-        check_features(features, labels, width=self.gallery.shape[1])
         n = len(features)
         count = max(1, round(self.share / (1 - self.share) * len(self.gallery)))
         if n < 2:
@@ -80,24 +76,22 @@ class Poisoning(Task):
         poison[torch.randperm(n, generator=generator(self.seed, Stream.POISON))[:count]] = 1
         device = self.gallery.device
         searches = (poison == 0).nonzero().squeeze(1)
-        self.queries, self.asked = (
+        self.queries, self.wanted = (
             unit(features[searches].float()).to(device),
             labels[searches].to(device),
         )
         cosines = self.queries @ unit(self.gallery).T
-        self.best = cosines.masked_fill(self.labels != self.asked[:, None], -1).amax(dim=1)
+        self.best = cosines.masked_fill(self.labels != self.wanted[:, None], -1).amax(dim=1)
         self.spread = (cosines - self.best[:, None]).std().clamp_min(1e-6)
         return torch.arange(n), torch.stack([labels.cpu(), poison], dim=1)
 
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
         return {"": targets[:, 1] == 1}
 
-    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+    def _judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         """Of every search; NaN for the images in the gallery."""
-        self._require(self.gallery)
         assert self.gallery is not None
         assert self.labels is not None
-        check_features(features, width=self.gallery.shape[1])
         inside = targets[:, 1] == 1
         device = self.gallery.device
         gallery = torch.cat([self.gallery, features[inside].detach().float().to(device)])
@@ -116,30 +110,29 @@ class Poisoning(Task):
         return {name: float(values.double().nanmean()) for name, values in judged.items()}
 
     def aims(self) -> dict[str, Aim]:
-        def aim(loss: Callable[[Features, Tensor], PerExample]) -> Aim:
-            return Aim({"count": lambda features, targets, clean: loss(features, targets)}, wins=False)
+        return {
+            "recall@1": Aim(self, {"count": self._loss}, wins=False),
+            "map@r": Aim(self, {"count": lambda gaps, targets: self.count(gaps, targets, SOFT)}, wins=False),
+        }
 
-        return {"recall@1": aim(self.loss), "map@r": aim(lambda features, targets: self.count(features, targets, SOFT))}
+    def _evidence(self, features: Features) -> Tensor:
+        """Cosine to every search less that of its best right item, (n, searches)."""
+        if self.queries is None or self.best is None:
+            raise RuntimeError("Poisoning does not know who searches; call cases first")
+        return unit(features.to(self.queries.dtype)) @ self.queries.T - self.best
 
-    def loss(self, features: Features, targets: Tensor) -> PerExample:
+    def _loss(self, evidence: Tensor, targets: Tensor) -> PerExample:
         """The sharp count; and a trace of the soft one, since far away a sharp count has no gradient."""
-        return self.count(features, targets, SHARP) + 1e-3 * self.count(features, targets, SOFT)
+        return self.count(evidence, targets, SHARP) + 1e-3 * self.count(evidence, targets, SOFT)
 
-    def count(self, features: Features, targets: Tensor, sharpness: float) -> PerExample:
+    def count(self, gaps: Tensor, targets: Tensor, sharpness: float) -> PerExample:
         """Share of the searches for other classes that find the image before their best right item.
 
-        sharpness: in units of the spread of the gaps between items and best right ones; infinite is the plain count.
-        A search has no count of its own: 0.
+        gaps: (n, searches), the evidence.  sharpness: in units of the spread of the gaps between items and best right ones;
+        infinite is the plain count. A search has no count of its own: 0.
         """
-        self._require(self.queries)
-        assert self.queries is not None
-        assert self.best is not None
         assert self.spread is not None
-        assert self.asked is not None
-        check_features(features, width=self.queries.shape[1])
-        gaps = unit(features.to(self.queries.dtype)) @ self.queries.T - self.best
-        other = self.asked != targets[:, :1]
-        counted = torch.sigmoid(sharpness / self.spread * gaps).masked_fill(~other, 0).sum(dim=1) / other.sum(
-            dim=1
-        ).clamp_min(1)
-        return torch.where(targets[:, 1] == 1, counted, 0)
+        assert self.wanted is not None
+        other = self.wanted != targets[:, :1]
+        lost = torch.sigmoid(sharpness / self.spread * gaps).masked_fill(~other, 0).sum(dim=1)
+        return torch.where(targets[:, 1] == 1, lost / other.sum(dim=1).clamp_min(1), 0)

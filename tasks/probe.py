@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from torch import Tensor
 
 from robustfeat.numerics import logistic
 from robustfeat.numerics.random import generator
 from robustfeat.numerics.types import Features
 from robustfeat.tasks import TASKS
-from robustfeat.tasks.base import check_fit
 from robustfeat.tasks.linear import LinearHead
 
 
@@ -30,10 +27,9 @@ class LinearProbe(LinearHead):
         self.held_out, self.seed = held_out, seed
         self.penalty_: float | None = None
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
-        check_fit(features, targets)
+    def _fit(self, features: Features, targets: Tensor) -> None:
         if len(targets.unique()) < 2:
             raise ValueError("a probe needs at least two classes, the training targets have one")
         classes = int(targets.max()) + 1
         linear, self.penalty_ = logistic.fit_held_out(features, targets, classes, generator(self.seed), self.held_out)
-        return self._take(linear, features)
+        self._take(linear, features)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.scale import unit
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import TASKS
-from robustfeat.tasks.base import Task, check_features, check_fit
+from robustfeat.tasks.base import Task
 
 KINDS = ("ca+", "ca-", "qa+", "qa-", "tma", "es-d", "es-r", "ltm", "gtm", "gtt")
 SHARPNESS = 20.0  # of the hinges, per unit of cosine
@@ -57,20 +56,16 @@ class Ranks(Task):
         for name in ("gallery", "labels", "clean"):
             self.register_buffer(name, None)
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
-        check_fit(features, targets)
+    def _fit(self, features: Features, targets: Tensor) -> None:
         if len(targets.unique()) < 2 or len(features) < 2 * TOP:
             raise ValueError(
                 f"ranks need at least {2 * TOP} gallery items of two classes, got {len(features)} of {len(targets.unique())}"
             )
         self.gallery, self.labels, self.clean = unit(features.detach().float()), targets.clone(), None
-        return self
 
-    def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
+    def _cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
         """Targets are (attacker, test row, label, chosen items ...): one for qa and tma, `queries` of them for ca."""
-        self._require(self.gallery)
         assert self.gallery is not None
-        check_features(features, labels, width=self.gallery.shape[1])
         if len(features) < 2:
             raise ValueError(f"ranks need at least two test images, got {len(features)}")
         if self.queries > len(self.gallery) // 2:
@@ -105,12 +100,22 @@ class Ranks(Task):
         wrong = cosines.masked_fill(self._same(labels), -2).argmax(dim=1)
         return best.cpu(), wrong.cpu(), best[:, 0].cpu()
 
-    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
-        with torch.no_grad():
-            return {"kept": self._by_kind(features, targets, _METRICS), "attacker": targets[:, 0].float()}
+    def _evidence(self, features: Features) -> Features:
+        """Embeddings of length 1."""
+        assert self.gallery is not None
+        return unit(features.to(self.gallery.dtype))
 
-    def loss(self, features: Features, targets: Tensor) -> PerExample:
-        return self._by_kind(features, targets, _LOSSES)
+    def _judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        with torch.no_grad():
+            kept = self._by_kind(self._evidence(features), targets, _METRICS)
+        return {"kept": kept, "attacker": targets[:, 0].float()}
+
+    def _loss(self, evidence: Features, targets: Tensor) -> PerExample:
+        return self._by_kind(evidence, targets, _LOSSES)
+
+    def _check_targets(self, targets: Tensor) -> None:
+        if self.clean is None:
+            raise RuntimeError("Ranks does not know which images it is asked about; call cases first")
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         kept, attacker = judged["kept"].double(), judged["attacker"]
@@ -119,12 +124,8 @@ class Ranks(Task):
             raise ValueError("there are no cases to score")
         return {"ers": sum(means.values()) / len(means)} | means
 
-    def _by_kind(self, features: Features, targets: Tensor, functions: dict[str, _Function]) -> PerExample:
-        """For each case what its attacker's function says."""
-        self._require(self.clean)
-        assert self.gallery is not None
-        check_features(features, width=self.gallery.shape[1])
-        x = unit(features.to(self.gallery.dtype))
+    def _by_kind(self, x: Features, targets: Tensor, functions: dict[str, _Function]) -> PerExample:
+        """For each case, with its embedding, what its attacker's function says."""
         values = x.new_zeros(len(x))
         for kind, name in enumerate(KINDS):
             mine = (targets[:, 0] == kind).nonzero().squeeze(1)

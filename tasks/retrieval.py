@@ -12,7 +12,8 @@ from robustfeat.index import FeatureIndex
 from robustfeat.numerics.scale import unit
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks import TASKS
-from robustfeat.tasks.base import Aim, Task, check_features, check_fit
+from robustfeat.tasks.aim import Aim
+from robustfeat.tasks.base import Task
 from robustfeat.tasks.metrics.retrieval import average_precision, map_at_r, ndcg, recall_at
 
 RECALL_AT = (1, 5, 10)
@@ -59,12 +60,15 @@ class Retrieval(Task):
     def from_text(cls, argument: str) -> Self:
         return cls(index=argument)
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
-        check_fit(features, targets)
-        self.gallery = unit(features.detach().float())
-        self.labels, self.largest = targets.clone(), int(targets.bincount().max())
+    def _fit(self, features: Features, targets: Tensor) -> None:
+        self.gallery, self.labels = unit(features.detach().float()), targets.clone()
+        self._restore()
+
+    def _restore(self) -> None:
+        assert self.gallery is not None
+        assert self.labels is not None
+        self.largest = int(self.labels.bincount().max())
         self.index_ = FeatureIndex(self.gallery.shape[1], factory=self.index).add(self.gallery)
-        return self
 
     def search(self, features: Features, k: int) -> tuple[Tensor, Tensor]:
         """The k best gallery rows of each query and their cosines, best first: (n, k) each, on the CPU.
@@ -72,16 +76,15 @@ class Retrieval(Task):
         Row -1 with cosine -inf stands for what an approximate index does not find. Raises ValueError for k outside
         1..gallery size.
         """
-        self._require(self.index_)
+        return self._search(self._seen(features), k)
+
+    def _search(self, features: Features, k: int) -> tuple[Tensor, Tensor]:
         assert self.index_ is not None
-        check_features(features)
         hits = self.index_.search(features, k, widen=False)
         return torch.from_numpy(hits.ids), torch.from_numpy(hits.scores)
 
-    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
-        self._require(self.labels)
+    def _judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
         assert self.labels is not None
-        check_features(features, targets)
         labels, targets = self.labels.cpu(), targets.cpu()
         counts = torch.bincount(labels, minlength=int(targets.max()) + 1 if len(targets) else 0)
         deep = len(labels) <= DEEP if self.deep is None else self.deep
@@ -104,7 +107,7 @@ class Retrieval(Task):
     def _hits(self, features: Features, targets: Tensor, k: int) -> Tensor:
         """Which of the first k ranks are relevant, bool (n, k); targets (n, 1)."""
         assert self.labels is not None
-        rows, _ = self.search(features, k)
+        rows, _ = self._search(features, k)
         return (self.labels.cpu()[rows] == targets) & (rows >= 0)
 
     @property
@@ -122,33 +125,36 @@ class Retrieval(Task):
     def _aims(self) -> dict[str, Aim]:
         def recall(k: int) -> Aim:
             # An approximate index can still find what the exact twin has lost: there the attack goes on.
-            return Aim({"margin": lambda features, targets, clean: self.loss(features, targets, k)}, wins=self._exact)
+            margin = {"margin": lambda cosines, targets: self._margin(cosines, targets, k)}
+            return Aim(self, margin, wins=self._exact)
 
-        precision = Aim(
-            {"precision": lambda features, targets, clean: self.precision_loss(features, targets)}, wins=False
-        )
+        precision = Aim(self, {"precision": self._precision}, wins=False)
         return {f"recall@{k}": recall(k) for k in RECALL_AT} | {"map@r": precision}
 
-    def loss(self, features: Features, targets: Tensor, k: int = 1) -> PerExample:
+    def _evidence(self, features: Features) -> Tensor:
+        """Cosines to all items of the gallery, (n, gallery)."""
+        assert self.gallery is not None
+        return unit(features.to(self.gallery.dtype)) @ self.gallery.T
+
+    def _loss(self, evidence: Tensor, targets: Tensor) -> PerExample:
+        return self._margin(evidence, targets, 1)
+
+    def _margin(self, cosines: Tensor, targets: Tensor, k: int) -> PerExample:
         """Cosine to the k-th best irrelevant item minus cosine to the best relevant one: > 0 exactly where recall@k fails."""
-        relevant, irrelevant, _ = self._similarities(features, targets)
+        relevant, irrelevant, _ = self._sides(cosines, targets)
         return irrelevant.topk(min(k, irrelevant.shape[1]), dim=1).values[:, -1] - relevant.amax(dim=1)
 
-    def precision_loss(self, features: Features, targets: Tensor) -> PerExample:
+    def _precision(self, cosines: Tensor, targets: Tensor) -> PerExample:
         """Mean cosine to the R/2 best irrelevant items minus that to the better half of the R relevant ones: lowers MAP@R."""
-        relevant, irrelevant, found = self._similarities(features, targets)
+        relevant, irrelevant, found = self._sides(cosines, targets)
         half = (found + 1) // 2
         deepest = (self.largest + 1) // 2
         gap = irrelevant.topk(deepest, dim=1).values - relevant.topk(deepest, dim=1).values
         counted = torch.arange(deepest, device=gap.device) < half[:, None]
         return gap.masked_fill(~counted, 0).sum(dim=1) / half.clamp_min(1)
 
-    def _similarities(self, features: Features, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _sides(self, cosines: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Cosines to the relevant and to the irrelevant items, (n, gallery) each with -1 elsewhere, and R, (n,)."""
-        self._require(self.gallery)
-        assert self.gallery is not None
         assert self.labels is not None
-        check_features(features, targets, width=self.gallery.shape[1])
-        similarity = unit(features.to(self.gallery.dtype)) @ self.gallery.T
         same = self.labels == targets[:, None]
-        return similarity.masked_fill(~same, -1), similarity.masked_fill(same, -1), same.sum(dim=1)
+        return cosines.masked_fill(~same, -1), cosines.masked_fill(same, -1), same.sum(dim=1)

@@ -9,7 +9,6 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import nn
 
 from robustfeat.attacks import Threat
 from robustfeat.numerics.eps import Eps
@@ -34,11 +33,13 @@ def save_task(task: Task, folder: str | os.PathLike[str], *, extractor: str = ""
         raise TypeError(
             f"task {task.name!r} can not be saved: only detectors and linear heads; for a gallery, save a FeatureIndex"
         )
-    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in task.state_dict().items()}
-    if not state:
+    if task.width is None:
         raise RuntimeError(f"{type(task).__name__} is not fitted; call fit first")
+    # The width of the features, the same in all parts, stands beside the tensors.
+    state = {name: tensor for name, tensor in task.state_dict().items() if name.rpartition(".")[2] != "width"}
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     options = {name: _encoded(getattr(task, name)) for name in inspect.signature(type(task)).parameters}
-    facts = {"task": task.name, "options": options, "extractor": extractor}
+    facts = {"task": task.name, "options": options, "extractor": extractor, "width": task.width}
     if isinstance(task, AnomalyDetector) and task.scores:
         facts["scores"] = task.scores
     sidecar.write(Path(folder), SIDECAR, "safetensors", lambda path: safetensors.torch.save_file(state, path), facts)
@@ -66,20 +67,15 @@ def load_task(folder: str | os.PathLike[str], *, extractor: str | None = None) -
             raise ValueError(f"task {facts['task']!r} is no detector and no linear head")
         if facts.get("scores", "") != getattr(task, "scores", ""):
             raise ValueError(f"its scores are on another scale than those of {type(task).__name__} now")
-        for name, tensor in safetensors.torch.load(content).items():
-            _put(task, name, tensor)
-    except (ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+        state = safetensors.torch.load(content)
+        if not state:
+            raise ValueError("there is nothing that was learnt")
+        width = torch.tensor(int(facts.get("width", 0)))  # files that do not say it yet: not known
+        parts = [name for name, part in task.named_modules() if isinstance(part, Task)]
+        task.load_state_dict(state | {f"{name}.width".lstrip("."): width for name in parts})
+    except (ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         raise IntegrityError(f"{str(path / SIDECAR)!r} can not be used: {error}; fit the task again") from error
     return task
-
-
-def _put(task: nn.Module, name: str, tensor: torch.Tensor) -> None:
-    """Into the buffer of that name, which exists, empty."""
-    owner, _, last = name.rpartition(".")
-    module = task.get_submodule(owner)
-    if last not in module._buffers:
-        raise ValueError(f"{type(task).__name__} has no {name!r}")
-    setattr(module, last, tensor)
 
 
 def _encoded(value: Any) -> Any:

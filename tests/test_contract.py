@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from outside_tasks import Far, NearestMean
 
 from robustfeat.attacks import ATTACKS, Threat
 from robustfeat.numerics.eps import Eps
 from robustfeat.objectives import OBJECTIVES
-from robustfeat.tasks import DETECTORS, TASKS
+from robustfeat.tasks import DETECTORS, TASKS, Task
 from robustfeat.testing import check_attack, check_objective, check_task
 
 
@@ -38,3 +39,8 @@ def test_task(name: str) -> None:
 @pytest.mark.parametrize("name", list(DETECTORS))
 def test_detector(name: str) -> None:
     check_task(DETECTORS[name]())
+
+
+@pytest.mark.parametrize("kind", [NearestMean, Far])
+def test_a_task_of_ones_own(kind: type[Task]) -> None:
+    check_task(kind())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -25,14 +25,14 @@ class APGD(Attack):
     """Steps with momentum, first of 2 eps; at checkpoints the step is halved, and the best point so far taken up again,
     where the loss did not rise often enough or neither step nor best loss changed since the last checkpoint.
 
-    climb: the loss whose gradient is followed; a name ending in "*" runs once for each loss of the goal that begins so
-        ("margin-*": one run per wrong class).  Where the goal has none, the deciding loss.
+    climb: the loss of the goal whose gradient is followed; None leaves the choice to the goal (`Goal.climbed`), and a name
+        ending in "*" runs once for each loss that begins so ("margin-*": one run per wrong class).
     targets: at most so many runs for a "*".
     """
 
     steps: int = 100
     restarts: int = 1
-    climb: str = "ce"
+    climb: str | None = None
     targets: int = 9
 
     def __post_init__(self) -> None:
@@ -40,10 +40,21 @@ class APGD(Attack):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
 
+    def plan(self, goal: Goal) -> Attack:
+        names = self._names(goal)
+        return self if self.climb else replace(self, climb=names[0])
+
+    def _names(self, goal: Goal) -> list[str]:
+        """The losses it climbs one after the other."""
+        if self.climb is None or not self.climb.endswith("*"):
+            return [goal.climbed(self.climb)]
+        names = [name for name in goal.losses if name.startswith(self.climb[:-1])]
+        if not names:
+            raise goal.without(self.climb)
+        return names[: self.targets]
+
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
-        stem = self.climb.removesuffix("*")
-        several = [name for name in goal.losses if name.startswith(stem)][: self.targets]
-        for name in several if stem != self.climb and several else [self.climb]:
+        for name in self._names(goal):
             for _ in range(self.restarts):
                 self._ascend(Climb(goal, ball, strongest, self.steps, generator), name)
 

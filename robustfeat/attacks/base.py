@@ -67,7 +67,10 @@ class Attack(Described, ABC):
         return strongest.images
 
     def plan(self, goal: Goal) -> Attack:
-        """The attack that runs against this goal: what a report names."""
+        """The attack that runs against this goal, with whatever it leaves to the goal decided: what a report names.
+
+        Raises ValueError for a loss that the goal does not have.
+        """
         return self
 
     @abstractmethod

@@ -42,8 +42,9 @@ class Fast(Budget):
     def plan(self, goal: Goal) -> Attack:
         first = APGD(self.threat, steps=self.steps)
         if not _has_classes(goal):
-            return first
-        return Worst(self.threat, (first, APGD(self.threat, steps=self.steps, climb="dlr-*", targets=self.targets)))
+            return first.plan(goal)
+        second = APGD(self.threat, steps=self.steps, climb="dlr-*", targets=self.targets)
+        return Worst(self.threat, (first, second)).plan(goal)
 
 
 @ATTACKS.register("standard")
@@ -58,7 +59,7 @@ class Standard(Budget):
         if goal.classifier is not None:
             return AutoAttack(self.threat)
         second = APGD(self.threat, climb="dlr-*") if _has_classes(goal) else APGD(self.threat, restarts=5)
-        return Worst(self.threat, (APGD(self.threat), second, Square(self.threat)))
+        return Worst(self.threat, (APGD(self.threat), second, Square(self.threat))).plan(goal)
 
 
 def _has_classes(goal: Goal) -> bool:

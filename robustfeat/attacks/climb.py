@@ -45,7 +45,7 @@ class Climb:
         self._first = self._late = self._best = low  # of the followed loss
         self._unwon = torch.ones_like(low, dtype=torch.bool)
 
-    def slope(self, climb: str, *carried: Tensor) -> tuple[Score, Points, list[Tensor]]:
+    def slope(self, climb: str | None, *carried: Tensor) -> tuple[Score, Points, list[Tensor]]:
         """Scores and gradient where we are, for the images that are left after it, and the carried tensors of these."""
         score, gradient = self.goal.slope(self.point, climb)
         if self.strongest is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,10 +17,13 @@ from robustfeat.attacks.threat import Ball
 class FGSM(Attack):
     """One step of length eps along the steepest direction (the sign of the gradient under linf), from the clean image.
 
-    climb: the loss whose gradient is followed, where the goal has one of that name.
+    climb: the loss of the goal whose gradient is followed; None leaves the choice to the goal (`Goal.climbed`).
     """
 
-    climb: str = "ce"
+    climb: str | None = None
+
+    def plan(self, goal: Goal) -> Attack:
+        return replace(self, climb=goal.climbed(self.climb))
 
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
         rows = goal.open(strongest.values)

@@ -11,6 +11,8 @@ from torch import Tensor
 from robustfeat.attacks.effort import Effort
 from robustfeat.numerics.types import Images, Labels, Logits, Loss, PerExample, Points
 
+GUIDE = "ce"  # what an attack follows that names no loss: the decision itself is flat where it is sure, cross-entropy is not
+
 
 class Score(NamedTuple):
     """Of one point per image: `decides` (larger is worse for the defender) and `climb` (what the gradient follows)."""
@@ -29,26 +31,32 @@ class Classifier(NamedTuple):
 class Goal:
     """A per-example loss that an attack raises, with what it takes to narrow it to some of the images.
 
-    forward: images (n, ...) -> what the losses look at, such as features; the part that costs.
-    losses: by name, (what forward returned, rows of the batch it belongs to) -> (n,). The first decides which of two points
-        is worse; attacks may follow the gradient of another one.
-    rows: the rows that are meant.  wins: whether a deciding loss > 0 is a success, after which an image is left alone.
+    forward: images (n, ...) -> features; the part that costs.  evidence: of these, what all losses look at, computed once for
+        each point; None where it is the features themselves.
+    losses: by name, (evidence, what is asked) -> (n,). The first decides which of two points is worse; attacks may climb another
+        one, whose gradient they follow (`climbed`).
+    asked: of each image of the batch what the losses need to know, such as its label or its number.
+    wins: whether a deciding loss > 0 is a success, after which an image is left alone.
     classifier: where the goal is a wrong class.  elsewhere: another model -> the same goal through that one.
+    rows: of the batch, the images that are meant; None is all of them.
     """
 
     def __init__(
         self,
         forward: Callable[[Points], Any],
         losses: Mapping[str, Callable[[Any, Tensor], PerExample]],
-        rows: Tensor,
+        asked: Tensor,
         *,
         wins: bool,
+        evidence: Callable[[Any], Any] | None = None,
         classifier: Classifier | None = None,
         elsewhere: Callable[[Any], Goal] | None = None,
+        rows: Tensor | None = None,
         effort: Effort | None = None,
     ) -> None:
-        self.forward, self.losses, self.rows, self.wins = forward, losses, rows, wins
+        self.forward, self.evidence, self.losses, self.asked, self.wins = forward, evidence, losses, asked, wins
         self.classifier, self.elsewhere = classifier, elsewhere
+        self.rows = torch.arange(len(asked), device=asked.device) if rows is None else rows
         self.effort = effort or Effort()
 
     @classmethod
@@ -77,19 +85,49 @@ class Goal:
         return Goal(
             self.forward,
             self.losses,
-            rows,
+            self.asked,
             wins=self.wins,
+            evidence=self.evidence,
             classifier=self.classifier,
             elsewhere=self.elsewhere,
+            rows=rows,
             effort=effort,
         )
 
-    def score(self, images: Points, climb: str) -> Score:
-        """Both scores of images (n, ...). A `climb` that the goal does not have is the deciding loss itself."""
+    @property
+    def deciding(self) -> str:
+        """The name of the loss that decides."""
+        return next(iter(self.losses))
+
+    def climbed(self, climb: str | None) -> str:
+        """The name of the loss that an attack climbs: the one it names, the deciding one for "", and where it leaves the choice
+        to the goal (None) cross-entropy, or the deciding one of a goal that has none.
+
+        Raises ValueError for a loss that the goal does not have.
+        """
+        if climb is None:
+            return GUIDE if GUIDE in self.losses else self.deciding
+        if climb == "":
+            return self.deciding
+        if climb not in self.losses:
+            raise self.without(climb)
+        return climb
+
+    def without(self, climb: str) -> ValueError:
+        """What is wrong with an attack that climbs a loss which is not there."""
+        return ValueError(
+            f"the goal has no loss {climb!r}, it has {', '.join(map(repr, self.losses))}; name one of them, '' for the one that "
+            "decides, or None to leave the choice to the goal"
+        )
+
+    def score(self, images: Points, climb: str | None) -> Score:
+        """Both scores of images (n, ...); `climb` as in `climbed`."""
+        followed = self.climbed(climb)
         self.effort.forwards += len(images)
-        seen = self.forward(images)
-        decides = next(iter(self.losses.values()))(seen, self.rows)
-        climbed = self.losses[climb](seen, self.rows) if climb in self.losses else decides
+        seen, asked = self.forward(images), self.asked[self.rows]
+        evidence = seen if self.evidence is None else self.evidence(seen)
+        decides = self.losses[self.deciding](evidence, asked)
+        climbed = decides if followed == self.deciding else self.losses[followed](evidence, asked)
         for values in (decides, climbed):
             if values.shape != images.shape[:1]:
                 raise ValueError(
@@ -102,7 +140,7 @@ class Goal:
         """The deciding loss (n,), without gradient."""
         return self.score(images, "").decides
 
-    def slope(self, images: Points, climb: str = "") -> tuple[Score, Points]:
+    def slope(self, images: Points, climb: str | None = "") -> tuple[Score, Points]:
         """Both scores, detached, and the gradient of the climbed one; RuntimeError where the gradient is cut off."""
         images = images.detach().requires_grad_()
         with torch.enable_grad():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -23,7 +23,7 @@ class PGD(Attack):
     """`steps` steps along the steepest direction, projected after each, from `restarts` random points of the ball.
 
     step_size: in pixel units; None takes min(2.5 / steps, 1.25) x eps.  start: "random", or "clean" for the image itself.
-    climb: the loss whose gradient is followed, where the goal has one of that name.
+    climb: the loss of the goal whose gradient is followed; None leaves the choice to the goal (`Goal.climbed`).
     momentum: share of the gathered gradient that is kept (Dong et al. 2018); 0 follows the last one alone.
     keep: "worst" returns per example the worst point seen; "last" the last one (training: no forward pass beyond those of
         the gradients, and nothing for which the host would wait for the device; the loss may be lower than the clean one).
@@ -33,7 +33,7 @@ class PGD(Attack):
     step_size: float | None = None
     restarts: int = 1
     start: Literal["random", "clean"] = "random"
-    climb: str = "ce"
+    climb: str | None = None
     momentum: float = 0.0
     keep: Literal["worst", "last"] = "worst"
 
@@ -66,6 +66,9 @@ class PGD(Attack):
             return super().__call__(loss, images, generator=generator, eps=eps, known=known)
         return self._ascend(Goal.of(loss, images), self.threat.around(images, eps), None, generator).point
 
+    def plan(self, goal: Goal) -> Attack:
+        return replace(self, climb=goal.climbed(self.climb))
+
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
         for _ in range(self.restarts):
             self._ascend(goal, ball, strongest, generator).finish()
@@ -91,9 +94,9 @@ class PGD(Attack):
 @ATTACKS.register("cw")
 @dataclass(frozen=True, repr=False)
 class CW(PGD):
-    """PGD on the margin of Carlini & Wagner 2017: the best wrong logit minus the right one."""
+    """PGD on the loss that decides: for classes the margin of Carlini & Wagner 2017, the best wrong logit minus the right one."""
 
-    climb: str = "margin"
+    climb: str | None = ""
 
 
 def _mean_size(gradient: Points) -> Points:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,6 +30,10 @@ class Transfer(Attack):
             raise ValueError("a transfer attack needs an attack and a source model")
         if self.attack.threat != self.threat:
             raise ValueError(f"attack has threat {self.attack.threat}, the transfer {self.threat}; make them equal")
+
+    def plan(self, goal: Goal) -> Attack:
+        assert self.attack is not None
+        return replace(self, attack=self.attack.plan(goal))
 
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
         if goal.elsewhere is None:

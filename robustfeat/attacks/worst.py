@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -30,6 +30,9 @@ class Worst(Attack):
                 raise ValueError(
                     f"{attack.name} has threat {attack.threat}, the whole has {self.threat}; make them equal"
                 )
+
+    def plan(self, goal: Goal) -> Attack:
+        return replace(self, attacks=tuple(attack.plan(goal) for attack in self.attacks))
 
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
         for attack in self.attacks:

@@ -22,11 +22,10 @@ def flags_of(
     some = torch.linspace(0, total - 1, min(examined, total)).long()
     cases = Cases(*(part[some] for part in pipeline.cases))
     aim, device = pipeline.aim, pipeline.extractor.device
-    decides = next(iter(aim.losses.values()))
 
     @torch.no_grad()
     def values(features: Features) -> PerExample:
-        return decides(features.to(device), cases.targets.to(device), cases.clean.to(device))
+        return aim.decides(features.to(device), cases.targets.to(device), cases.clean.to(device))
 
     part = Pipeline(pipeline.extractor, aim, pipeline.test, cases)
     everything = slice(0, len(some))

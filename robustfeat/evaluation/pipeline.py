@@ -16,11 +16,11 @@ from robustfeat.evaluation.deltas import Deltas
 from robustfeat.evaluation.records import Finished, Records, total
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.numerics.random import Stream, generator
-from robustfeat.numerics.types import Features, Images, PerExample
+from robustfeat.numerics.types import Features, Images, Logits
 from robustfeat.runtime.errors import IntegrityError
 from robustfeat.runtime.parallel import gather_objects, rank, world_size
 from robustfeat.runtime.progress import Progress
-from robustfeat.tasks.base import Aim
+from robustfeat.tasks.aim import Aim
 
 log = logging.getLogger(__name__)
 
@@ -64,25 +64,23 @@ class Pipeline:
         return images.to(self.extractor.device, memory_format=torch.channels_last)
 
     def goal(self, part: slice) -> Goal:
-        """The aim at some cases."""
+        """The aim at some cases, which are checked: pixels -> features -> evidence of the task -> its losses."""
         device = self.extractor.device
-        targets, clean = self.cases.targets[part].to(device), self.cases.clean[part].to(device)
-
-        def bound(loss: Callable[..., PerExample]) -> Callable[[Features, Tensor], PerExample]:
-            return lambda features, rows: loss(features, targets[rows], clean[rows])
-
-        losses = {name: bound(loss) for name, loss in self.aim.losses.items()}
-        logits = self.aim.logits
-        classifier = None if logits is None else Classifier(lambda x: logits(self.extractor(x)), targets)
+        task, targets = self.aim.task, self.cases.targets[part].to(device)
         elsewhere = self.elsewhere
         return Goal(
             self.extractor,
-            losses,
-            torch.arange(len(targets), device=device),
+            self.aim.losses,
+            task.asked(self.cases.clean[part].to(device), targets),
             wins=self.aim.wins,
-            classifier=classifier,
+            evidence=task.evidence,
+            classifier=Classifier(self._logits, targets) if self.aim.classifier else None,
             elsewhere=None if elsewhere is None else lambda source: elsewhere(source).goal(part),
         )
+
+    def _logits(self, images: Images) -> Logits:
+        """Where the evidence is class scores."""
+        return self.aim.task.evidence(self.extractor(images))
 
     def attack(
         self,

@@ -64,10 +64,9 @@ def targeted_dlr(logits: Logits, labels: Labels, targets: Labels) -> PerExample:
     return gap / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2).clamp_min(1e-12)
 
 
-def runner_up(logits: Logits, labels: Labels, k: int) -> Labels:
-    """The k-th best wrong class, k from 1 to classes - 1."""
-    wrong = wide(logits).scatter(1, labels[:, None], -torch.inf)
-    return wrong.topk(k, dim=1).indices[:, -1]
+def best_first(logits: Logits, labels: Labels) -> Tensor:
+    """All classes (n, k) of each example: the right one in column 0, then the wrong ones, the best of them first."""
+    return wide(logits).scatter(1, labels[:, None], torch.inf).topk(logits.shape[1], dim=1).indices
 
 
 def cosine_distance(a: Tensor, b: Tensor) -> PerExample:

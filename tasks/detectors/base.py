@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self, final
 
 import torch
 from torch import Tensor
 
 from robustfeat.numerics.checks import refuse
 from robustfeat.numerics.types import Features, PerExample
-from robustfeat.tasks.base import Task, check_features
+from robustfeat.tasks.base import Task
 from robustfeat.tasks.metrics.delong import Ranking
 from robustfeat.tasks.metrics.ranking import aupr, auroc, fpr_at_tpr
 
 
 class AnomalyDetector(Task):
-    """Give `fit` and `anomaly`; threshold, metrics and loss follow. Targets: 1 is anomalous, 0 is normal.
+    """Give `_fit` and `_anomaly`; threshold, metrics and loss follow. Targets: 1 is anomalous, 0 is normal.
 
     Metrics are AUROC, AUPR (anomalous as positive), AUPR with normal as positive, and TNR@95 = 1 - FPR@95, so that larger is
     better for each.
@@ -39,18 +36,25 @@ class AnomalyDetector(Task):
         super().__init__()
         self.register_buffer("threshold", None)
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Whatever a detector's own `fit` does, an earlier threshold is gone after it; its `anomaly` sees the dtype it learnt."""
-        super().__init_subclass__(**options)
-        if "fit" in cls.__dict__:
-            cls.fit = _forgetting(cls.fit)  # type: ignore[method-assign]
-        if "anomaly" in cls.__dict__ and not inspect.isabstract(cls):
-            cls.anomaly = _casting(cls.anomaly)  # type: ignore[method-assign]
+    @final
+    def fit(self, features: Features, targets: Tensor | None = None) -> Self:
+        """Learn from normal features (m, d) and, where there are several of them, their classes (m,)."""
+        count = len(features) if isinstance(features, Tensor) else 0
+        return super().fit(features, torch.zeros(count, dtype=torch.long) if targets is None else targets)
+
+    @final
+    def anomaly(self, features: Features) -> PerExample:
+        """Anomaly score (n,), higher is more anomalous, differentiable in the features.
+
+        Raises RuntimeError before `fit`, ValueError for features that do not fit, and for scores that are not finite.
+        """
+        return self._evidence(self._seen(features))
 
     @abstractmethod
-    def anomaly(self, features: Features) -> PerExample:
-        """Anomaly score (n,), higher is more anomalous, differentiable in the features."""
+    def _anomaly(self, features: Features) -> PerExample:
+        """See `anomaly`."""
 
+    @final
     def calibrate(self, features: Features, false_alarms: float = 0.05) -> Self:
         """Set the threshold by normal features (m, d) that were held out from `fit`.
 
@@ -71,6 +75,7 @@ class AnomalyDetector(Task):
         self.threshold = scores.topk(above).values[-1]
         return self
 
+    @final
     def predict(self, features: Features) -> Tensor:
         """Which of features (n, d) are anomalous, bool (n,)."""
         with torch.no_grad():
@@ -83,14 +88,6 @@ class AnomalyDetector(Task):
         """What a task is called with this detector: the default one is not mentioned."""
         return task if self.name == "mahalanobis" else f"{task}:{self.name}"
 
-    def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
-        check_features(features, targets)
-        if not bool(((targets == 0) | (targets == 1)).all()):
-            raise ValueError(
-                "targets of an anomaly detector must be 0 (normal) or 1 (anomalous); for classes use OneClass"
-            )
-        return {"anomaly": self.anomaly(features)}
-
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         return ranking_metrics(judged["anomaly"], targets == 1)
 
@@ -100,28 +97,12 @@ class AnomalyDetector(Task):
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
         return attacked_sides(targets == 1)
 
-    def loss(self, features: Features, targets: Tensor) -> PerExample:
-        """The score of normal cases, minus the score of anomalous ones: an attacker moves each towards the other side."""
-        score = self.anomaly(features)
-        check_features(features, targets)
-        return torch.where(targets == 1, -score, score)
+    def _fitted(self, features: Features) -> None:
+        super()._fitted(features)
+        self.threshold = None  # it was one of other scores
 
-
-def _forgetting(fit: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(fit)
-    def fit_without_threshold(self: AnomalyDetector, *arguments: Any, **options: Any) -> Any:
-        self.threshold = None
-        return fit(self, *arguments, **options)
-
-    return fit_without_threshold
-
-
-def _casting(anomaly: Callable[..., PerExample]) -> Callable[..., PerExample]:
-    @functools.wraps(anomaly)
-    def anomaly_as_learnt(self: AnomalyDetector, features: Features) -> PerExample:
-        dtypes = [buffer.dtype for buffer in self.buffers() if buffer.is_floating_point()]
-        floats = isinstance(features, Tensor) and features.is_floating_point()
-        scores = anomaly(self, features.to(dtypes[0]) if dtypes and floats else features)
+    def _evidence(self, features: Features) -> PerExample:
+        scores = self._anomaly(features)
         refuse(
             ~torch.isfinite(scores.detach()).all(),
             lambda: ValueError(
@@ -131,7 +112,22 @@ def _casting(anomaly: Callable[..., PerExample]) -> Callable[..., PerExample]:
         )
         return scores
 
-    return anomaly_as_learnt
+    def _judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
+        return {"anomaly": self._evidence(features)}
+
+    def _loss(self, evidence: PerExample, targets: Tensor) -> PerExample:
+        """The score of normal cases, minus the score of anomalous ones: an attacker moves each towards the other side."""
+        return torch.where(targets == 1, -evidence, evidence)
+
+    def _check_targets(self, targets: Tensor) -> None:
+        if targets.ndim != 1:
+            raise ValueError(f"targets of an anomaly detector must be 0 or 1, (n,), got shape {tuple(targets.shape)}")
+        refuse(
+            (targets > 1).any(),
+            lambda: ValueError(
+                "targets of an anomaly detector must be 0 (normal) or 1 (anomalous); for classes use OneClass"
+            ),
+        )
 
 
 def ranking_metrics(scores: Tensor, anomalous: Tensor) -> dict[str, float]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 from torch import Tensor
 
 from robustfeat.numerics.types import Features, PerExample
-from robustfeat.tasks.base import check_features, check_fit
 from robustfeat.tasks.detectors import DETECTORS
 from robustfeat.tasks.detectors.base import AnomalyDetector
 from robustfeat.tasks.detectors.mahalanobis import whitening
@@ -35,9 +32,8 @@ class ClassMahalanobis(AnomalyDetector):
         self.register_buffer("means", None)
         self.register_buffer("whitening", None)
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
+    def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from normal features (m, d) of at least two classes, labels (m,); more features than classes."""
-        check_fit(features, targets)
         classes, which = targets.unique(return_inverse=True)
         if len(classes) < 2:
             raise ValueError("ClassMahalanobis needs at least two classes, the training targets have one")
@@ -50,13 +46,10 @@ class ClassMahalanobis(AnomalyDetector):
         means = sums / torch.bincount(which)[:, None]
         self.whitening = whitening(x - means[which], len(x) - len(classes), self.shrinkage).to(features.dtype)
         self.means = means.to(features.dtype)
-        return self
 
-    def anomaly(self, features: Features) -> PerExample:
-        self._require(self.means)
+    def _anomaly(self, features: Features) -> PerExample:
         assert self.means is not None
         assert self.whitening is not None
-        check_features(features, width=self.means.shape[1])
         # One class at a time: differences are exact where products of far-away features are not.
         distances = [((features - mean) @ self.whitening.T).pow(2).sum(dim=1) for mean in self.means]
         return torch.stack(distances).amin(dim=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -11,7 +10,6 @@ from torch import Tensor
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.runtime.errors import CollapsedError
 from robustfeat.runtime.needed import needed
-from robustfeat.tasks.base import check_features
 from robustfeat.tasks.detectors import DETECTORS
 from robustfeat.tasks.detectors.base import AnomalyDetector
 
@@ -44,9 +42,8 @@ class GMM(AnomalyDetector):
         for name in ("means", "whitening", "log_weights", "scale"):
             self.register_buffer(name, None)
 
-    def fit(self, features: Features, targets: Tensor | None = None) -> Self:
+    def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from features (m, d), m >= components and at least 2; all of them are taken as normal."""
-        check_features(features)
         if len(features) < max(2, self.components):
             raise ValueError(
                 f"components = {self.components} is larger than the number of normal examples, {len(features)}"
@@ -61,11 +58,8 @@ class GMM(AnomalyDetector):
         log_weights = torch.from_numpy(mixture.weights_).log() + whitening.diagonal(dim1=1, dim2=2).log().sum(1)
         self.scale, self.whitening = scale.to(features), whitening.to(features)
         self.means, self.log_weights = torch.from_numpy(mixture.means_).to(features), log_weights.to(features)
-        return self
 
-    def anomaly(self, features: Features) -> PerExample:
-        self._require(self.means)
-        check_features(features, width=self.means.shape[1])
+    def _anomaly(self, features: Features) -> PerExample:
         x = features / self.scale
         # |(x - mean) P|^2 for every Gaussian: (k, n)
         distances = ((x - self.means[:, None]) @ self.whitening).pow(2).sum(dim=2)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 from torch import Tensor
 
 from robustfeat.numerics.scale import unit
 from robustfeat.numerics.types import Features, PerExample
-from robustfeat.tasks.base import check_features
 from robustfeat.tasks.detectors import DETECTORS
 from robustfeat.tasks.detectors.base import AnomalyDetector
 
@@ -31,18 +28,14 @@ class KNN(AnomalyDetector):
         self.k = k
         self.register_buffer("normal", None)
 
-    def fit(self, features: Features, targets: Tensor | None = None) -> Self:
+    def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from features (m, d), m >= k; all of them are taken as normal."""
-        check_features(features)
         if len(features) < self.k:
             raise ValueError(f"k = {self.k} is larger than the number of normal examples, {len(features)}")
         self.normal = unit(features.detach())
-        return self
 
-    def anomaly(self, features: Features) -> PerExample:
-        self._require(self.normal)
+    def _anomaly(self, features: Features) -> PerExample:
         assert self.normal is not None
-        check_features(features, width=self.normal.shape[1])
         x = unit(features)
         with torch.no_grad():  # which neighbour it is needs no gradient, the distance to it does
             kth = (x @ self.normal.T).topk(self.k, dim=1).indices[:, -1]

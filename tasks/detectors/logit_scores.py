@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -28,13 +27,12 @@ class LogitDetector(AnomalyDetector):
         self.seed = seed
         self.probe = LinearProbe(seed=seed)
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
+    def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from normal features (m, d) of at least two classes, labels (m,)."""
         self.probe.fit(features, targets)
-        return self
 
-    def anomaly(self, features: Features) -> PerExample:
-        return self.score_logits(self.probe.logits(features))
+    def _anomaly(self, features: Features) -> PerExample:
+        return self.score_logits(self.probe._evidence(features))
 
     @abstractmethod
     def score_logits(self, logits: Logits) -> PerExample:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 from torch import Tensor
 
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.runtime.errors import CollapsedError
-from robustfeat.tasks.base import check_features
 from robustfeat.tasks.detectors import DETECTORS
 from robustfeat.tasks.detectors.base import AnomalyDetector
 
@@ -34,22 +31,18 @@ class Mahalanobis(AnomalyDetector):
         self.register_buffer("mean", None)
         self.register_buffer("whitening", None)
 
-    def fit(self, features: Features, targets: Tensor | None = None) -> Self:
+    def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from features (m, d); all of them are taken as normal."""
-        check_features(features)
         if len(features) < 2:
             raise ValueError(f"Mahalanobis needs at least two normal examples, got {len(features)}")
         x = features.detach().double()
         mean = x.mean(dim=0)
         self.whitening = whitening(x - mean, len(x) - 1, self.shrinkage).to(features.dtype)
         self.mean = mean.to(features.dtype)
-        return self
 
-    def anomaly(self, features: Features) -> PerExample:
-        self._require(self.mean)
+    def _anomaly(self, features: Features) -> PerExample:
         assert self.mean is not None
         assert self.whitening is not None
-        check_features(features, width=len(self.mean))
         return ((features - self.mean) @ self.whitening.T).pow(2).sum(dim=1)
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 from torch import Tensor
 
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.runtime.errors import CollapsedError
 from robustfeat.runtime.needed import needed
-from robustfeat.tasks.base import check_features
 from robustfeat.tasks.detectors import DETECTORS
 from robustfeat.tasks.detectors.base import AnomalyDetector
 
@@ -43,9 +40,8 @@ class OneClassSVM(AnomalyDetector):
         for name in ("centre", "support", "weights", "gamma", "rho"):
             self.register_buffer(name, None)
 
-    def fit(self, features: Features, targets: Tensor | None = None) -> Self:
+    def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from features (m, d), m at least 2; all of them are taken as normal."""
-        check_features(features)
         if len(features) < 2:
             raise ValueError(f"OneClassSVM needs at least two normal examples, got {len(features)}")
         x = features.detach().double().cpu()
@@ -61,11 +57,8 @@ class OneClassSVM(AnomalyDetector):
         )
         self.weights = torch.from_numpy(fitted.dual_coef_[0]).to(features)
         self.gamma, self.rho = gamma.to(features.device), torch.as_tensor(-fitted.intercept_[0]).to(features)
-        return self
 
-    def anomaly(self, features: Features) -> PerExample:
-        self._require(self.support)
-        check_features(features, width=self.support.shape[1])
+    def _anomaly(self, features: Features) -> PerExample:
         # Near 1 by a power of two: gamma and the squares alone may be beyond float32.
         half = torch.frexp(self.gamma.double()).exponent // 2
         gamma = torch.ldexp(self.gamma.double(), -2 * half).to(features)

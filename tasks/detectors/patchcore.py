@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,7 +12,6 @@ from torch.nn import functional as F
 
 from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, PerExample
-from robustfeat.tasks.base import check_features
 from robustfeat.tasks.detectors import DETECTORS
 from robustfeat.tasks.detectors.base import AnomalyDetector
 from robustfeat.tasks.detectors.coreset import cover
@@ -65,11 +63,8 @@ class PatchCore(AnomalyDetector):
     def arrange(self, grid: Sequence[int] | None) -> None:
         self._told = grid
 
-    def fit(self, features: Features, targets: Tensor | None = None) -> Self:
+    def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from features (m, d) of at least one image; all of them are taken as normal."""
-        check_features(features)
-        if len(features) == 0:
-            raise ValueError("there are no features to fit on")
         grid = self._told or self.grid or (features.shape[1], 1, 1)
         if math.prod(grid) != features.shape[1]:
             raise ValueError(
@@ -86,9 +81,8 @@ class PatchCore(AnomalyDetector):
         kept = cover(patches, math.ceil(self.coreset * len(patches)), generator(self.seed, Stream.CORESET))
         self.memory, self.centre, self.unit, self.shape = patches[kept], centre, unit, torch.tensor(grid)
         self.near = self._nearest(self.memory, min(self.neighbours, len(self.memory)))
-        return self
 
-    def anomaly(self, features: Features) -> PerExample:
+    def _anomaly(self, features: Features) -> PerExample:
         patches = self._measured(features)
         nearest = self._nearest(patches.flatten(0, 1)).view(patches.shape[:2])
         with torch.no_grad():
@@ -107,7 +101,7 @@ class PatchCore(AnomalyDetector):
         Distances of the patches, scaled bilinearly to the size of the images and smoothed by a Gaussian of standard deviation
         4 size / 224. Raises ValueError for features of a single patch.
         """
-        patches = self._measured(features)
+        patches = self._measured(self._seen(features))
         _, height, width = self.shape.tolist()
         if height * width == 1:
             raise ValueError("features of a single patch have no map; give PatchCore the grid of a PatchExtractor")
@@ -119,9 +113,7 @@ class PatchCore(AnomalyDetector):
 
     def _measured(self, features: Features) -> Tensor:
         """Patches (n, h w, c) of features, in the units of the memory."""
-        self._require(self.memory)
         grid = self.shape.tolist()
-        check_features(features, width=math.prod(grid))
         return (_patches(features, grid) - self.centre) / self.unit
 
     @torch.no_grad()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 from torch import Tensor
 
@@ -41,7 +39,7 @@ class ViM(AnomalyDetector):
         for name in ("origin", "residual_space", "alpha"):
             self.register_buffer(name, None)
 
-    def fit(self, features: Features, targets: Tensor) -> Self:
+    def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from normal features (m, d), d > dims, of at least two classes, labels (m,)."""
         self.probe.fit(features, targets)
         width = features.shape[1]
@@ -59,13 +57,11 @@ class ViM(AnomalyDetector):
         residual = (centred @ directions).norm(dim=1).mean()
         if residual <= 1e-6 * centred.norm(dim=1).mean():  # rounding is no residual
             raise ValueError(f"{dims} directions explain the normal features entirely; give fewer dims")
-        alpha = self.probe.logits(features).amax(dim=1).double().mean() / residual
+        alpha = self.probe._evidence(features).amax(dim=1).double().mean() / residual
         self.origin, self.residual_space = origin.to(features.dtype), directions.to(features.dtype)
         self.alpha = alpha.to(features.dtype)
-        return self
 
-    def anomaly(self, features: Features) -> PerExample:
-        self._require(self.alpha)
-        logits = self.probe.logits(features)
+    def _anomaly(self, features: Features) -> PerExample:
+        logits = self.probe._evidence(features)
         residual = (features - self.origin) @ self.residual_space
         return self.alpha * length(residual) - logits.logsumexp(dim=1)

@@ -134,7 +134,7 @@ def test_the_configuration_is_its_repr() -> None:
     text = repr(PGD(Threat("linf", Eps("8/255")), steps=10, step_size=Eps("2/255")))
     assert text == (
         "PGD(threat=Threat(norm='linf', eps=8/255), steps=10, step_size=2/255, restarts=1, start='random', "
-        "climb='ce', momentum=0.0, keep='worst')"
+        "climb=None, momentum=0.0, keep='worst')"
     )
     assert PGD(Threat("linf", Eps("8/255")), steps=10).step_size == pytest.approx(2 / 255)
 

@@ -64,8 +64,9 @@ def test_evaluate(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     report = json.loads(capsys.readouterr().out)
     assert report == json.loads((tmp_path / "report.json").read_text())
     assert [one["configuration"] for one in report["attacks"]] == [
-        "FGSM(threat=Threat(norm='linf', eps=16/255), climb='ce')"
+        "FGSM(threat=Threat(norm='linf', eps=16/255), climb=None)"
     ]
+    assert {run["configuration"].rpartition("climb=")[2] for run in report["runs"]} == {"'margin')", "'precision')"}
     assert {row["attack"] for row in report["rows"]} == {"none", "fgsm"}
     assert {row["n"] for row in report["rows"]} == {12}
     assert run(*command) == 0

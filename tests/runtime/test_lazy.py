@@ -33,6 +33,7 @@ LAZY = (
             "report",
             "tasks",
             "tasks.detectors",
+            "testing",
             "training",
         ]
     ),

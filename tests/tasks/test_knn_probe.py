@@ -100,17 +100,10 @@ def test_bad_input() -> None:
 def test_the_final_budget_goes_towards_each_wrong_class() -> None:
     """The largest wide vote is not the decision, so that AutoAttack, which takes it for one, must not be run."""
     learnt, labels = data(60, 7)
-    aim = KNNProbe(5).fit(learnt, labels).aims()[""]
-    assert aim.logits is None
-    goal = Goal(
-        lambda x: x,
-        {
-            name: lambda x, rows, loss=loss: loss(x, labels[:4][rows], learnt[:4][rows])
-            for name, loss in aim.losses.items()
-        },
-        torch.arange(4),
-        wins=True,
-    )
+    probe = KNNProbe(5).fit(learnt, labels)
+    aim = probe.aims()[""]
+    assert not aim.classifier
+    goal = Goal(lambda x: x, aim.losses, probe.asked(learnt[:4], labels[:4]), wins=True, evidence=probe.evidence)
     for budget in (Fast(), Standard()):
         plan = budget.plan(goal)
         assert isinstance(plan, Worst)
@@ -120,8 +113,9 @@ def test_the_final_budget_goes_towards_each_wrong_class() -> None:
 def test_far_classes_keep_a_gradient_at_a_low_temperature() -> None:
     learnt, labels = data(60, 8)
     x = learnt[:20].clone().requires_grad_()
-    loss = KNNProbe(5, 0.003).fit(learnt, labels).aims()[""].losses["ce"](x, labels[:20], learnt[:20])
-    wide = KNNProbe(5, 0.003).fit(learnt, labels).logits(x)
+    probe = KNNProbe(5, 0.003).fit(learnt, labels)
+    loss = probe.aims()[""].losses["ce"](probe.evidence(x), probe.asked(learnt[:20], labels[:20]))
+    wide = probe.logits(x)
     assert (wide > -1e5).all(), "no class is without votes"
     (gradient,) = torch.autograd.grad(loss.sum() + wide.sum(), x)
     assert torch.isfinite(gradient).all()

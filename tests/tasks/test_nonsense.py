@@ -1,4 +1,4 @@
-"""Nonsense handed to every registered task and detector: a clear error, and what was fitted before still works."""
+"""Nonsense handed to every registered task and detector, and to those of somebody else: a clear error, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import Any
 
 import pytest
 import torch
+from outside_tasks import Far, NearestMean
 from torch import Tensor
 
 from robustfeat.numerics.random import generator
-from robustfeat.tasks import DETECTORS, TASKS, Task
+from robustfeat.tasks import DETECTORS, TASKS, AnomalyDetector, Task
 
 LABELS = torch.arange(60) % 4
 FEATURES = torch.randn(4, 6, generator=generator(150))[LABELS] + torch.randn(60, 6, generator=generator(151))
 KINDS: dict[str, Callable[[], Task]] = {
     **{name: TASKS[name] for name in TASKS if name != "head"},  # whose weights come from a model: see test_heads.py
     **{name: DETECTORS[name] for name in DETECTORS},
+    "somebody's task": NearestMean,
+    "somebody's detector": Far,
 }
-NEEDS_CLASSES = [name for name in KINDS if name not in ("ood", "retrieval", "poisoning")]
-NEEDS_CLASSES = [name for name in NEEDS_CLASSES if name in TASKS or DETECTORS[name].needs_classes]
+NEEDS_CLASSES = [name for name in TASKS if name not in ("head", "ood", "retrieval", "poisoning")]
+NEEDS_CLASSES += [name for name in DETECTORS if DETECTORS[name].needs_classes]
 
 
 @pytest.fixture(params=KINDS)
@@ -32,7 +35,7 @@ def asked(task: Task) -> tuple[Tensor, Tensor]:
     labels = LABELS[:20]
     if task.novel_classes:
         labels = labels.masked_fill(labels == 0, 9)
-    rows, targets = task.cases((labels == 0).long() if task.name in DETECTORS else labels, FEATURES[:20])
+    rows, targets = task.cases((labels == 0).long() if isinstance(task, AnomalyDetector) else labels, FEATURES[:20])
     return FEATURES[:20][rows], targets
 
 
@@ -52,15 +55,14 @@ def test_nothing_to_learn_from(kind: Callable[[], Task], what: str) -> None:
         kind().fit(*NO_FEATURES[what])
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name in TASKS or DETECTORS[name].needs_classes])
-def test_labels_that_are_none(name: str) -> None:
+def test_labels_that_are_none(kind: Callable[[], Task]) -> None:
     for wrong, message in (
         (LABELS[:5], "60 features but 5 targets"),
         (LABELS - 2, "negative"),
         (LABELS.float(), "integer"),
     ):
         with pytest.raises(ValueError, match=message):
-            KINDS[name]().fit(FEATURES, wrong)
+            kind().fit(FEATURES, wrong)
 
 
 @pytest.mark.parametrize("name", NEEDS_CLASSES)

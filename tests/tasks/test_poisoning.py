@@ -40,7 +40,7 @@ def test_the_loss_counts_the_searches_that_are_lost() -> None:
     tested, labels = data(50, 1)
     task = Poisoning(0.1).fit(learnt, known)
     _, targets = task.cases(labels, tested)
-    loss = task.count(tested, targets, sharpness=1e7)
+    loss = task.count(task.evidence(tested), targets, sharpness=1e7)
     unit = torch.nn.functional.normalize
     searches = (targets[:, 1] == 0).nonzero().squeeze(1).tolist()
     for i in range(50):

@@ -56,7 +56,9 @@ def test_the_same_features_give_the_same_probe_and_the_state_restores() -> None:
     assert probe.weight is not None
     assert again.weight is not None
     assert torch.equal(probe.weight, again.weight)
-    assert set(probe.state_dict()) == {"weight", "bias"}
+    assert {name: tuple(value.shape) for name, value in probe.state_dict().items()} == {
+        "weight": (len(probe.weight), features.shape[1]), "bias": (len(probe.weight),), "width": (),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e3])

@@ -76,7 +76,7 @@ def test_each_recall_has_a_loss_that_is_positive_exactly_where_it_fails(
     task = Retrieval(attacked=[f"recall@{k}"]).fit(gallery, gallery_labels)
     judged, loss = (
         task.judge(queries, labels)[f"recall@{k}"],
-        task.aims()[f"recall@{k}"].losses["margin"](queries, labels, queries),
+        task.aims()[f"recall@{k}"].decides(queries, labels, queries),
     )
     has_relevant = ~judged.isnan()
     assert torch.equal((loss > 0)[has_relevant], (judged == 0)[has_relevant])
@@ -90,11 +90,10 @@ def test_each_loss_is_the_best_against_its_metric(metric: str) -> None:
     task = Retrieval(attacked=names).fit(gallery, gallery_labels)
     reached = {}
     for name, aim in task.aims().items():
-        (loss,) = aim.losses.values()
         x = F.normalize(queries, dim=1)
         for _ in range(20):
             x = x.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(loss(x, labels, x).sum(), x)
+            (gradient,) = torch.autograd.grad(aim.decides(x, labels, x).sum(), x)
             x = x + 0.01 * F.normalize(gradient, dim=1)
         reached[name] = task.score(x.detach(), labels)[metric]
     assert reached[metric] == min(reached.values()), reached
