@@ -27,7 +27,7 @@ def test_the_metric_is_that_of_sklearn(extractor: FeatureExtractor) -> None:
     scores = {"ood": Mahalanobis().fit(learnt).anomaly(tested), "ood:energy": -logits.logsumexp(1)}
     for name, score in scores.items():
         assert report.value(name, "auroc") == pytest.approx(roc_auc_score(novel, score), abs=1e-6)
-        both, normal, anomalous = (report.value(name, "auroc", f"pgd{side}") for side in ("", "/normal", "/anomalous"))
+        both, normal, anomalous = (report.value(name, "auroc", "pgd", column=c) for c in ("", "normal", "anomalous"))
         assert both < min(normal, anomalous)
         assert max(normal, anomalous) < report.value(name, "auroc")
     assert all(d.difference == 0 for d in compare(report, report))
