@@ -132,7 +132,7 @@ def test_bad_input(detector: AnomalyDetector) -> None:
             detector.score(features, aims)
     with pytest.raises(ValueError, match="NaN"):
         detector.fit(normal * torch.nan)
-    with pytest.raises(ValueError, match=r"larger than the number|at least two"):
+    with pytest.raises(ValueError, match="no features to fit on"):
         detector.fit(normal[:0])
 
 
