@@ -91,6 +91,10 @@ class Task(nn.Module, ABC):
     def loss(self, features: Features, targets: Tensor) -> PerExample:
         """Differentiable in the features; grows as the task fails, > 0 exactly when it failed, where that is defined."""
 
+    def maps(self, features: Features, size: int) -> Tensor | None:
+        """How anomalous each place of images is, (n, size, size), higher is more; None from a task that does not tell places."""
+        return None
+
     def aims(self) -> dict[str, Aim]:
         """What an attack raises, by the metric it is about; "" is about all metrics.
 
