@@ -119,6 +119,10 @@ class Task(nn.Module, ABC):
         """
         return self._asked(*self._checked(clean, targets))
 
+    def maps(self, features: Features, size: int) -> Tensor | None:
+        """How anomalous each place of images is, (n, size, size), higher is more; None from a task that does not tell places."""
+        return None
+
     def aims(self) -> dict[str, Aim]:
         """What an attack raises, by the metric it is about; "" is about all metrics.
 

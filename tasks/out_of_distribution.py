@@ -20,6 +20,9 @@ class OutOfDistribution(Task):
     """One detector, fitted on all training features. Test labels may have classes that training has not:
     `robustfeat.data.with_outliers` adds another data set to a test set so.
 
+    Where the test images have masks and the detector tells places (PatchCore on maps, `--patches`), a report has the pixel AUROC
+    and AUPRO as well, clean: no attack aims at them.
+
     Args:
         detector: an unfitted detector, which is fitted in place. None takes Mahalanobis().
     """
@@ -62,6 +65,9 @@ class OutOfDistribution(Task):
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         return ranking_metrics(judged["anomaly"], targets == 1)
+
+    def maps(self, features: Features, size: int) -> Tensor | None:
+        return self.detector.maps(features, size)
 
     def _loss(self, evidence: PerExample, targets: Tensor) -> PerExample:
         return self.detector._loss(evidence, targets)

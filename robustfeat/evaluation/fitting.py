@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from robustfeat.data import ImageDataset
+from robustfeat.data.rows import picked
 from robustfeat.evaluation.pipeline import Cases, Pipeline
 from robustfeat.features.cache import cached_features
 from robustfeat.features.extractor import FeatureExtractor
@@ -43,7 +44,7 @@ class Fitting:
         task.to(extractor.device).fit_on(extractor, data, self.features(extractor, data).to(extractor.device))
         clean = self.features(extractor, self.test)
         rows, targets = task.cases(self.test.require_labels(), clean)
-        return Cases(rows, targets, clean[rows])
+        return Cases(rows, targets, clean[rows], picked(self.test.masks, rows))
 
     def pipeline(self, extractor: FeatureExtractor, task: Task, cases: Cases, metric: str) -> Pipeline:
         """What an attack on a metric of a fitted task sees: the cases that an attacker controls.

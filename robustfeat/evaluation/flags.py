@@ -7,7 +7,7 @@ import torch
 from robustfeat.attacks import Attack
 from robustfeat.attacks.flag import Flag
 from robustfeat.attacks.health import Patient, examine
-from robustfeat.evaluation.pipeline import Attacked, Cases, Pipeline
+from robustfeat.evaluation.pipeline import Attacked, Pipeline
 from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, PerExample
 
@@ -20,7 +20,7 @@ def flags_of(
         return ()
     total = len(pipeline.cases.rows)
     some = torch.linspace(0, total - 1, min(examined, total)).long()
-    cases = Cases(*(part[some] for part in pipeline.cases))
+    cases = pipeline.cases.take(some)
     aim, device = pipeline.aim, pipeline.extractor.device
 
     @torch.no_grad()

@@ -15,6 +15,10 @@ from robustfeat.report import Row, Title
 from robustfeat.tasks.base import Task
 from robustfeat.tasks.metrics.delong import auroc_interval
 from robustfeat.tasks.metrics.intervals import bootstrap, wilson
+from robustfeat.tasks.metrics.pixel import Drawn, aupro, pixel_auroc
+
+CLEAN = "none"
+AT_ONCE = 64  # images whose maps are made at a time
 
 
 def measure(
@@ -42,6 +46,10 @@ def measure(
     intervals = {} if len(rates) == len(metrics) else bootstrap(again, images, generator(seed, Stream.RESAMPLE))
     if rankings := task.rankings(judged, cases.targets):
         intervals["auroc"] = auroc_interval(rankings, cases.rows)
+    if attack == CLEAN and (places := _places(task, features, cases)) is not None:
+        maps, masks = places
+        metrics |= {"pixel-auroc": pixel_auroc(maps, masks), "aupro": aupro(maps, masks)}
+        intervals |= bootstrap(Drawn(maps, masks), images, generator(seed, Stream.RESAMPLE))
     found = []
     for name, value in metrics.items():
         n = counted.get(name, images)
@@ -56,6 +64,17 @@ def measure(
         place = Title.read(title), name, attack, eps, column
         found.append(Row(*place, value, low, high, n, round(seconds, 3)))
     return found, judged
+
+
+@torch.no_grad()
+def _places(task: Task, features: Features, cases: Cases) -> tuple[Tensor, Tensor] | None:
+    """Maps and masks of the images in their order; None where there are no masks, or the task does not tell places."""
+    if cases.masks is None or not bool(cases.masks.any()):
+        return None
+    size = cases.masks.shape[-1]
+    parts = [task.maps(part, size) for part in features.split(AT_ONCE)]
+    maps = [part.cpu() for part in parts if part is not None]
+    return (torch.cat(maps)[cases.rows.argsort()], cases.masks[cases.rows.argsort()]) if maps else None
 
 
 def resampled(

@@ -26,14 +26,18 @@ log = logging.getLogger(__name__)
 
 
 class Cases(NamedTuple):
-    """What a task is asked: rows of the test set, their targets, and the features of the clean images, on the CPU."""
+    """What a task is asked: rows of the test set, their targets, and the features of the clean images, on the CPU.
+
+    masks: where each image is anomalous, for data that says so and is asked as it is.
+    """
 
     rows: Tensor
     targets: Tensor
     clean: Features
+    masks: Tensor | None = None
 
     def take(self, wanted: Tensor) -> Cases:
-        """Those of them."""
+        """Those of them, for an attack, which does not look at masks."""
         return Cases(self.rows[wanted], self.targets[wanted], self.clean[wanted])
 
 

@@ -95,6 +95,10 @@ class PatchCore(AnomalyDetector):
         around = _length(patch[:, None] - self.memory[self.near[match]])
         return distance * (1 - (distance - around.logsumexp(dim=1)).exp())
 
+    def maps(self, features: Features, size: int) -> Tensor | None:
+        self._require(self.memory)
+        return None if self.shape[1:].prod() == 1 else self.anomaly_map(features, size)
+
     def anomaly_map(self, features: Features, size: int) -> Tensor:
         """How far each place of images is from the memory, (n, size, size), differentiable.
 

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from robustfeat.tasks.metrics.ranking import auroc
 
+LIMIT = 0.3  # of the share of normal pixels that are called anomalous, as in the paper
+BINS = 1000
 EIGHT = np.ones((3, 3))  # pixels that meet at a corner belong to one region
 
 
@@ -21,7 +23,7 @@ def pixel_auroc(maps: Tensor, masks: Tensor) -> float:
     return auroc(maps.detach().flatten(), _checked(maps, masks).flatten())
 
 
-def aupro(maps: Tensor, masks: Tensor, limit: float = 0.3) -> float:
+def aupro(maps: Tensor, masks: Tensor, limit: float = LIMIT) -> float:
     """Area under the per-region overlap, Bergmann et al. 2020 (arXiv 1911.02357), in [0, 1].
 
     At each threshold, the overlap is the mean over all anomalous regions of the share of the region that is found: a small
@@ -33,15 +35,55 @@ def aupro(maps: Tensor, masks: Tensor, limit: float = 0.3) -> float:
     if not 0 < limit <= 1:
         raise ValueError(f"limit must be in (0, 1], got {limit!r}")
     anomalous = _checked(maps, masks).cpu().numpy()
-    shares, count = np.zeros(anomalous.shape), 0
-    for share, mask in zip(shares, anomalous, strict=True):
-        regions, found = label(mask, EIGHT)
-        share[mask] = 1 / np.bincount(regions.ravel())[regions[mask]]
-        count += found
+    shares, counts = _regions(anomalous)
     # The distinct scores, from the highest down, are the thresholds.
     _, rank = np.unique(-maps.detach().double().cpu().numpy().ravel(), return_inverse=True)
-    overlap = np.append(0, np.bincount(rank, weights=shares.ravel()).cumsum() / count)
+    overlap = np.append(0, np.bincount(rank, weights=shares.ravel()).cumsum() / counts.sum())
     false = np.append(0, np.bincount(rank, weights=~anomalous.ravel()).cumsum() / (~anomalous).sum())
+    return _area(false, overlap, limit)
+
+
+class Drawn:
+    """Both metrics on any choice of images, by their number: for a bootstrap, which can not sort all pixels each time.
+
+    Scores are told apart as finely as `BINS` equal shares of the normal pixels; arguments and errors are those of `pixel_auroc`.
+    """
+
+    def __init__(self, maps: Tensor, masks: Tensor) -> None:
+        anomalous = _checked(maps, masks).cpu().numpy()
+        scores = maps.detach().double().cpu().numpy()
+        shares, self.regions = _regions(anomalous)
+        edges = np.unique(np.quantile(scores[~anomalous], np.linspace(0, 1, BINS + 1)))
+        # Bin 0 has the highest scores: sums over the bins go down with the threshold.
+        bins = len(edges) - np.searchsorted(edges, scores, side="left")
+
+        def per_image(weights: np.ndarray) -> np.ndarray:
+            pairs = zip(bins, weights, strict=True)
+            return np.stack([np.bincount(b.ravel(), w.ravel(), minlength=len(edges) + 1) for b, w in pairs])
+
+        self.normal, self.anomalous, self.shares = map(per_image, (~anomalous, anomalous, shares))
+
+    def __call__(self, images: Tensor) -> dict[str, float]:
+        """ValueError where these images have no anomalous or no normal pixel."""
+        drawn = images.numpy()
+        sums = [np.append(0, part[drawn].sum(axis=0).cumsum()) for part in (self.normal, self.anomalous, self.shares)]
+        if min(sums[0][-1], sums[1][-1]) == 0:
+            raise ValueError("these images have pixels of one kind only")
+        false, found, overlap = sums[0] / sums[0][-1], sums[1] / sums[1][-1], sums[2] / self.regions[drawn].sum()
+        return {"pixel-auroc": float(trapezoid(found, false)), "aupro": _area(false, overlap, LIMIT)}
+
+
+def _regions(anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For masks (n, h, w): 1 / the pixels of its region for each pixel in one, else 0; and the number of regions (n,)."""
+    shares, counts = np.zeros(anomalous.shape), np.zeros(len(anomalous), dtype=int)
+    for i, mask in enumerate(anomalous):
+        regions, counts[i] = label(mask, EIGHT)
+        shares[i][mask] = 1 / np.bincount(regions.ravel())[regions[mask]]
+    return shares, counts
+
+
+def _area(false: np.ndarray, overlap: np.ndarray, limit: float) -> float:
+    """Under the overlap over the share of normal pixels, from 0 to `limit`, as a share of the limit."""
     inside = false <= limit
     x, y = np.append(false[inside], limit), np.append(overlap[inside], np.interp(limit, false, overlap))
     return float(trapezoid(y, x) / limit)

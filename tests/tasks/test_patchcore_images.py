@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from mvtec_folder import SIDE as PART_SIDE
+from mvtec_folder import write_mvtec
 from torch import Tensor
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.backbones.architecture import Architecture
 from robustfeat.backbones.network import new_network
 from robustfeat.command_line.cli import main
-from robustfeat.data import MemoryImages
+from robustfeat.data import MemoryImages, dataset
 from robustfeat.evaluation import evaluate
 from robustfeat.features import hub
 from robustfeat.features.card import Card
@@ -119,3 +121,28 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     found = json.loads(capsys.readouterr().out)
     assert found["model"].startswith("m["), "the layers are part of the name"
     assert {row["task"] for row in found["rows"]} == {"anomaly:patchcore"}
+
+
+def test_an_industrial_set_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its masks become pixel metrics, clean; under attack these are not reported, since nothing attacks them."""
+    folder = write_mvtec(tmp_path / "part", per_class=4)
+    network = new_network(Architecture("resnet_tiny", classes=2, image_size=PART_SIDE), seed=1)
+    hub.save(tmp_path / "m", network, Card("m", network.architecture, network.feature_dim))
+    command = ["evaluate", str(tmp_path / "m"), "--data", str(folder), "--task", "ood:patchcore", "--json"]
+    assert main([*command, "--patches", "--attack", "fgsm", "--eps", "8/255", "--examined", "0"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    located = {row["metric"]: row for row in rows if row["metric"] in ("pixel-auroc", "aupro")}
+    assert [(row["task"], row["attack"], row["n"]) for row in located.values()] == [("ood:patchcore", "none", 12)] * 2
+    assert {row["attack"] for row in rows} >= {"none", "fgsm"}
+    extractor = PatchExtractor(FeatureExtractor(network, Card("m", network.architecture, network.feature_dim)))
+    train, test = dataset(folder, "train"), dataset(folder, "test")
+    assert test.masks is not None
+    task = PatchCore(grid=extractor.grid).fit(torch.from_numpy(extractor.transform(train)))
+    maps = task.anomaly_map(torch.from_numpy(extractor.transform(test)), PART_SIDE)
+    for name, value in (("pixel-auroc", pixel_auroc(maps, test.masks)), ("aupro", aupro(maps, test.masks))):
+        assert located[name]["value"] == pytest.approx(value, abs=1e-4)
+        assert located[name]["low"] <= value <= located[name]["high"]
+    assert located["pixel-auroc"]["value"] > 0.9
+    # Pooled features tell no places, and a report has no row of them.
+    assert main(command) == 0
+    assert "pixel-auroc" not in capsys.readouterr().out

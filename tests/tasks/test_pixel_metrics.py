@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robustfeat.numerics.random import generator
 from robustfeat.tasks import aupro, pixel_auroc
+from robustfeat.tasks.metrics.pixel import Drawn
 
 
 def example(levels: int | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -120,3 +121,21 @@ def test_gradients_are_left_alone() -> None:
     maps, masks = example()
     assert pixel_auroc(maps.requires_grad_(), masks) == pixel_auroc(maps.detach(), masks)
     assert aupro(maps, masks) == aupro(maps.detach(), masks)
+
+
+@pytest.mark.parametrize("levels", [6, None])
+@pytest.mark.parametrize("images", [[0, 1, 2, 3], [2, 2, 3, 0, 2], [3, 1, 1]])
+def test_images_that_are_drawn(levels: int | None, images: list[int]) -> None:
+    """As if these were all images there are: exact, where the normal pixels have fewer scores than there are bins."""
+    maps, masks = example(levels)
+    found = Drawn(maps, masks)(torch.tensor(images))
+    assert found["pixel-auroc"] == pytest.approx(
+        pixel_auroc(maps[images], masks[images]), abs=1e-9 if levels else 0.003
+    )
+    assert found["aupro"] == pytest.approx(aupro(maps[images], masks[images]), abs=1e-9 if levels else 0.02)
+
+
+def test_images_without_an_anomalous_pixel_say_nothing() -> None:
+    maps, masks = example()
+    with pytest.raises(ValueError, match="of one kind only"):
+        Drawn(maps, masks)(torch.tensor([3, 3]))
