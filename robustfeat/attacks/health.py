@@ -21,14 +21,21 @@ from robustfeat.attacks.pgd import PGD
 from robustfeat.attacks.square import Square
 from robustfeat.numerics.eps import Eps
 from robustfeat.numerics.types import Images, PerExample
+from robustfeat.runtime.progress import Progress
 
 QUERIES = 300
 SAMPLES = 20
 STEPS = 20
+MOST = 16  # images: of more the numbers are hardly surer
+SHARE = (
+    0.2  # of the passes of the attack: a quarter of its time, as passes of a few images take longer than those of many
+)
+PRICE = SAMPLES + QUERIES + 3 * (2 * STEPS + 2 * STEPS) + 12
+"""What all checks of one image cost at most, in forward passes; a backward pass counts as two."""
 
 
 @dataclass(frozen=True)
-class Patient:
+class Outcome:
     """What the checks look at: a goal at some images, and what an attack did to them.
 
     clean, attacked: the deciding loss before and after.  effort: of the attack.
@@ -52,43 +59,57 @@ class Patient:
         return values <= 0
 
 
-def examine(patient: Patient) -> list[Flag]:
-    """All flags; none is what an honest model gets."""
-    return [flag for check in CHECKS if (flag := check(patient)) is not None]
+def affordable(effort: Effort, most: int = MOST, share: float = SHARE) -> int:
+    """How many images can be checked for a share of the passes that an attack took: at most `most`, and 0 instead of 1.
+
+    What searches do to a single image says nothing.
+    """
+    images = int(share * (effort.forwards + 2 * effort.backwards) / PRICE)
+    return min(images, most) if images > 1 else 0
 
 
-def zero_gradients(patient: Patient, limit: float = 0.02) -> Flag | None:
-    share = patient.effort.zero_gradients
+def examine(outcome: Outcome, *, name: str = "checks", quiet: bool = True) -> list[Flag]:
+    """All flags; none is what an honest model gets. name: of the progress bar."""
+    flags = []
+    with Progress(name, len(CHECKS), "checks", quiet=quiet) as bar:
+        for check in CHECKS:
+            flags.append(check(outcome))
+            bar.advance(1)
+    return [flag for flag in flags if flag is not None]
+
+
+def zero_gradients(outcome: Outcome, limit: float = 0.02) -> Flag | None:
+    share = outcome.effort.zero_gradients
     text = "of the images had a gradient of exactly 0 in some step: the attack could not move them"
     return Flag("zero gradients", share, limit, text) if share > limit else None
 
 
-def still_rising(patient: Patient, limit: float = 0.25) -> Flag | None:
-    share = patient.effort.rising
+def still_rising(outcome: Outcome, limit: float = 0.25) -> Flag | None:
+    share = outcome.effort.rising
     text = "of the loss was gained in the last quarter of the steps: give the attack more of them"
     return Flag("still rising", share, limit, text) if share > limit else None
 
 
-def random_forward(patient: Patient, limit: float = 1e-4) -> Flag | None:
-    first, second = patient.goal.judge(patient.images), patient.goal.judge(patient.images)
+def random_forward(outcome: Outcome, limit: float = 1e-4) -> Flag | None:
+    first, second = outcome.goal.judge(outcome.images), outcome.goal.judge(outcome.images)
     gap = float(((first - second).abs() / (1 + first.abs())).max())
     text = "is how far two evaluations of the same images differ: average over the randomness (EOT) to attack it"
     return Flag("random forward passes", gap, limit, text) if not gap <= limit else None
 
 
-def training_mode(patient: Patient) -> Flag | None:
-    forward = patient.goal.forward
+def training_mode(outcome: Outcome) -> Flag | None:
+    forward = outcome.goal.forward
     training = sum(module.training for module in forward.modules()) if isinstance(forward, nn.Module) else 0
     return (
         Flag("training mode", training, 0, "modules are in training mode while they are measured") if training else None
     )
 
 
-def output_range(patient: Patient) -> Flag | None:
-    if patient.goal.classifier is None:
+def output_range(outcome: Outcome) -> Flag | None:
+    if outcome.goal.classifier is None:
         return None
     with torch.no_grad():
-        logits = patient.goal.classifier.logits(patient.images).float()
+        logits = outcome.goal.classifier.logits(outcome.images).float()
     sums = (logits.sum(dim=1) - 1).abs().max()
     if not bool((logits >= 0).all() and (logits <= 1).all() and sums < 1e-3):
         return None
@@ -97,77 +118,77 @@ def output_range(patient: Patient) -> Flag | None:
     )
 
 
-def half_precision(patient: Patient) -> Flag | None:
+def half_precision(outcome: Outcome) -> Flag | None:
     with torch.no_grad():
-        seen = patient.goal.forward(patient.images[:2])
+        seen = outcome.goal.forward(outcome.images[:2])
     bits = torch.finfo(seen.dtype).bits if isinstance(seen, Tensor) and seen.is_floating_point() else 32
     text = "bits only: small gradients vanish and equal scores hide attacks; evaluate in float32"
     return Flag("float16", bits, 32, text) if bits < 32 else None
 
 
-def inner_loop(patient: Patient) -> Flag | None:
+def inner_loop(outcome: Outcome) -> Flag | None:
     with _counting_gradients() as count, torch.enable_grad():
-        patient.goal.forward(patient.images[:2])
+        outcome.goal.forward(outcome.images[:2])
     text = "gradients are taken inside the forward pass: attack the inner optimisation as well (BPDA, unrolling)"
     return Flag("inner optimisation", count[0], 0, text) if count[0] else None
 
 
-def wrong_gradient(patient: Patient, limit: float = 0.5) -> Flag | None:
+def wrong_gradient(outcome: Outcome, limit: float = 0.5) -> Flag | None:
     """Along the gradient, a small step must change the loss by about its length times the slope."""
-    images = 0.05 + 0.9 * patient.images  # so that a step to either side stays in [0, 1]
-    _, gradient = patient.goal.slope(images)
+    images = 0.05 + 0.9 * outcome.images  # so that a step to either side stays in [0, 1]
+    _, gradient = outcome.goal.slope(images)
     wide = (-1, *[1] * (images.ndim - 1))
     largest = gradient.abs().flatten(1).amax(dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
     direction = gradient / largest.view(wide)  # squares of tiny gradients would be 0
     length = direction.flatten(1).norm(dim=1)
     direction, length = direction / length.clamp_min(1).view(wide), length * largest
     size = 0.02
-    up, down = (patient.goal.judge(images + sign * size * direction) for sign in (1, -1))
+    up, down = (outcome.goal.judge(images + sign * size * direction) for sign in (1, -1))
     change = (up - down) / (2 * size)
     gap = float(((change - length).abs() / torch.maximum(change.abs(), length).clamp_min(1e-12)).median())
     text = "is the relative gap between the gradient and the change of the loss along it: the gradient misleads"
     return Flag("wrong gradient", gap, limit, text) if not gap <= limit else None
 
 
-def noise_is_stronger(patient: Patient) -> Flag | None:
-    limit = _a_few(patient)
-    share = _stronger(patient, patient.under(Noise(patient.attack.threat, samples=SAMPLES)))
+def noise_is_stronger(outcome: Outcome) -> Flag | None:
+    limit = _a_few(outcome)
+    share = _stronger(outcome, outcome.under(Noise(outcome.attack.threat, samples=SAMPLES)))
     text = f"of the images are moved further by the worst of {SAMPLES} random perturbations than by the attack"
     return Flag("noise is stronger", share, limit, text) if share > limit else None
 
 
-def black_box_is_stronger(patient: Patient) -> Flag | None:
-    limit = _a_few(patient)
-    share = _stronger(patient, patient.under(Square(patient.attack.threat, queries=QUERIES)))
+def black_box_is_stronger(outcome: Outcome) -> Flag | None:
+    limit = _a_few(outcome)
+    share = _stronger(outcome, outcome.under(Square(outcome.attack.threat, queries=QUERIES)))
     text = f"of the images are moved further by {QUERIES} queries of Square, without gradients, than by the attack"
     return Flag("black box is stronger", share, limit, text) if share > limit else None
 
 
-def not_monotone(patient: Patient) -> Flag | None:
+def not_monotone(outcome: Outcome) -> Flag | None:
     """A larger ball holds the smaller one: the loss can not be lower in it."""
-    threat, limit = patient.attack.threat, _a_few(patient)
-    small, large = (patient.under(PGD(threat.times(factor), steps=STEPS)) for factor in (0.5, 2))
-    if patient.goal.wins:
-        drop = float((patient.held(large).float() - patient.held(small).float()).mean())
+    threat, limit = outcome.attack.threat, _a_few(outcome)
+    small, large = (outcome.under(PGD(threat.times(factor), steps=STEPS)) for factor in (0.5, 2))
+    if outcome.goal.wins:
+        drop = float((outcome.held(large).float() - outcome.held(small).float()).mean())
     else:
         drop = float((large < small).float().mean()) if float((large - small).mean()) < 0 else 0.0
     text = "more of the images withstand twice eps than half of it"
     return Flag("not monotone in eps", drop, limit, text) if drop > limit else None
 
 
-def survives_everything(patient: Patient) -> Flag | None:
+def survives_everything(outcome: Outcome) -> Flag | None:
     """With eps = 1 any image can be made any other."""
-    limit = _a_few(patient)
-    if not patient.goal.wins or patient.attack.threat.norm != "linf":
+    limit = _a_few(outcome)
+    if not outcome.goal.wins or outcome.attack.threat.norm != "linf":
         return None
     share = float(
-        patient.held(patient.under(PGD(replace(patient.attack.threat, eps=Eps(1.0)), steps=2 * STEPS))).float().mean()
+        outcome.held(outcome.under(PGD(replace(outcome.attack.threat, eps=Eps(1.0)), steps=2 * STEPS))).float().mean()
     )
     text = "of the images withstand eps = 1, where every image is within reach"
     return Flag("not 0 at eps = 1", share, limit, text) if share > limit else None
 
 
-CHECKS: tuple[Callable[[Patient], Flag | None], ...] = (
+CHECKS: tuple[Callable[[Outcome], Flag | None], ...] = (
     training_mode,
     half_precision,
     output_range,
@@ -183,17 +204,17 @@ CHECKS: tuple[Callable[[Patient], Flag | None], ...] = (
 )
 
 
-def _a_few(patient: Patient) -> float:
+def _a_few(outcome: Outcome) -> float:
     """Share of the images that chance may account for: one of a handful, 2 % of many."""
-    return 0.02 + 1.5 / len(patient.images)
+    return 0.02 + 1.5 / len(outcome.images)
 
 
-def _stronger(patient: Patient, other: PerExample) -> float:
+def _stronger(outcome: Outcome, other: PerExample) -> float:
     """Share of images for which another attack did what this one did not."""
-    if patient.goal.wins:
-        return float((patient.held(patient.attacked) & ~patient.held(other)).float().mean())
-    gain = (patient.attacked - patient.clean).clamp_min(0)
-    return float((other - patient.attacked > 0.1 * gain + 1e-6).float().mean())
+    if outcome.goal.wins:
+        return float((outcome.held(outcome.attacked) & ~outcome.held(other)).float().mean())
+    gain = (outcome.attacked - outcome.clean).clamp_min(0)
+    return float((other - outcome.attacked > 0.1 * gain + 1e-6).float().mean())
 
 
 @contextmanager

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from robustfeat.data.augment import Augment
     from robustfeat.data.folder import Listing, images_below
     from robustfeat.data.loader import Loader
+    from robustfeat.data.matching import matched
     from robustfeat.data.memory import MemoryImages
     from robustfeat.data.noise import with_label_noise
     from robustfeat.data.outliers import with_outliers
@@ -36,6 +37,7 @@ __all__ = [
     "fit_square",
     "images_below",
     "is_hub_id",
+    "matched",
     "overlap",
     "read_picture",
     "to_rgb",

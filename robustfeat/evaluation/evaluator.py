@@ -11,9 +11,9 @@ import torch
 
 from robustfeat.attacks import Attack
 from robustfeat.backbones.modes import evaluating
-from robustfeat.data import ImageDataset, overlap
+from robustfeat.data import ImageDataset, matched, overlap
 from robustfeat.evaluation.fitting import Fitting, within_reach
-from robustfeat.evaluation.flags import flags_of
+from robustfeat.evaluation.flags import examined_cases
 from robustfeat.evaluation.measure import measure
 from robustfeat.evaluation.pipeline import Cases
 from robustfeat.evaluation.records import Records
@@ -39,7 +39,7 @@ def evaluate(
     *,
     batch_size: int = 256,
     seed: int = 0,
-    examined: int = 16,
+    examined: int | None = None,
     records: Records | str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -50,7 +50,7 @@ def evaluate(
     attacks: by name, or a sequence that is named by its classes. A sequence under a name is a ladder (`ladder`): attacks of
         growing eps, each from what the one before found.
     examined: so many cases of each task and attack are looked at for signs that the attack failed; what is found stands in
-        the report as flags. 0 leaves the checks out.
+        the report as flags. None takes what a quarter of the attack's time pays for, at most 16; 0 leaves the checks out.
     records: a folder for finished batches: an evaluation that was killed goes on there, with the same result. `Records`
         has options: the attacked images can be kept as well.
     cache: a folder for the features of both data sets, which the next evaluation of this model finds there.
@@ -81,7 +81,7 @@ def evaluate(
         model=extractor.card.name,
         data=Splits(
             DataFacts.of(train),
-            DataFacts.of(evaluation.test, in_train=evaluation.learnt_by_heart(), note=_matched(train, test)),
+            DataFacts.of(evaluation.test, in_train=evaluation.learnt_by_heart(), note=evaluation.note),
         ),
         threat=", ".join(threats) or "none",
         attacks=evaluation.configurations(),
@@ -106,7 +106,7 @@ class _Evaluation:
         attacks: Sequence[Attack] | Mapping[str, Attack | Sequence[Attack]],
         batch_size: int,
         seed: int,
-        examined: int,
+        examined: int | None,
         records: Records | str | os.PathLike[str] | None,
         cache: str | os.PathLike[str] | None,
         progress: bool,
@@ -116,15 +116,14 @@ class _Evaluation:
             raise ValueError("there is no task to evaluate; give at least one")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if examined < 0:
+        if examined is not None and examined < 0:
             raise ValueError(f"examined must not be negative, got {examined}")
         if not isinstance(attacks, Mapping):
             attacks = dict(zip(numbered([attack.name for attack in attacks]), attacks, strict=True))
         train.require_labels()
         if len(test.require_labels()) == 0:
             raise ValueError(f"the test split of {test.name!r} is empty")
-        if train.names and test.names:
-            test = test.numbered_as(train.names)
+        test, self.note = matched(train, test)
         if train.fingerprint == test.fingerprint:
             raise ValueError(
                 f"train and test are the same images of {test.name!r}; what is learnt by heart says nothing"
@@ -189,13 +188,13 @@ class _Evaluation:
     ) -> tuple[list[Row], list[Ran]]:
         """One aim of a task under one attack, or one ladder of them."""
         begin = time.monotonic()
-        rungs = self.ladders[name]
+        rungs, what = self.ladders[name], f"{title} {metric} under {name}".replace("  ", " ")
         pipeline = self.fitting.pipeline(self.extractor, task, cases, metric)
         found = pipeline.attack(
             list(rungs.values()),
             self.batch_size,
             (self.seed, number),
-            name=f"{title} {metric} under {name}".replace("  ", " "),
+            name=what,
             records=self.records,
             quiet=not self.progress,
         )
@@ -208,6 +207,15 @@ class _Evaluation:
             for column, mask in task.columns(cases.targets).items():
                 mixed = torch.where(mask[:, None], features, cases.clean)
                 rows += self._measure(CaseKey(title, metric, *sized, column), task, cases, mixed, seconds)
+            checks = examined_cases(
+                pipeline,
+                attack,
+                attacked,
+                self.examined,
+                (self.seed, number),
+                name=f"checks of {what}",
+                quiet=not self.progress,
+            )
             ran = Ran(
                 title,
                 metric,
@@ -218,8 +226,9 @@ class _Evaluation:
                 zero_gradients=attacked.effort.zero_gradients,
                 rising=attacked.effort.rising,
                 seconds=round(seconds, 3),
-                examined=min(self.examined, len(pipeline.cases.rows)),
-                flags=flags_of(pipeline, attack, attacked, self.examined, (self.seed, number)),
+                examined=checks.cases,
+                checked_seconds=round(checks.seconds, 3),
+                flags=checks.flags,
             )
             runs.append(ran)
         return rows, runs
@@ -236,11 +245,3 @@ class _Evaluation:
         self.cases |= {at._replace(kept=name): values for name, values in judged.items() if name not in others}
         self.cases |= {CaseKey(title, ROWS): cases.rows, CaseKey(title, TARGETS): cases.targets}
         return [row for row in rows if row.metric in wanted]
-
-
-def _matched(train: ImageDataset, test: ImageDataset) -> str:
-    """A word where classes could not be matched by their names, though one side has some."""
-    if bool(train.names) == bool(test.names):
-        return ""
-    which = "training" if test.names else "test"
-    return f"classes were matched by their numbers, the {which} data has no names for them"

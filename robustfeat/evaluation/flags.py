@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import time
+from typing import NamedTuple
+
 import torch
 
 from robustfeat.attacks import Attack
 from robustfeat.attacks.flag import Flag
-from robustfeat.attacks.health import Patient, examine
+from robustfeat.attacks.health import Outcome, affordable, examine
 from robustfeat.evaluation.pipeline import Attacked, Pipeline
 from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Features, PerExample
 
 
-def flags_of(
-    pipeline: Pipeline, attack: Attack, attacked: Attacked, examined: int, key: tuple[int, ...]
-) -> tuple[Flag, ...]:
-    """Signs that an attack failed, from `examined` cases spread over all of them; none for 0."""
-    if examined == 0:
-        return ()
+class Examined(NamedTuple):
+    """cases: how many were looked at, 0 for none.  seconds: that it took.  flags: signs that the attack failed."""
+
+    cases: int
+    seconds: float
+    flags: tuple[Flag, ...]
+
+
+def examined_cases(
+    pipeline: Pipeline,
+    attack: Attack,
+    attacked: Attacked,
+    wanted: int | None,
+    key: tuple[int, ...],
+    *,
+    name: str,
+    quiet: bool,
+) -> Examined:
+    """Look for signs that an attack failed, on cases that are spread over all of them.
+
+    wanted: how many; None takes what a share of the attack's passes pays for (`affordable`).  name: of the progress bar.
+    """
     total = len(pipeline.cases.rows)
-    some = torch.linspace(0, total - 1, min(examined, total)).long()
+    count = min(affordable(attacked.effort) if wanted is None else wanted, total)
+    if count == 0:
+        return Examined(0, 0.0, ())
+    begin = time.monotonic()
+    some = torch.linspace(0, total - 1, count).long()
     cases = pipeline.cases.take(some)
     aim, device = pipeline.aim, pipeline.extractor.device
 
@@ -29,7 +52,7 @@ def flags_of(
 
     part = Pipeline(pipeline.extractor, aim, pipeline.test, cases)
     everything = slice(0, len(some))
-    patient = Patient(
+    outcome = Outcome(
         goal=part.goal(everything),
         images=part.images(everything),
         attack=attack,
@@ -38,4 +61,5 @@ def flags_of(
         effort=attacked.effort,
         generator=generator(*key[:1], Stream.HEALTH, *key[1:], device=device),
     )
-    return tuple(examine(patient))
+    flags = tuple(examine(outcome, name=name, quiet=quiet))
+    return Examined(count, time.monotonic() - begin, flags)

@@ -17,7 +17,7 @@ class Ran:
     metric: which one it aimed at; "" is all of the task.  attack, eps: as in the rows.
     forwards, backwards: images through the model.
     zero_gradients: largest share of zero gradients in a step.  rising: share of the gain in the last quarter of the steps.
-    examined: cases that were checked for such signs.
+    examined: cases that were checked for such signs.  checked_seconds: how long that took.
     """
 
     task: Title
@@ -32,6 +32,7 @@ class Ran:
     seconds: float
     flags: tuple[Flag, ...] = ()
     examined: int = 0
+    checked_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", Title.read(self.task))

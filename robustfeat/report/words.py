@@ -64,9 +64,15 @@ def _footnotes(reports: Sequence[Report]) -> list[str]:
         if report.runs:
             passes = sum(ran.forwards for ran in report.runs), sum(ran.backwards for ran in report.runs)
             seconds = sum(ran.seconds for ran in report.runs)
-            notes.append(
-                f"{report.model}: {passes[0]:,} images forward, {passes[1]:,} back, {seconds:.0f} s under attack"
+            checked = sum(ran.checked_seconds for ran in report.runs)
+            counts = sorted({ran.examined for ran in report.runs})
+            cases = (
+                "no case"
+                if counts[-1] == 0
+                else " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) + " cases"
             )
+            took = f"{seconds:.0f} s under attack; {checked:.0f} s of health checks on {cases} of each attack"
+            notes.append(f"{report.model}: {passes[0]:,} images forward, {passes[1]:,} back, {took}")
         if report.features:
             numbers = ", ".join(f"{name} {value:.3f}" for name, value in report.features.items())
             notes.append(f"{report.model}, features under an attack on themselves: {numbers}")

@@ -96,7 +96,8 @@ class PatchCore(AnomalyDetector):
         return distance * (1 - (distance - around.logsumexp(dim=1)).exp())
 
     def maps(self, features: Features, size: int) -> Tensor | None:
-        self._require(self.memory)
+        if self.width is None:
+            raise self._unfitted()
         return None if self.shape[1:].prod() == 1 else self.anomaly_map(features, size)
 
     def anomaly_map(self, features: Features, size: int) -> Tensor:

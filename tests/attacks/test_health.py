@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustfeat.attacks import APGD, PGD, Attack, Classifier, Goal, Threat
+from robustfeat.attacks.effort import Effort
 from robustfeat.attacks.flag import Flag
-from robustfeat.attacks.health import Patient, examine, wrong_gradient
+from robustfeat.attacks.health import PRICE, Outcome, affordable, examine, wrong_gradient
 from robustfeat.backbones.network import Network
 from robustfeat.data import dataset
 from robustfeat.numerics import losses
@@ -98,7 +99,7 @@ def flags(model: nn.Module, attack: Attack, seed: int = 0) -> list[Flag]:
     with torch.random.fork_rng():  # dropout draws from the global generator
         found = attack(attacked_goal, images, generator=generator(seed))
         clean, attacked = goal().judge(images), goal().judge(found)
-        return examine(Patient(goal(), images, attack, clean, attacked, attacked_goal.effort, generator(seed, 1)))
+        return examine(Outcome(goal(), images, attack, clean, attacked, attacked_goal.effort, generator(seed, 1)))
 
 
 @pytest.mark.parametrize("name", list(MASKS))
@@ -146,6 +147,41 @@ def test_gradients_whose_squares_are_zero_are_still_directions() -> None:
 
     goal = Goal(forward, {"loss": lambda z, rows: z[:, 0]}, torch.arange(4), wins=False)
     nothing = torch.zeros(4)
-    patient = Patient(goal, images, PGD(THREAT), nothing, nothing, goal.effort, generator(62))
-    assert wrong_gradient(patient) is None
+    outcome = Outcome(goal, images, PGD(THREAT), nothing, nothing, goal.effort, generator(62))
+    assert wrong_gradient(outcome) is None
     assert all(((x >= 0) & (x <= 1)).all() for x in seen)
+
+
+@pytest.mark.parametrize(
+    ("forwards", "backwards", "images"),
+    [(0, 0, 0), (5_719, 0, 0), (5_720, 0, 2), (1_000, 2_360, 2), (10**7, 0, 16)],
+)
+def test_how_many_images_a_fifth_of_the_passes_pays_for(forwards: int, backwards: int, images: int) -> None:
+    assert affordable(Effort(forwards, backwards)) == images
+
+
+def test_the_price_of_an_image_is_what_the_checks_take() -> None:
+    """Counted at the model, for a goal that nothing wins, so that no search ends early."""
+    count = [0, 0]
+
+    class Counted(torch.autograd.Function):
+        @staticmethod
+        def forward(_: Any, x: Tensor) -> Tensor:
+            count[0] += len(x)
+            return x.clone()
+
+        @staticmethod
+        def backward(_: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+            count[1] += len(gradient)
+            return gradient
+
+    images = torch.rand(4, 3, 4, 4, generator=generator(3))
+    weight = torch.rand(48, 2, generator=generator(4))
+    logits = lambda x: Counted.apply(x).flatten(1) @ weight  # noqa: E731
+    losses = {"margin": lambda z, rows: -1 - z[:, 0].sigmoid()}
+    rows = torch.arange(4)
+    goal = Goal(logits, losses, rows, wins=True, classifier=Classifier(logits, rows % 2))
+    nothing = torch.full((4,), -1.5)
+    examine(Outcome(goal, images, PGD(THREAT), nothing, nothing, goal.effort, generator(5)))
+    passes = count[0] + 2 * count[1]
+    assert 0.9 * PRICE <= passes / len(images) <= 1.02 * PRICE

@@ -12,6 +12,7 @@ import torch
 from small_grid import GRID
 
 from robustfeat.bench import Grid, bench
+from robustfeat.evaluation.flags import Examined
 
 
 @contextmanager
@@ -19,7 +20,9 @@ def without_intervals() -> Iterator[None]:
     """Leave out the bootstrap and the health checks, which take most of the time and are of no matter here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.modules["robustfeat.evaluation.measure"], "bootstrap", lambda *_: {})
-        patch.setattr(sys.modules["robustfeat.evaluation.evaluator"], "flags_of", lambda *_: ())
+        patch.setattr(
+            sys.modules["robustfeat.evaluation.evaluator"], "examined_cases", lambda *_, **__: Examined(0, 0.0, ())
+        )
         yield
 
 
