@@ -20,14 +20,14 @@ from robustfeat.tasks.metrics.delong import Ranking
 
 
 class Task(nn.Module, ABC):
-    """Sees features only, so it can not forget normalisation or eps.
+    """Sees features only, so it cannot forget normalisation or eps.
 
     Give `_fit`, `_judge` and `_loss`: what they get is checked already. Features are finite floats (n, d), of the width and in
     the precision that was learnt; targets are int64, one row for each feature, none negative. What is learnt belongs in buffers
     (`register_buffer(name, None)` until `_fit`), which is how a fitted task is moved, copied and saved; what follows from
     buffers and is none is made in `_restore`.
 
-    A task is asked about cases: pairs of a row of the test set and a target. For most tasks a case is an image with its
+    A task is measured on cases: pairs of a row of the test set and a target. For most tasks a case is an image with its
     label; a task that judges an image several times (one detector per class) makes more of them.
 
     width: of the features it was fitted on; None until `fit`, 0 where it is not known.
@@ -79,7 +79,7 @@ class Task(nn.Module, ABC):
         return self
 
     def arrange(self, grid: Sequence[int] | None) -> None:
-        """Told before `fit` of which maps (c, h, w) the features are the values, None for pooled ones; few tasks ask."""
+        """Receive, before `fit`, the shape (c, h, w) of the maps that the features are made of; None for pooled features."""
 
     @final
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
@@ -183,7 +183,7 @@ class Task(nn.Module, ABC):
         return torch.arange(len(labels)), labels
 
     def _check_targets(self, targets: Tensor) -> None:
-        """ValueError for targets (n, ...) that this task can not be asked about."""
+        """ValueError for targets (n, ...) that this task cannot be asked about."""
 
     def _restore(self) -> None:
         """Make what follows from the buffers, after they were loaded: an index, parts whose number was learnt."""

@@ -10,7 +10,7 @@ def named(text: str) -> Task:
     """An unfitted task: "probe", or with what the task takes an argument for: "anomaly:gmm" (a detector), "retrieval:HNSW32" (an
     index), "head:MODEL".
 
-    Raises KeyError for unknown names, ValueError for an argument where the task has none or can not use it.
+    Raises KeyError for unknown names, ValueError for an argument where the task has none or cannot use it.
     """
     name, colon, argument = text.partition(":")
     return TASKS[name].from_text(argument) if colon else TASKS[name]()

@@ -156,9 +156,9 @@ class _Case:
 
     def candidate_gaps(self) -> Tensor:
         """For the items that ask, cosine to every gallery item but themselves less that to the candidate, (n, queries, m)."""
-        asking = self.gallery[self.items]
-        others = asking @ self.gallery.T
-        gaps = others - (asking @ self.x[:, :, None])
+        queries = self.gallery[self.items]
+        others = queries @ self.gallery.T
+        gaps = others - (queries @ self.x[:, :, None])
         return gaps.scatter(2, self.items[:, :, None], -2)
 
     def margin(self) -> PerExample:

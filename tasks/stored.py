@@ -31,7 +31,7 @@ def save_task(task: Task, folder: str | os.PathLike[str], *, extractor: str = ""
     """
     if not isinstance(task, AnomalyDetector | LinearHead):
         raise TypeError(
-            f"task {task.name!r} can not be saved: only detectors and linear heads; for a gallery, save a FeatureIndex"
+            f"task {task.name!r} cannot be saved: only detectors and linear heads; for a gallery, save a FeatureIndex"
         )
     if task.width is None:
         raise RuntimeError(f"{type(task).__name__} is not fitted; call fit first")
@@ -74,7 +74,7 @@ def load_task(folder: str | os.PathLike[str], *, extractor: str | None = None) -
         parts = [name for name, part in task.named_modules() if isinstance(part, Task)]
         task.load_state_dict(state | {f"{name}.width".lstrip("."): width for name in parts})
     except (ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-        raise IntegrityError(f"{str(path / SIDECAR)!r} can not be used: {error}; fit the task again") from error
+        raise IntegrityError(f"{str(path / SIDECAR)!r} cannot be used: {error}; fit the task again") from error
     return task
 
 

@@ -215,7 +215,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
         lambda path: (measure(records=path / "r"), measure(records=path / "r", seed=1)), ValueError, "seed was 0 and is 1",
     ),
     "damaged identity": (
-        lambda path: ((path / "identity.json").write_text("{"), measure(records=path)), IntegrityError, "can not be read",
+        lambda path: ((path / "identity.json").write_text("{"), measure(records=path)), IntegrityError, "cannot be read",
     ),
     "unknown model": (lambda _: publish("gacd-resnet19", REPORT), KeyError, "unknown model"),
 }  # fmt: skip

@@ -32,7 +32,7 @@ class Attack(Described, ABC):
         *,
         generator: torch.Generator | None = None,
         eps: PerExample | None = None,
-        known: Points | None = None,
+        initial: Points | None = None,
     ) -> Points:
         """Adversarial images for `images` (n, c, h, w) in [0, 1], detached.
 
@@ -40,7 +40,7 @@ class Attack(Described, ABC):
             put it in eval mode.
         generator: of the random numbers; None takes torch's global one.
         eps: (n,), a size per image instead of the threat's.
-        known: points of the ball that are known already, from a smaller one say: the result is no weaker than they are.
+        initial: points of the ball that are found before, in a smaller ball for example: the result is no weaker than they are.
 
         Per example the worst point seen is returned, never one with a lower loss than the clean image, unless the attack
         says otherwise. Raises RuntimeError where no gradient reaches the images, ValueError for images that are not finite
@@ -58,9 +58,9 @@ class Attack(Described, ABC):
             ),
         )
         with together():
-            if known is not None:
+            if initial is not None:
                 rows = goal.open(strongest.values)
-                point = ball.take(rows).project(known[rows])
+                point = ball.take(rows).project(initial[rows])
                 strongest.offer(rows, point, goal.take(rows).judge(point))
             self.search(goal, ball, strongest, generator)
         goal.effort.settle()

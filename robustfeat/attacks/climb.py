@@ -46,7 +46,7 @@ class Climb:
         self._unwon = torch.ones_like(low, dtype=torch.bool)
 
     def slope(self, climb: str | None, *carried: Tensor) -> tuple[Score, Points, list[Tensor]]:
-        """Scores and gradient where we are, for the images that are left after it, and the carried tensors of these."""
+        """Scores and gradient at the current points, and the carried tensors, of the images that remain after this step."""
         score, gradient = self.goal.slope(self.point, climb)
         if self.strongest is None:
             return score, gradient, list(carried)

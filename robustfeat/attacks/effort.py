@@ -1,4 +1,4 @@
-"""What an attack has cost and met: counts that travel with its result."""
+"""The cost of an attack: forward and backward passes, with the zero gradients and the late gains that it saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check of an attack says when it fails."""
+"""A flag: the result of a health check that found a fault in an attack."""
 
 from __future__ import annotations
 

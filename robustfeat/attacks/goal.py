@@ -37,7 +37,7 @@ class Goal:
         one, whose gradient they follow (`climbed`).
     asked: of each image of the batch what the losses need to know, such as its label or its number.
     wins: whether a deciding loss > 0 is a success, after which an image is left alone.
-    classifier: where the goal is a wrong class.  elsewhere: another model -> the same goal through that one.
+    classifier: where the goal is a wrong class.  surrogate: another model -> the same goal through that one.
     rows: of the batch, the images that are meant; None is all of them.
     """
 
@@ -50,12 +50,12 @@ class Goal:
         wins: bool,
         evidence: Callable[[Any], Any] | None = None,
         classifier: Classifier | None = None,
-        elsewhere: Callable[[Any], Goal] | None = None,
+        surrogate: Callable[[Any], Goal] | None = None,
         rows: Tensor | None = None,
         effort: Effort | None = None,
     ) -> None:
         self.forward, self.evidence, self.losses, self.asked, self.wins = forward, evidence, losses, asked, wins
-        self.classifier, self.elsewhere = classifier, elsewhere
+        self.classifier, self.surrogate = classifier, surrogate
         self.rows = torch.arange(len(asked), device=asked.device) if rows is None else rows
         self.effort = effort or Effort()
 
@@ -89,7 +89,7 @@ class Goal:
             wins=self.wins,
             evidence=self.evidence,
             classifier=self.classifier,
-            elsewhere=self.elsewhere,
+            surrogate=self.surrogate,
             rows=rows,
             effort=effort,
         )

@@ -165,7 +165,7 @@ def black_box_is_stronger(outcome: Outcome) -> Flag | None:
 
 
 def not_monotone(outcome: Outcome) -> Flag | None:
-    """A larger ball holds the smaller one: the loss can not be lower in it."""
+    """A larger ball holds the smaller one: the loss cannot be lower in it."""
     threat, limit = outcome.attack.threat, _a_few(outcome)
     small, large = (outcome.under(PGD(threat.times(factor), steps=STEPS)) for factor in (0.5, 2))
     if outcome.goal.wins:

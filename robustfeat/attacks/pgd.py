@@ -60,10 +60,10 @@ class PGD(Attack):
         *,
         generator: torch.Generator | None = None,
         eps: PerExample | None = None,
-        known: Points | None = None,
+        initial: Points | None = None,
     ) -> Points:
         if self.keep == "worst":
-            return super().__call__(loss, images, generator=generator, eps=eps, known=known)
+            return super().__call__(loss, images, generator=generator, eps=eps, initial=initial)
         return self._ascend(Goal.of(loss, images), self.threat.around(images, eps), None, generator).point
 
     def plan(self, goal: Goal) -> Attack:

@@ -90,7 +90,7 @@ class AutoAttack(Attack):
             goal.effort.forwards += len(x)
             if torch.is_grad_enabled() and x.requires_grad:
                 goal.effort.backwards += len(x)
-                x.register_hook(torch.Tensor.contiguous)  # the reference can not use gradients in channels_last
+                x.register_hook(torch.Tensor.contiguous)  # the reference cannot use gradients in channels_last
             return function(x)
 
         parts = {} if classes >= 4 else {"version": "custom", "attacks": ["apgd-ce", "fab", "square"]}

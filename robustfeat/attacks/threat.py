@@ -46,7 +46,7 @@ class Threat:
         check_pixels(images)
         if torch.finfo(images.dtype).bits < 32:
             raise ValueError(
-                f"images of {images.dtype} can not hold a ball of {self}, whose border they round away; give float32 images, and "
+                f"images of {images.dtype} cannot hold a ball of {self}, whose border they round away; give float32 images, and "
                 "cast them inside the loss"
             )
         if eps is None:
@@ -78,7 +78,7 @@ class Ball:
         return Ball(self.norm, self.origin[rows], self.eps[rows].flatten())
 
     def project(self, images: Points) -> Points:
-        """The nearest point of the ball, then of [0, 1]; the second step can not leave the ball."""
+        """The nearest point of the ball, then of [0, 1]; the second step cannot leave the ball."""
         delta = images - self.origin
         if self.norm == "linf":
             return (self.origin + torch.minimum(torch.maximum(delta, -self.eps), self.eps)).clamp(0, 1)

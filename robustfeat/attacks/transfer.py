@@ -1,4 +1,4 @@
-"""Transfer attack (Papernot et al. 2016): images made on another model, which has not heard of this one's defences."""
+"""Transfer attack (Papernot et al. 2016): adversarial images that are crafted on another model and tried on this one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Transfer(Attack):
     model, that attack has failed.
 
     source: a FeatureExtractor (in `evaluate`: the task is fitted on its features as well); or whatever the goal's
-        `elsewhere` takes.  It must have the threat of `attack`.
+        `surrogate` takes.  It must have the threat of `attack`.
     """
 
     name = "transfer"
@@ -36,19 +36,19 @@ class Transfer(Attack):
         return replace(self, attack=self.attack.plan(goal))
 
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
-        if goal.elsewhere is None:
-            raise ValueError("this goal can not be put to another model; a transfer attack needs one from `evaluate`")
+        if goal.surrogate is None:
+            raise ValueError("this goal cannot be put to another model; a transfer attack needs one from `evaluate`")
         assert self.attack is not None
         rows = goal.open(strongest.values)
         if len(rows) == 0:
             return
         part, around = goal.take(rows), ball.take(rows)
-        elsewhere = goal.elsewhere(self.source).take(part.rows)
+        through_source = goal.surrogate(self.source).take(part.rows)
         # From the images themselves: what is decided here says nothing about what is decided there.
-        apart = Strongest(around.origin, elsewhere.judge(around.origin))
-        self.attack.search(elsewhere, around, apart, generator)
+        apart = Strongest(around.origin, through_source.judge(around.origin))
+        self.attack.search(through_source, around, apart, generator)
         strongest.offer(rows, apart.images, part.judge(apart.images))
-        goal.effort.add(elsewhere.effort)
+        goal.effort.add(through_source.effort)
 
     @property
     def configuration(self) -> str:

@@ -31,7 +31,7 @@ def build(architecture: Architecture, *, pretrained_tag: str | None = None) -> n
     """The timm model of `architecture`, weights at their initial values (from torch's global generator, as in timm).
 
     pretrained_tag: a timm weight tag ("a1_in1k"); downloads the weights through timm. The stem must then be "timm".
-    Raises KeyError for an unknown name, ValueError where the stem can not be changed.
+    Raises KeyError for an unknown name, ValueError where the stem cannot be changed.
     """
     check_name(architecture.name)
     name = f"{architecture.name}.{pretrained_tag}" if pretrained_tag else architecture.name

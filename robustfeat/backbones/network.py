@@ -63,7 +63,7 @@ class Network(nn.Module):
                 features, logits = self(images)
             except (RuntimeError, AssertionError) as error:
                 raise ValueError(
-                    f"{name} can not take {side}x{side} images ({error}); try another stem or size"
+                    f"{name} cannot take {side}x{side} images ({error}); try another stem or size"
                 ) from error
             direct = self.model((images - self.mean) / self.std)
         if features.ndim != 2 or not torch.allclose(logits, direct, atol=1e-4):

@@ -1,4 +1,4 @@
-"""What timm needs to load a model folder: its config.json, and an entry point for what timm alone can not build.
+"""What timm needs to load a model folder: its config.json, and an entry point for what timm alone cannot build.
 
     timm.create_model("local-dir:FOLDER", pretrained=True)
     timm.create_model("hf-hub:ORG/REPO", pretrained=True)

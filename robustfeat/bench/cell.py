@@ -35,7 +35,7 @@ class Cell:
 
     @classmethod
     def load(cls, path: Path, made_by: dict[str, Any]) -> Cell:
-        """Read cell.json. Raises IntegrityError where it can not be read, ValueError where it was made otherwise."""
+        """Read cell.json. Raises IntegrityError where it cannot be read, ValueError where it was made otherwise."""
         try:
             cell = cls(**json.loads(path.read_text(encoding="utf-8")))
             theirs = dict(cell.made_by)
@@ -45,7 +45,7 @@ class Cell:
                 theirs["options"] = OBJECTIVES[theirs["objective"]].completed(theirs["options"])
             changed = sorted(key for key in theirs.keys() | made_by.keys() if theirs.get(key) != made_by.get(key))
         except (ValueError, TypeError, AttributeError) as error:
-            raise IntegrityError(f"{str(path)!r} can not be read: {error}; remove it, to measure again") from error
+            raise IntegrityError(f"{str(path)!r} cannot be read: {error}; remove it, to measure again") from error
         if changed:
             raise ValueError(
                 f"{str(path.parent)!r} holds a student that was made with another {', '.join(changed)}; "

@@ -91,7 +91,7 @@ class Grid:
             if "student" in method.recipe:
                 raise ValueError(f"the recipe of method {name!r} has student; name the students of the grid")
             if name in ("", ".", "..", "teacher") or "/" in name:  # it names a folder and a line of the table
-                raise ValueError(f"a method can not be called {name!r}; choose a plain name")
+                raise ValueError(f"a method cannot be called {name!r}; choose a plain name")
             method.make()
             self.recipe_of(method, self.students[0], self.seeds[0], "teacher")
         if isinstance(self.teacher, Method):
@@ -99,13 +99,13 @@ class Grid:
         self.second_threat()
 
     def recipe_of(self, method: Method, student: str, seed: int, teacher: str) -> Recipe:
-        """Of one student."""
+        """The recipe of one student."""
         own = {"data": self.data, "train": self.train, "held_out": self.held_out, "student": student, "seed": seed}
         needs = {"teacher": teacher} if OBJECTIVES[method.objective].needs_teacher else {}
         return _recipe(own | self.recipe | method.recipe | needs)
 
     def teacher_recipe(self) -> Recipe:
-        """Of the teacher, where it is trained first."""
+        """The recipe of the teacher, where it is trained first."""
         assert isinstance(self.teacher, Method)
         own = {"data": self.data, "train": self.train, "held_out": self.held_out}
         return _recipe(own | self.recipe | self.teacher.recipe)
@@ -173,7 +173,7 @@ def _method(value: Any) -> Method:
 
 
 def _refuse_keys(recipe: dict[str, Any], what: str) -> None:
-    """What the grid says itself can not be said again in a recipe, where it would win in silence."""
+    """What the grid says itself cannot be said again in a recipe, where it would win in silence."""
     if taken := sorted({"data", "train", "held_out", "seed", "teacher"} & recipe.keys()):
         raise ValueError(f"the recipe of {what} has {', '.join(taken)}, which are entries of the grid itself")
 
@@ -186,4 +186,4 @@ def _recipe(values: dict[str, Any]) -> Recipe:
     try:
         return Recipe(**parsed)
     except TypeError as error:
-        raise ValueError(f"the recipe of the grid can not be used: {error}") from None
+        raise ValueError(f"the recipe of the grid cannot be used: {error}") from None

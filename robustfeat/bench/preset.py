@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def presets() -> list[str]:
-    """Their names."""
+    """The names of the grids that come with the library."""
     return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
 def preset(name: str) -> Path:
-    """The file of one of them."""
+    """The file of the preset with this name."""
     return _folder() / f"{name}.yaml"
 
 

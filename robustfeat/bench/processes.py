@@ -71,7 +71,7 @@ def _begin(grid: Grid, teacher: str, out: Path, device: str, quiet: bool, thread
 
 
 def _end_with_parent() -> None:
-    """A worker whose bench was killed would wait for work for ever."""
+    """End this worker when its parent process ends; otherwise it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -10,11 +10,11 @@ import yaml
 
 
 def read_settings(path: Path) -> Any:
-    """The values in a YAML file; ValueError, with the place of the mistake, where it is none."""
+    """The values in a YAML file. Raises ValueError, with the place of the mistake, where the file is not valid YAML."""
     try:
         return _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{str(path)!r} can not be read as YAML: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{str(path)!r} cannot be read as YAML: {' '.join(str(error).split())}") from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -46,7 +46,7 @@ class Loader:
         pieces = world * parts
         self.batch_size -= self.batch_size % pieces
         if self.batch_size == 0:
-            raise ValueError(f"{len(data)} images can not be shared by {world} processes with {parts} parts each")
+            raise ValueError(f"{len(data)} images cannot be shared by {world} processes with {parts} parts each")
         self.data, self.seed, self.augment = data.on(device), seed, augment
         self.device, self.layout = torch.device(device), layout
         self.rank, self.world, self.parts = rank, world, parts

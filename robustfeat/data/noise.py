@@ -1,4 +1,4 @@
-"""Labels with errors, put there on purpose: what a method makes of a teacher that was taught wrong."""
+"""Label noise: a share of the labels is replaced by random wrong ones, to study teachers that err."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def with_label_noise(data: ImageDataset, share: float, seed: int = 0) -> ImageDa
     if not 0 <= share <= 1:
         raise ValueError(f"label noise must be a share in [0, 1], got {share!r}")
     if not isinstance(data, MemoryImages | StreamedImages):
-        raise TypeError(f"labels of {data.name!r} can not be changed; take the data sets it is made of")
+        raise TypeError(f"labels of {data.name!r} cannot be changed; take the data sets it is made of")
     labels = data.require_labels().clone()
     classes, which = labels.unique(return_inverse=True)
     if len(classes) < 2:

@@ -33,7 +33,7 @@ def read_picture(source: str | os.PathLike[str] | bytes | Image.Image) -> Image.
     are scaled by their depth, floats in [0, 1] are taken as they are. Integers of 32 bits, signed ones and other floats are
     refused, since nothing says which of them is white.
 
-    Raises FileNotFoundError for a missing file, BrokenImageError for everything that can not be read, ImportError with the pip
+    Raises FileNotFoundError for a missing file, BrokenImageError for everything that cannot be read, ImportError with the pip
     line where a package is missing that reads the format.
     """
     try:

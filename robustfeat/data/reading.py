@@ -46,7 +46,7 @@ def dataset(
     in_memory: False decodes on demand; None decides by size (1 GiB).
 
     Raises KeyError for an unknown name or split, FileNotFoundError for a missing path, ValueError for an empty split,
-    a broken image, an ambiguous column or a mask that does not fit, OfflineError where the Hub is needed and can not be reached.
+    a broken image, an ambiguous column or a mask that does not fit, OfflineError where the Hub is needed and cannot be reached.
     """
     part = parse_split(split)
     text = os.fspath(name)

@@ -81,7 +81,7 @@ def evaluate(
         model=extractor.card.name,
         data=Splits(
             DataFacts.of(train),
-            DataFacts.of(evaluation.test, in_train=evaluation.learnt_by_heart(), note=evaluation.note),
+            DataFacts.of(evaluation.test, in_train=evaluation.images_in_train(), note=evaluation.note),
         ),
         threat=", ".join(threats) or "none",
         attacks=evaluation.configurations(),
@@ -152,7 +152,7 @@ class _Evaluation:
             "batch_size": self.batch_size,
         }
 
-    def learnt_by_heart(self) -> int:
+    def images_in_train(self) -> int:
         """How many test images were learnt from as well."""
         learns = any(task.learns for task in self.by_title.values())
         return int(overlap(self.train, self.test).sum()) if learns else 0

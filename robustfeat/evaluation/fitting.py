@@ -35,11 +35,11 @@ class Fitting:
         return self._features[key]
 
     def needed(self, task: Task) -> tuple[ImageDataset, ...]:
-        """Whose features it takes, first those to fit on."""
+        """The data sets whose features a task needs, the one to fit on first."""
         return (self.train, self.test) if task.learns else (self.test,)
 
     def fit(self, extractor: FeatureExtractor, task: Task) -> Cases:
-        """Fit the task in place; what it is asked."""
+        """Fit the task in place and return its cases."""
         data, *_ = self.needed(task)
         task.to(extractor.device).fit_on(extractor, data, self.features(extractor, data).to(extractor.device))
         clean = self.features(extractor, self.test)
@@ -52,7 +52,7 @@ class Fitting:
         For attacks that transfer, the same through another model, on whose features the task is fitted as well, once.
         """
 
-        def elsewhere(source: FeatureExtractor) -> Pipeline:
+        def surrogate(source: FeatureExtractor) -> Pipeline:
             if (id(source), task) not in self._elsewhere:
                 source.to(extractor.device)
                 other = copy.deepcopy(task)
@@ -63,7 +63,7 @@ class Fitting:
             return self.pipeline(source, *self._elsewhere[id(source), task], metric)
 
         return Pipeline(
-            extractor, task.aims()[metric], self.test, cases.take(within_reach(task, cases)), elsewhere=elsewhere
+            extractor, task.aims()[metric], self.test, cases.take(within_reach(task, cases)), surrogate=surrogate
         )
 
 

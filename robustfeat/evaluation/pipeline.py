@@ -57,10 +57,10 @@ class Pipeline:
         aim: Aim,
         test: ImageDataset,
         cases: Cases,
-        elsewhere: Callable[[FeatureExtractor], Pipeline] | None = None,
+        surrogate: Callable[[FeatureExtractor], Pipeline] | None = None,
     ) -> None:
-        """elsewhere: the same through another extractor, on whose features the task is fitted."""
-        self.extractor, self.aim, self.test, self.cases, self.elsewhere = extractor, aim, test, cases, elsewhere
+        """surrogate: the same through another extractor, on whose features the task is fitted."""
+        self.extractor, self.aim, self.test, self.cases, self.surrogate = extractor, aim, test, cases, surrogate
 
     def images(self, part: slice) -> Images:
         """The clean images of some cases."""
@@ -71,7 +71,7 @@ class Pipeline:
         """The aim at some cases, which are checked: pixels -> features -> evidence of the task -> its losses."""
         device = self.extractor.device
         task, targets = self.aim.task, self.cases.targets[part].to(device)
-        elsewhere = self.elsewhere
+        surrogate = self.surrogate
         return Goal(
             self.extractor,
             self.aim.losses,
@@ -79,7 +79,7 @@ class Pipeline:
             wins=self.aim.wins,
             evidence=task.evidence,
             classifier=Classifier(self._logits, targets) if self.aim.classifier else None,
-            elsewhere=None if elsewhere is None else lambda source: elsewhere(source).goal(part),
+            surrogate=None if surrogate is None else lambda source: surrogate(source).goal(part),
         )
 
     def _logits(self, images: Images) -> Logits:
@@ -132,16 +132,16 @@ class Pipeline:
     def _batch(self, ladder: Sequence[Attack], part: slice, key: tuple[int, ...], *, keep: bool) -> Finished:
         """One batch under each attack; in two halves where the memory is too small. keep: the images as well."""
         try:
-            images, known = self.images(part), None
+            images, initial = self.images(part), None
             features, efforts, deltas = [], [], []
             for i, attack in enumerate(ladder):
                 goal = self.goal(part)
                 random = generator(*key[:1], Stream.EVALUATE, *key[1:], i, part.start, device=self.extractor.device)
-                known = attack(goal, images, generator=random, known=known)
+                initial = attack(goal, images, generator=random, initial=initial)
                 efforts.append(goal.effort)
                 if keep:  # the numbers must be those of the images that are kept
-                    deltas.append(self._rounded(attack.threat.around(images), known, goal.uncounted()))
-                features.append(self._features(deltas[-1].images(images) if keep else known))
+                    deltas.append(self._rounded(attack.threat.around(images), initial, goal.uncounted()))
+                features.append(self._features(deltas[-1].images(images) if keep else initial))
             return Finished(torch.stack(features), efforts, deltas)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _out_of_memory(error) or part.stop - part.start < 2:

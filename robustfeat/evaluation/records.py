@@ -60,7 +60,7 @@ class Records:
         try:
             return dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
-            raise IntegrityError(f"{str(path)!r} can not be read: {error}") from error
+            raise IntegrityError(f"{str(path)!r} cannot be read: {error}") from error
 
     def open(self, identity: dict[str, Any]) -> None:
         """Begin or go on; ValueError, with what differs, where the folder holds another evaluation."""

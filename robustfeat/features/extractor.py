@@ -132,7 +132,7 @@ class FeatureExtractor(nn.Module):
 def read_image(item: str | os.PathLike[str] | Image.Image, architecture: Architecture) -> Tensor:
     """One image as float (3, side, side) in [0, 1], as `read_picture` sees it and the architecture wants it.
 
-    Raises FileNotFoundError for a missing file, BrokenImageError, which names it, for one that can not be read.
+    Raises FileNotFoundError for a missing file, BrokenImageError, which names it, for one that cannot be read.
     """
     try:
         seen = read_picture(item)

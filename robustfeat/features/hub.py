@@ -51,14 +51,14 @@ def load(
         an answer. Of timm's weights it is timm that asks; False insists that the Hub can be reached.
 
     Raises KeyError for an unknown name, IntegrityError where the files are not what was published, OfflineError where something
-    has to be downloaded and can not be, FileNotFoundError where a folder, repository, revision or file is not there, and
+    has to be downloaded and cannot be, FileNotFoundError where a folder, repository, revision or file is not there, and
     PermissionError where a repository is private or gated.
     """
     network, card = load_network(name, revision=revision, local_files_only=local_files_only)
     try:
         return FeatureExtractor(network, card).sized(image_size).to(device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {str(device)!r} can not be used: {error}") from error
+        raise ValueError(f"device {str(device)!r} cannot be used: {error}") from error
 
 
 def load_network(
@@ -154,7 +154,7 @@ def _from_timm(name: str, local_files_only: bool | None) -> tuple[Network, Card]
     offline = bool(tag) and (bool(local_files_only) or not reachable(hub_endpoint()))
     if offline and local_files_only is False:
         raise OfflineError(
-            f"{hub_endpoint()} can not be reached for weights {name!r}, and local_files_only=False insists"
+            f"{hub_endpoint()} cannot be reached for weights {name!r}, and local_files_only=False insists"
         )
     try:
         with cache_only(offline):
@@ -162,7 +162,7 @@ def _from_timm(name: str, local_files_only: bool | None) -> tuple[Network, Card]
     except (OSError, RuntimeError) as error:
         if not tag:
             raise
-        raise OfflineError(f"weights {name!r} are not in the cache and can not be downloaded: {error}") from error
+        raise OfflineError(f"weights {name!r} are not in the cache and cannot be downloaded: {error}") from error
     if tag:
         return network.eval(), Card(TIMM + name, architecture, network.feature_dim, head="trained")
     known = ", ".join(timm.list_pretrained(f"{architecture_name}.*")[:3])

@@ -72,7 +72,7 @@ def etag_of(path: Path) -> str:
 
 
 def content_is(path: Path, etag: str) -> bool:
-    """Whether a file's content has this etag. One that is no digest says nothing, and passes."""
+    """Whether a file's content has this etag. An etag that is not a digest cannot be compared, and is accepted."""
     if len(etag) == 64:
         return sha256(path) == etag
     if len(etag) == 40:  # git's id of a small file; some mirrors give the plain SHA-1

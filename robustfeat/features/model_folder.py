@@ -17,7 +17,7 @@ def read_card(folder: Path) -> Card:
     try:
         return Card.from_json((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"{folder / CARD} can not be read: {error}") from error
+        raise IntegrityError(f"{folder / CARD} cannot be read: {error}") from error
 
 
 def verify(folder: Path, card: Card) -> None:

@@ -65,7 +65,7 @@ def _parts(files: object) -> dict[str, FileFacts]:
         raise IntegrityError(f"the card names no weights in parts with an index, but {str(files)[:200]}")
     for name, one in files.items():
         if not isinstance(one, dict) or not is_weights(name) or name == WEIGHTS:
-            raise IntegrityError(f"the card names {name[:200]!r} as a file of weights, which it can not be")
+            raise IntegrityError(f"the card names {name[:200]!r} as a file of weights, which it cannot be")
     return {name: _file_facts(one) for name, one in files.items()}
 
 

@@ -19,7 +19,7 @@ class Recipe:
 
     Args:
         data: a name or path that `robustfeat.dataset` understands.
-        train: the split that is learnt from.
+        train: the split to train on.
         held_out: the split that decides which weights are best; never the test split.
         image_size: pixels per side; None keeps the data's own size.
         image: the image column, where the data has several.
@@ -32,7 +32,7 @@ class Recipe:
         head: the linear head of a student whose objective trains none: "teacher" (the frozen one of the teacher), "linear"
             (fitted on clean images), "adversarial" (on attacked ones), or "best", the one of these that keeps most on
             held-out images, robust accuracy first.
-        cache_teacher: ask the teacher about the clean images once, before the first step; needs crop, flip and cutout off.
+        cache_teacher: compute the teacher's outputs on the clean images once, before training; needs crop, flip and cutout off.
         norm: the norm that bounds the inner attack.
         eps: the size of the inner attack in pixel units, for example 8/255; None takes 8/255 for linf, 128/255 for l2.
         steps: gradient steps of the inner attack.
@@ -147,7 +147,7 @@ class Recipe:
             )
         if self.batch_size % self.accumulate:
             raise ValueError(
-                f"batch_size {self.batch_size} can not be cut into accumulate = {self.accumulate} equal parts"
+                f"batch_size {self.batch_size} cannot be cut into accumulate = {self.accumulate} equal parts"
             )
 
     @property

@@ -80,7 +80,7 @@ def _current(repo: str, revision: str, cached: HubCache) -> Path:
     """The snapshot that the Hub has now. Files that are here already, and right, are not fetched."""
     if not reachable(hub_endpoint()):
         raise OfflineError(
-            f"{hub_endpoint()} can not be reached for {repo!r}; check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
+            f"{hub_endpoint()} cannot be reached for {repo!r}; check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
         )
     found = headers(HubFile(repo, revision, CARD))
     folder = cached.snapshot(found.commit)

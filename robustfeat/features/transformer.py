@@ -31,14 +31,14 @@ class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     device: "cpu", "cuda", ...; where the images are processed, whatever the device of `model` is.
 
     X, everywhere: a list, array or column of paths or a list of PIL images, scaled and cropped to the size that the model was
-    trained with; an array or tensor (n, 3, h, w) in [0, 1]; a data set (which scikit-learn's splitters can not cut); or a table
+    trained with; an array or tensor (n, 3, h, w) in [0, 1]; a data set (which scikit-learn's splitters cannot cut); or a table
     (n, 3 * side * side) in [0, 1] whose rows are such images with sides of card.architecture.image_size, flattened.
 
     After fit: extractor_, n_features_out_ (columns of the result), n_features_in_ (columns that a table must have), and
     feature_names_in_ where fit was given a table with names.
 
     Raises NotFittedError before `fit`; TypeError for what is not several images; ValueError for no images, NaN, values outside
-    [0, 1], tables of another width and devices that can not be used; what `load` raises for an unknown or damaged model;
+    [0, 1], tables of another width and devices that cannot be used; what `load` raises for an unknown or damaged model;
     FileNotFoundError for a missing file.
 
     joblib's hash of a FeatureExtractor differs from that of its copy, so a pipeline with `memory` caches only where `model` is a
@@ -99,7 +99,7 @@ class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         try:
             return extractor.to(self.device)
         except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"device {str(self.device)!r} can not be used: {error}") from error
+            raise ValueError(f"device {str(self.device)!r} cannot be used: {error}") from error
 
     def _images(self, given: Any, extractor: FeatureExtractor, *, fitting: bool) -> ImageSource:
         """What the extractor takes, at least one image of it."""

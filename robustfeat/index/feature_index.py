@@ -84,16 +84,16 @@ class FeatureIndex:
 
     @property
     def raw(self) -> Any:
-        """FAISS's own index, to look at: what is changed in it, its ids and the GPUs do not learn of."""
+        """FAISS's own index, for inspection only: the known ids and the copies on GPUs do not follow changes made to it."""
         return self._index
 
     @property
     def read_only(self) -> bool:
-        """Whether the index lies in a file (`load` with mmap) and can not be changed."""
+        """Whether the index lies in a file (`load` with mmap) and cannot be changed."""
         return self._read_only
 
     def _change(self) -> Ids:
-        """Before a change: the ids, to be changed as well. FAISS itself ends the process where it can not change an index."""
+        """Before a change: the ids, to be changed as well. FAISS itself ends the process where it cannot change an index."""
         if self._read_only:
             raise RuntimeError("the index was loaded with mmap=True and is read only; load it without, to change it")
         if self._known is None:
@@ -142,7 +142,7 @@ class FeatureIndex:
     def remove(self, ids: Sequence[int] | Rows) -> Self:
         """Take items out. Their ids are used again only where `add` is given them.
 
-        Raises KeyError for ids that are not there, ValueError where the kind of index can not forget, RuntimeError where the
+        Raises KeyError for ids that are not there, ValueError where the kind of index cannot forget, RuntimeError where the
         index is read only.
         """
         known = self._change()
@@ -152,7 +152,7 @@ class FeatureIndex:
         try:
             self._index.remove_ids(keys)
         except RuntimeError as error:
-            raise ValueError(f"an index {self.factory!r} can not remove items; build it again without them") from error
+            raise ValueError(f"an index {self.factory!r} cannot remove items; build it again without them") from error
         known.remove(keys)
         for key in keys.tolist():
             self.metadata.pop(key, None)
@@ -187,7 +187,7 @@ class FeatureIndex:
     def shard(self) -> Self:
         """An empty index that has learned what this one has: a part of one that `merge` makes from several.
 
-        Best made from an index that is trained and still empty. Raises ValueError for a kind of index that can not be merged.
+        Best made from an index that is trained and still empty. Raises ValueError for a kind of index that cannot be merged.
         """
         made = copy.copy(self)
         made.metadata, made.notes, made._next = {}, copy.deepcopy(self.notes), 0

@@ -1,4 +1,4 @@
-"""The ids that an index has, quick to ask and to add to."""
+"""The set of ids in an index, with fast membership tests and additions."""
 
 from __future__ import annotations
 

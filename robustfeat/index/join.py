@@ -28,12 +28,12 @@ WAYS: tuple[type[Way], ...] = (Clustered, Listed)
 
 
 def way(index: Any, factory: str) -> type[Way]:
-    """How indexes of this kind are joined. Raises ValueError where they can not be."""
+    """How indexes of this kind are joined. Raises ValueError where they cannot be."""
     for found in WAYS:
         if found.takes(index):
             return found
     raise ValueError(
-        f"indexes {factory!r} can not be joined: a graph, or codes packed together, would have to be built anew; "
+        f"indexes {factory!r} cannot be joined: a graph, or codes packed together, would have to be built anew; "
         "use Flat, PQ or SQ, or IVF with one of them, or add all features to one index"
     )
 
@@ -45,6 +45,6 @@ def learned(index: Any, factory: str) -> bytes:
     try:
         copy = faiss.deserialize_index(faiss.serialize_index(index))  # its clone does not know all transforms
     except RuntimeError as error:
-        raise ValueError(f"indexes {factory!r} can not be joined: {reason(error)}") from error
+        raise ValueError(f"indexes {factory!r} cannot be joined: {reason(error)}") from error
     found.empty(copy)
     return faiss.serialize_index(copy).tobytes()

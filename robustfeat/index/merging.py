@@ -27,7 +27,7 @@ def merge(shards: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str])
     Killed half-way, `out` holds what it held before. `out` may be one of the shards.
 
     Raises FileNotFoundError and IntegrityError as `FeatureIndex.load` does, and ValueError for shards that differ, ids that
-    repeat, or a kind of index that can not be merged.
+    repeat, or a kind of index that cannot be merged.
     """
     folders = [os.fspath(shard) for shard in shards]
     if not folders:
@@ -64,7 +64,7 @@ def _check_alike(folders: Sequence[str], parts: Sequence[FeatureIndex]) -> None:
 
 
 def _all_ids(folders: Sequence[str], parts: Sequence[FeatureIndex]) -> np.ndarray:
-    """Sorted."""
+    """The ids of all parts, sorted. Raises ValueError where one repeats."""
     each = [part.ids for part in parts]
     ids = np.sort(np.concatenate(each))
     if (repeated := ids[1:][ids[1:] == ids[:-1]]).size:

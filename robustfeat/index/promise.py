@@ -24,13 +24,13 @@ def make(dim: int, factory: str, metric: Metric) -> Any:
     try:
         index = faiss.index_factory(dim, factory, kind)
     except RuntimeError as error:
-        raise ValueError(f"FAISS can not make factory {factory!r} for width {dim}: {reason(error)}") from error
+        raise ValueError(f"FAISS cannot make factory {factory!r} for width {dim}: {reason(error)}") from error
     _keep(index, factory, metric, kind)
     return index
 
 
 def _keep(index: Any, factory: str, metric: Metric, kind: int) -> None:
-    """Change an untrained index so that it keeps the promise of its metric, or raise ValueError where it can not.
+    """Change an untrained index so that it keeps the promise of its metric, or raise ValueError where it cannot.
 
     Unit vectors are no unit vectors behind a transform that cuts, centres or scales them: for cosines they are brought to
     length 1 again behind the last one.
@@ -40,7 +40,7 @@ def _keep(index: Any, factory: str, metric: Metric, kind: int) -> None:
         name = type(level).__name__
         if name in OTHER_SCORES or level.metric_type != kind:
             why = OTHER_SCORES.get(name, "has another metric inside")
-            raise ValueError(f"factory {factory!r} can not give scores of metric {metric!r}: its {name} {why}")
+            raise ValueError(f"factory {factory!r} cannot give scores of metric {metric!r}: its {name} {why}")
         if not isinstance(level, faiss.IndexPreTransform):
             continue
         names = chain(level)

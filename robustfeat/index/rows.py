@@ -17,14 +17,14 @@ SMALLEST, LARGEST = 1e-15, 1e15
 
 def as_rows(features: Rows, dim: int, *, unit: bool) -> np.ndarray:
     """Contiguous float32 (n, dim), of length 1 where `unit`. Raises ValueError for another shape, NaN or infinite values, and,
-    where they are not brought to length 1, for features of a scale that float32 can not square.
+    where they are not brought to length 1, for features of a scale that float32 cannot square.
     """
     x = features.detach().cpu().numpy() if isinstance(features, Tensor) else np.asarray(features)
     if x.ndim != 2 or not np.issubdtype(x.dtype, np.floating):
         raise ValueError(f"features must be floats (n, {dim}), got {x.dtype} of shape {x.shape}")
     if x.shape[1] != dim:
         raise ValueError(f"features have width {x.shape[1]}, the index has width {dim}")
-    with np.errstate(over="ignore"):  # what float32 can not hold becomes infinite, and is refused
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
         rows = np.array(x, dtype=np.float32, order="C") if unit else np.ascontiguousarray(x, dtype=np.float32)
     if not np.isfinite(rows).all():
         raise ValueError("features contain NaN or infinite values")

@@ -53,7 +53,7 @@ def parse(path: Path, *, mmap: bool) -> Any:
 
 
 def damaged(path: Path, error: Exception) -> IntegrityError:
-    """What is raised for a sidecar that can not be used."""
+    """What is raised for a sidecar that cannot be used."""
     return IntegrityError(f"{str(path)!r} is damaged ({error}); build the index again")
 
 

@@ -17,11 +17,11 @@ class Pending:
         self._checks: list[tuple[Tensor, Callable[[], Exception]]] = []
 
     def add(self, bad: Tensor, error: Callable[[], Exception]) -> None:
-        """Have `bad`, one bool, looked at later; where it is true then, error() is what is wrong."""
+        """Defer the check of `bad`, one bool: where it turns out to be true, error() is the error."""
         self._checks.append((bad, error))
 
     def first(self) -> Exception | None:
-        """What the first of them found wrong, and forget them all."""
+        """The error of the first check that failed, None where all passed. All checks are removed."""
         checks, self._checks = self._checks, []
         if not checks:
             return None

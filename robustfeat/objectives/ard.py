@@ -1,4 +1,4 @@
-"""ARD, Goldblum et al. 2020 (AAAI, arXiv 1905.09747): attacked, the student says what the teacher says of the clean image."""
+"""ARD, Goldblum et al. 2020 (AAAI, arXiv 1905.09747): the student under attack follows the teacher on the clean image."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ MOMENTUM = 0.5  # of the banks
 
 @OBJECTIVES.register("crd")
 class CRD(Objective, Decided):
-    """Each image's embedding in one network picks out its own in the other, among stored ones of other classes.
+    """Contrastive distillation with a memory: the embeddings of an image in both networks match, those of other classes do not.
 
         s = normalise(g_S(f_S(x))),  t = normalise(g_T(f_T(x))),  g: trained linear layers to `dim`
         l(u, V)_i = softplus(-a_ii) + sum over k of softplus(a_ik),  a_ik = u_i . V_k / tau - log(c N)

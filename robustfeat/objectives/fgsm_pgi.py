@@ -39,7 +39,7 @@ class GuidedSignStep(SignStep):
 
 @OBJECTIVES.register("fgsm-pgi")
 class FGSMPGI(AdversarialTraining):
-    """Single steps guided by the last one of the same image (FGSM-EP in the paper); `steps` and `step_size` are not used.
+    """Single steps that start at the image's last perturbation (FGSM-EP in the paper); `steps` and `step_size` are not used.
 
         L = CE(S(x'), y) + consistency mean over classes of (S(x') - S(x0))^2
         x0 = x + d,  x' = x + d',  d' = d + eps sign(gradient of CE at x0), kept in the ball and in [0, 1]

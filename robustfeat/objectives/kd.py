@@ -1,4 +1,4 @@
-"""KD, Hinton et al. 2015 (arXiv 1503.02531): the student repeats what the teacher says of clean images, softened."""
+"""KD, Hinton et al. 2015 (arXiv 1503.02531): the student learns the softened predictions of the teacher on clean images."""
 
 from __future__ import annotations
 

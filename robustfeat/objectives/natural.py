@@ -1,4 +1,4 @@
-"""Ordinary training on clean images: the contrast to everything else here."""
+"""Ordinary training on clean images, the baseline without robustness."""
 
 from __future__ import annotations
 

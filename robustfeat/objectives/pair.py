@@ -1,4 +1,4 @@
-"""What a method asks of its pair of student and teacher, checked before training starts, and the map between their features."""
+"""Requirements of a method on student and teacher, checked before training, and the linear map between their features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that are numbers: the ranges that methods allow, and what is said of a value outside."""
+"""Ranges of the numeric options of methods, and the error for a value outside its range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each image weighs in GACD, by what the teacher says of it."""
+"""The weight of each image in GACD, computed from the teacher's prediction on it."""
 
 from __future__ import annotations
 

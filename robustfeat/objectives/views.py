@@ -1,4 +1,4 @@
-"""Student and teacher on one batch, clean and attacked: each computed at most once, and only if somebody asks."""
+"""Student and teacher on one batch, clean and attacked: each output is computed when it is first used, and kept."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: floa
     taken: dict[int, int] = {}  # how many attacks, of the tasks that are measured
 
     def cost(i: int, count: int) -> float:
-        """Of going on until `count` attacks are done."""
+        """Seconds until `count` attacks of task i are done, with its fit and its features where these are still to be paid."""
         more = sum(spent for _, spent in attacks[i][taken.get(i, 0) : count])
         if i in taken:
             return more

@@ -98,7 +98,7 @@ def _ready() -> None:
     if get_token() is None:
         raise PermissionError(f"pushing needs a token that may write: {LOGIN.format(endpoint=endpoint)}")
     if not reachable(endpoint):
-        raise OfflineError(f"{endpoint} can not be reached; check the network and HF_ENDPOINT")
+        raise OfflineError(f"{endpoint} cannot be reached; check the network and HF_ENDPOINT")
 
 
 def _commit(repo: str, branch: str, files: dict[str, Path | bytes], private: bool, message: str) -> str:

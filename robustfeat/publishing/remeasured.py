@@ -140,7 +140,7 @@ def _check_images(report: Report, prepared: Prepared) -> None:
         if data.fingerprint != theirs.fingerprint:
             raise IntegrityError(
                 f"the {kind} images of {data.name!r} here ({len(data)}, fingerprint {data.fingerprint[:12]}) are not "
-                f"those that were used ({theirs.images}, {theirs.fingerprint[:12]}); their numbers can not be compared"
+                f"those that were used ({theirs.images}, {theirs.fingerprint[:12]}); their numbers cannot be compared"
             )
 
 
@@ -179,7 +179,7 @@ def full(
 
     That is another model: other processors and versions round otherwise, and training amplifies it. A number is inside where it
     lies in the published interval, widened on both sides by `spread` for such changes and, where fewer images are measured, by
-    half the interval found; metrics that depend on how many images there are can not be compared then. A recipe that counts
+    half the interval found; metrics that depend on how many images there are cannot be compared then. A recipe that counts
     minutes is trained for the recorded number of steps instead, if there is one.
 
     out: gets run/ and the reports; killed, the same call goes on there.  limit: test images; None is as many as published.

@@ -14,7 +14,7 @@ SPREAD = 0.02  # what another seed, processor or version may change in a number,
 
 @dataclass(frozen=True)
 class Number:
-    """A published number and what was found here, which should lie in [low, high]; None where the two can not be compared.
+    """A published number and what was found here, which should lie in [low, high]; None where the two cannot be compared.
 
     under: the attack and the column, as the report calls them.
     """
@@ -49,10 +49,12 @@ class Reproduction:
         compared = [number for number in self.numbers if number.low is not None]
         for number in compared:
             row, found = number.published, number.found
-            told = f"[{number.low:.3f}, {number.high:.3f}]"
+            expected = f"[{number.low:.3f}, {number.high:.3f}]"
             verdict = "OUTSIDE" if number.outside else "inside"
             where = [number.data, row.task, row.metric, number.under]
-            lines.append([*where, f"{row.value:.3f}", str(row.n), f"{found.value:.3f}", str(found.n), told, verdict])
+            lines.append(
+                [*where, f"{row.value:.3f}", str(row.n), f"{found.value:.3f}", str(found.n), expected, verdict]
+            )
         notes = list(self.notes)
         if others := dict.fromkeys(number.published.metric for number in self.numbers if number.low is None):
             notes.append(f"{', '.join(others)}: depend on how many images there are, compared only where these are all")

@@ -1,4 +1,4 @@
-"""What an evaluation says: JSON, Markdown, a table for the terminal, plots."""
+"""Reports of evaluations: as JSON and Markdown, as tables for the terminal, and as plots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packages that only some of the library needs: whoever lacks one is told which, when it is needed."""
+"""Optional packages: where one is missing, an ImportError names it and the pip command at the moment it is needed."""
 
 from __future__ import annotations
 

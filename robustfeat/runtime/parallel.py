@@ -1,4 +1,4 @@
-"""What several processes tell each other during a training step; with one process, nothing."""
+"""Communication between processes: gathers, means and barriers. With one process nothing is sent."""
 
 from __future__ import annotations
 

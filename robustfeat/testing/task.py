@@ -21,7 +21,7 @@ from robustfeat.training.heads import fit_head
 def check_task(task: Task, *, seed: int = 0) -> None:
     """Fits, scores in [0, 1], has a gradient that an attack can use, and a loss whose rise lowers the headline metric.
 
-    Refuses what it can not learn from or be asked about, and is the same after copies, pickling, and a state that is loaded into
+    Refuses what it cannot learn from or be asked about, and is the same after copies, pickling, and a state that is loaded into
     a task that is not fitted.  task: not fitted, as its constructor makes it.
     """
     random = generator(seed)

@@ -67,7 +67,7 @@ def read(path: Path) -> Checkpoint:
         tensors = {Path(n).stem: load_file(path / n) for n in sorted(names) if n.endswith(".safetensors")}
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise IntegrityError(f"checkpoint {path} can not be read: {error}") from error
+        raise IntegrityError(f"checkpoint {path} cannot be read: {error}") from error
     return Checkpoint(tensors, state)
 
 

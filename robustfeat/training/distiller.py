@@ -15,7 +15,7 @@ from robustfeat.numerics.eps import Eps
 from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Batch, Images, InnerAttack, Losses
 from robustfeat.objectives import Objective, Views
-from robustfeat.training.known import Known
+from robustfeat.training.teacher_cache import TeacherCache
 
 
 class Made(NamedTuple):
@@ -32,7 +32,7 @@ class Distiller(nn.Module):
     in eval mode; every module's mode is restored afterwards. Gradients of the attack go to the images alone: weights get
     none, and none are computed.
 
-    known: set it to the teacher's outputs on the training images where those are the same in every epoch.
+    teacher_cache: set it to the teacher's outputs on the training images where those are the same in every epoch.
     made: the attack of the last forward and its images.
     """
 
@@ -48,7 +48,7 @@ class Distiller(nn.Module):
         super().__init__()
         self.student, self.teacher, self.objective = student, teacher, objective
         self.threat, self.steps, self.step_size = threat, steps, step_size
-        self.known: Known | None = None
+        self.teacher_cache: TeacherCache | None = None
         self.made: Made | None = None
         if teacher is not None:
             teacher.requires_grad_(False)
@@ -66,7 +66,7 @@ class Distiller(nn.Module):
         made: what an earlier pass over this batch has made, in place of another inner attack.
         """
         random = generator(*key[:1], Stream.ATTACK, *key[1:], device=batch.images.device)
-        known = None if self.known is None else self.known[batch.rows]
+        known = None if self.teacher_cache is None else self.teacher_cache[batch.rows]
         views = Views(self.student, self.teacher, batch, random, known)
         self.made = made or self._attack(views, strength)
         views.attacked, views.attack = self.made

@@ -1,4 +1,4 @@
-"""What a run says while it goes on: one JSON line per measurement on disk, a line or bar for people, any Accelerate tracker."""
+"""The log of a training run: one JSON line per measurement, a line or bar on the terminal, and any Accelerate tracker."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Objects:
                     f"another module has no card to be saved with"
                 )
             if (given.network if isinstance(given, FeatureExtractor) else given).compiled:
-                raise ValueError(f"{role} runs through torch.compile and can not be copied; give it as it was before")
+                raise ValueError(f"{role} runs through torch.compile and cannot be copied; give it as it was before")
 
     def recorded(self, recipe: Recipe) -> Recipe:
         """The recipe with what was given by name and digest; ValueError where it names something else in the same place."""

@@ -27,9 +27,9 @@ from robustfeat.training.distiller import Distiller
 from robustfeat.training.ema import MovingAverage
 from robustfeat.training.heads import Heads
 from robustfeat.training.images import images_of
-from robustfeat.training.known import Known
 from robustfeat.training.objects import Objects
 from robustfeat.training.roles import student_of, teacher_of, with_head_for
+from robustfeat.training.teacher_cache import TeacherCache
 
 # A resumed run may change what does not touch the weights. The teacher is known by its weights, wherever it lies.
 FREE = {"teacher", "epochs", "max_steps", "minutes", "eval_minutes", "checkpoint_minutes", "keep", "log_steps"}
@@ -39,7 +39,7 @@ class Run:
     """Everything a run holds.
 
     step: optimiser steps done.  seconds: time trained, over all sessions; stepping: that of the steps alone.
-    asking: "teacher_seconds", where the teacher was asked about all images before the first step.
+    cache_cost: "teacher_seconds", where the outputs of the teacher were computed before the first step.
     best: measurement and weights of the best step so far, or None.
     """
 
@@ -85,12 +85,14 @@ class Run:
         )
         distiller = Distiller(self.student, self.teacher, objective, self.threat, recipe.steps, recipe.step_size)
         distiller.to(accelerator.device).to(memory_format=self.layout).train()
-        self.asking: dict[str, float] = {}
+        self.cache_cost: dict[str, float] = {}
         if recipe.cache_teacher and self.teacher is not None:
             begin = time.monotonic()
             with accelerator.autocast():
-                distiller.known = Known.of(self.teacher, self.train_data, self.layout, quiet=quiet or rank() > 0)
-            self.asking = {"teacher_seconds": round(time.monotonic() - begin, 1)}
+                distiller.teacher_cache = TeacherCache.of(
+                    self.teacher, self.train_data, self.layout, quiet=quiet or rank() > 0
+                )
+            self.cache_cost = {"teacher_seconds": round(time.monotonic() - begin, 1)}
         self.heads = self._heads(quiet=quiet)
         self.average = MovingAverage(self.student, recipe.ema) if recipe.ema else None
         if recipe.compile:
@@ -173,7 +175,7 @@ class Run:
 
     def _session(self) -> dict[str, Any]:
         """How long the run has been by now, and on what."""
-        return self.asking | {
+        return self.cache_cost | {
             "steps": self.step,
             "epochs": round(self.step / self.loader.steps_per_epoch, 2),
             "images_per_s": round(self.step * self.loader.batch_size / max(self.stepping, 1e-9), 1),

@@ -69,7 +69,7 @@ class AnomalyDetector(Task):
         above = int(false_alarms * (len(scores) + 1) + 1e-9)
         if above < 1:
             raise ValueError(
-                f"{len(scores)} normal examples can not tell a false-alarm rate of {false_alarms}; "
+                f"{len(scores)} normal examples cannot tell a false-alarm rate of {false_alarms}; "
                 f"give at least {math.ceil(1 / false_alarms) - 1}"
             )
         self.threshold = scores.topk(above).values[-1]

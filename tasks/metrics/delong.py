@@ -74,7 +74,7 @@ def _below(values: Tensor, others: Tensor) -> Tensor:
 
 
 def _last(area: float, end: float, variance: Callable[[float], float]) -> float:
-    """The t farthest from `area` towards `end` that the measured area does not speak against."""
+    """The t farthest from `area` towards `end` that the score test does not reject."""
     inside, outside = area, end
     for _ in range(60):
         t = (inside + outside) / 2

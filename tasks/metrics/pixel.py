@@ -44,7 +44,7 @@ def aupro(maps: Tensor, masks: Tensor, limit: float = LIMIT) -> float:
 
 
 class Drawn:
-    """Both metrics on any choice of images, by their number: for a bootstrap, which can not sort all pixels each time.
+    """Both metrics on any choice of images, by their number: for a bootstrap, which cannot sort all pixels each time.
 
     Scores are told apart as finely as `BINS` equal shares of the normal pixels; arguments and errors are those of `pixel_auroc`.
     """

@@ -80,10 +80,10 @@ def test_the_page_on_grids() -> None:
         ({"methods": {"a": {"objective": "gacd", "options": {"taw": 1}}}}, "does not take"),
         ({"methods": {"a": {"objective": "gacd", "options": {"tau": -1}}}}, "tau must be greater than 0"),
         ({"methods": {"a": {"options": {}}}}, "a method is an objective's name, or has"),
-        ({"methods": {"../a": "gacd"}}, "a method can not be called '../a'"),
-        ({"methods": {"teacher": "gacd"}}, "a method can not be called 'teacher'"),
+        ({"methods": {"../a": "gacd"}}, "a method cannot be called '../a'"),
+        ({"methods": {"teacher": "gacd"}}, "a method cannot be called 'teacher'"),
         ({"methods": {"a": 3}}, "a method is an objective's name, or has"),
-        ({"recipe": {"epoch": 3}}, "the recipe of the grid can not be used"),
+        ({"recipe": {"epoch": 3}}, "the recipe of the grid cannot be used"),
         ({"recipe": {"eps": "much"}}, "eps 'much' is not a number"),
         ({"recipe": {"seed": 1}}, "the recipe of the grid has seed"),
         ({"recipe": {"student": "cnn_tiny"}}, "name the students of the grid"),
@@ -109,9 +109,9 @@ def test_files_that_are_no_grids(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="unknown grid 'digit'; did you mean 'digits'"):
         Grid.load("digit")
     for text, message in (
-        ("[1, 2", "can not be read as YAML"),
+        ("[1, 2", "cannot be read as YAML"),
         ("- 1", "a grid has the entries"),
-        ("!!python/object:os.x {}", "can not be read as YAML"),
+        ("!!python/object:os.x {}", "cannot be read as YAML"),
     ):
         (tmp_path / "g.yaml").write_text(text)
         with pytest.raises(ValueError, match=message):

@@ -55,7 +55,7 @@ MISTAKES = {
     "steps": ("evaluate {}/ten --data digits --attack pgd --steps 0", "steps must be at least 1, got 0"),
     "limit": ("evaluate {}/ten --data digits --limit 0", "limit must be at least 1, got 0"),
     "batch": ("evaluate {}/ten --data digits --batch_size 0", "batch_size must be at least 1, got 0"),
-    "device": ("evaluate {}/ten --data digits --device cudda", "device 'cudda' can not be used"),
+    "device": ("evaluate {}/ten --data digits --device cudda", "device 'cudda' cannot be used"),
     "without labels": ("evaluate {}/ten --data {}/plain --train train[:5] --test train[5:]", "has no labels"),
     "one class": (
         "evaluate {}/ten --data {}/one.parquet --train train[:5] --test train[5:] --task probe",
@@ -104,7 +104,7 @@ def test_what_needs_the_network_is_4(world: Path, tmp_path: Path, capsys: pytest
     weights = ("extract", "timm:resnet18.a1_in1k", "--data", "digits", "--out", tmp_path / "f")
     assert "weights 'resnet18.a1_in1k' are not in the cache" in refused(capsys, 4, *weights)
     images = ("extract", world / "ten", "--data", "cifar10", "--out", tmp_path / "f")
-    assert "the Hub can not be reached" in refused(capsys, 4, *images)
+    assert "the Hub cannot be reached" in refused(capsys, 4, *images)
     assert list(tmp_path.iterdir()) == []
 
 

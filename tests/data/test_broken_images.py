@@ -1,4 +1,4 @@
-"""Images that can not be read: named with file and row, or left out and counted."""
+"""Images that cannot be read: named with file and row, or left out and counted."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_a_batch_that_can_not_be_shared_shrinks(data: MemoryImages) -> None:
 
 
 def test_more_pieces_than_images_are_refused(data: MemoryImages) -> None:
-    with pytest.raises(ValueError, match="53 images can not be shared by 60 processes"):
+    with pytest.raises(ValueError, match="53 images cannot be shared by 60 processes"):
         Loader(data, 100, 0, Augment(), world=60)
     with pytest.raises(ValueError, match="'numbered' is empty"):
         Loader(data.take(torch.arange(0)), 100, 0, Augment())

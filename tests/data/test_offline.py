@@ -33,7 +33,7 @@ def test_files_ask_no_network(by_class: Path, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.usefixtures("offline")
 def test_offline_is_said_quickly(name: str) -> None:
     begin = time.monotonic()
-    with pytest.raises(OfflineError, match="not in the cache and the Hub can not be reached"):
+    with pytest.raises(OfflineError, match="not in the cache and the Hub cannot be reached"):
         dataset(name)
     assert time.monotonic() - begin < 3
 

@@ -75,7 +75,7 @@ def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     content = bytearray(path.read_bytes())
     content[100:20_000] = os.urandom(19_900)
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.parquet' can not be read"):
+    with pytest.raises(ValueError, match=r"x\.parquet' cannot be read"):
         dataset(path, image="img")
     assert cached() == []
 
@@ -116,7 +116,7 @@ def test_columns_of_lists_are_no_trouble(tmp_path: Path) -> None:
 def test_files_of_a_split_with_other_columns_are_refused(tmp_path: Path) -> None:
     write_parquet(tmp_path / "train-0.parquet", pixels(2), label=([0, 1], AB))
     write_parquet(tmp_path / "train-1.parquet", pixels(2))
-    with pytest.raises(ValueError, match=r"can not be read: .*[Ss]chema"):
+    with pytest.raises(ValueError, match=r"cannot be read: .*[Ss]chema"):
         dataset(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Every source gives the same kind of data set, and what can not be one is refused with a reason."""
+"""Every source gives the same kind of data set, and what cannot be one is refused with a reason."""
 
 from __future__ import annotations
 
@@ -142,5 +142,5 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
 def test_a_truncated_table_is_named(tmp_path: Path, keep: int) -> None:
     path = write_parquet(tmp_path / "x.parquet", pixels(3))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=r"x\.parquet' can not be read"):
+    with pytest.raises(ValueError, match=r"x\.parquet' cannot be read"):
         dataset(path)

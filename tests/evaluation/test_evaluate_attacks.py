@@ -60,7 +60,7 @@ def test_transfer_is_between_noise_and_white_box(extractor: FeatureExtractor) ->
 
 
 def test_a_ladder_only_falls(extractor: FeatureExtractor) -> None:
-    """Each rung starts from what the one before found, so that a metric that its aim decides can not rise again."""
+    """Each rung starts from what the one before found, so that a metric that its aim decides cannot rise again."""
     attack = PGD(Threat("linf", Eps("8/255")), steps=2)
     rungs = ladder(attack, [Eps(f"{n}/255") for n in (8, 2, 1, 4)])
     assert [rung.threat.eps for rung in rungs] == [n / 255 for n in (1, 2, 4, 8)]

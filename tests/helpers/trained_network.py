@@ -1,4 +1,4 @@
-"""A network that can not be taken for a new one."""
+"""A network that cannot be taken for a new one."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "remove from a graph": (
         lambda: FeatureIndex(D, factory="HNSW8").add(ITEMS).remove([1]),
         ValueError,
-        "can not remove",
+        "cannot remove",
     ),
     "factory": (lambda: FeatureIndex(D, factory="Flatt"), ValueError, "factory 'Flatt'"),
     "PQ of another width": (lambda: FeatureIndex(D, factory="PQ5"), ValueError, "factory 'PQ5' for width 16"),
@@ -226,7 +226,7 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "remove from refined": (
         lambda: FeatureIndex(D, factory="IVF4,Flat,RFlat").add(ITEMS).remove([1]),
         ValueError,
-        "can not remove",
+        "cannot remove",
     ),
     "metric": (lambda: FeatureIndex(D, metric="l1"), ValueError, "metric must be one of"),  # type: ignore[arg-type]
     "dim": (lambda: FeatureIndex(0), ValueError, "dim must be at least 1"),

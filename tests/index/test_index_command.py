@@ -132,7 +132,7 @@ def test_folders_are_read_as_data_sets_are(
     assert main(["index", "build", model, str(photos), "--out", str(tmp_path / "index")]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
     assert lines == [
-        f"left out: 1 that can not be read ({photos / 'broken.png'}), 1 hidden, 1 links to folders that are read already, "
+        f"left out: 1 that cannot be read ({photos / 'broken.png'}), 1 hidden, 1 links to folders that are read already, "
         "2 of other formats or without a suffix"
     ]
     (photos / "broken.png").unlink()

@@ -1,4 +1,4 @@
-"""Indexes that stay in their file: they find the same, can not be changed, and open nothing else."""
+"""Indexes that stay in their file: they find the same, cannot be changed, and open nothing else."""
 
 from __future__ import annotations
 

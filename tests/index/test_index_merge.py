@@ -161,7 +161,7 @@ def test_kinds_that_can_not_be_merged(factory: str, tmp_path: Path) -> None:
     index = FeatureIndex(D, factory=factory).add(ITEMS)
     folder = index.save(tmp_path / "index")
     for attempt in (index.shard, lambda: merge([folder], tmp_path / "all")):
-        with pytest.raises(ValueError, match=f"indexes '{factory}' can not be joined: .* use Flat, PQ or SQ, or IVF"):
+        with pytest.raises(ValueError, match=f"indexes '{factory}' cannot be joined: .* use Flat, PQ or SQ, or IVF"):
             attempt()
 
 

@@ -185,8 +185,8 @@ def test_overrides_that_are_none_are_refused(tmp_path: Path) -> None:
     for text, message in (
         ("- 1", "must hold settings by name"),
         ("train: {}\nmeasured: {}", r"has \['measured'\]"),
-        ("train: [", "can not be read as YAML"),
-        ("train: !!python/object/apply:os.getcwd []", "can not be read as YAML"),
+        ("train: [", "cannot be read as YAML"),
+        ("train: !!python/object/apply:os.getcwd []", "cannot be read as YAML"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):

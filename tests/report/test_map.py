@@ -1,4 +1,4 @@
-"""The map of features: projections by another library, files that are pictures, inputs that can not be drawn."""
+"""The map of features: projections by another library, files that are pictures, inputs that cannot be drawn."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_thresholds_that_can_not_be() -> None:
     with pytest.raises(RuntimeError, match="call fit first"):
         Mahalanobis().calibrate(x)
     with pytest.raises(
-        ValueError, match=r"10 normal examples can not tell a false-alarm rate of 0\.05; give at least 19"
+        ValueError, match=r"10 normal examples cannot tell a false-alarm rate of 0\.05; give at least 19"
     ):
         detector.calibrate(x[:10])
     for rate in (0.0, 1.0, -0.1):
@@ -139,7 +139,7 @@ def test_a_sidecar_that_means_something_else(tmp_path: Path) -> None:
         {"task": ["probe"], "options": {}},
     ):
         sidecar.write(tmp_path, "task.json", "safetensors", lambda path: path.write_bytes(EMPTY), facts)
-        with pytest.raises(IntegrityError, match="can not be used"):
+        with pytest.raises(IntegrityError, match="cannot be used"):
             load_task(tmp_path)
     save_task(Mahalanobis().fit(data()[0]), tmp_path)
     facts = json.loads((tmp_path / "task.json").read_text())

@@ -1,4 +1,4 @@
-"""Checkpoints: interrupted and uninterrupted runs end in the same bits, and what can not be resumed is refused."""
+"""Checkpoints: interrupted and uninterrupted runs end in the same bits, and what cannot be resumed is refused."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def _fill(
         raise ValueError(f"none of the {len(paths)} files is an image that can be read")
     index.save(out)
     skipped = [str(path) for path in paths if path not in added]
-    broken = [f"{len(skipped)} that can not be read ({skipped[0]}{', ...' if skipped[1:] else ''})"] if skipped else []
+    broken = [f"{len(skipped)} that cannot be read ({skipped[0]}{', ...' if skipped[1:] else ''})"] if skipped else []
     left_out = ", ".join(broken + ([listing.words()] if listing.left_out else []))
     text = f"{len(index)} images in {out}" + (f"\nleft out: {left_out}" if left_out else "")
     return Result(text, {"items": len(index), "skipped": skipped, "left_out": dict(listing.left_out), "index": out})

@@ -10,9 +10,7 @@ from robustfeat.command_line.command import Command, Result
 from robustfeat.runtime.errors import IntegrityError
 
 WHERE = ("records", "model", "device")
-MADE_BY = (
-    "Images are kept, and their place is told, by robustfeat evaluate --records DIR --keep_images --out REPORT.json"
-)
+MADE_BY = "Images are kept, with their place in the report, by robustfeat evaluate --records DIR --keep_images --out REPORT.json"
 
 
 def _add(parser: ArgumentParser) -> None:

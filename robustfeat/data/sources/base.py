@@ -38,7 +38,7 @@ class Source(ABC):
     def open(self, name: str, split: str) -> Opened:
         """A whole split by its name alone ("train", never "train[:90%]"), its rows in a fixed order.
 
-        Raises UnknownNameError for a split that is not there, ValueError for data that can not be read.
+        Raises UnknownNameError for a split that is not there, ValueError for data that cannot be read.
         """
 
 

@@ -45,7 +45,7 @@ def _load(source: str, *arguments: Any, **options: Any) -> Table:
         return Table(rows, found._fingerprint)
     except (ConnectionError, TimeoutError) as error:
         raise OfflineError(
-            f"data set {source!r} is not in the cache and the Hub can not be reached; "
+            f"data set {source!r} is not in the cache and the Hub cannot be reached; "
             "connect, or give the path of a folder with its files (cifar10 and the like: under $ROBUSTFEAT_DATA)"
         ) from error
     except FileNotFoundError as error:
@@ -56,7 +56,7 @@ def _load(source: str, *arguments: Any, **options: Any) -> Table:
         reason = " ".join(str(error.__cause__ or error).split())
         if "corresponds to no data" in reason:
             reason = "the split is empty"
-        raise ValueError(f"data set {source!r} can not be read: {reason}") from error
+        raise ValueError(f"data set {source!r} cannot be read: {reason}") from error
     finally:
         if bars:
             datasets.enable_progress_bars()

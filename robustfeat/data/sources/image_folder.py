@@ -67,7 +67,7 @@ def image_folder(root: Path, split: str) -> Table:
     classes = _classes(root, folders)
     chosen = {path: parts for path, (of, parts) in folders.items() if depth == 0 or of == split}
     if not chosen:
-        raise ValueError(f"data set {str(root)!r} can not be read: the split is empty")
+        raise ValueError(f"data set {str(root)!r} cannot be read: the split is empty")
     labelled = bool(classes) and all(parts in classes for parts in chosen.values())
     labels = [classes[parts] for parts in chosen.values()] if labelled else None
     return files_table(root, list(chosen), labels, _names(list(classes)), left_out=Listing([], left_out).words())

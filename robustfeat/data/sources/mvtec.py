@@ -46,7 +46,7 @@ class MVTec(Source):
                 left_out += listing.left_out
                 images += [(path, number) for path in listing.paths]
         if not images:
-            raise ValueError(f"data set {name!r} can not be read: the split is empty")
+            raise ValueError(f"data set {name!r} cannot be read: the split is empty")
         masks = _masks(root, images) if split == "test" else [None] * len(images)
         paths, labels = [path for path, _ in images], [number for _, number in images]
         return files_table(root, paths, labels, classes, masks=masks, left_out=Listing([], left_out).words())

@@ -66,9 +66,9 @@ def parquet(files: Sequence[Path], split: str) -> Table:
     except FullDiskError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"data set {source!r} can not be read: {' '.join(str(error).split())}") from error
+        raise ValueError(f"data set {source!r} cannot be read: {' '.join(str(error).split())}") from error
     if len(rows) == 0:
-        raise ValueError(f"data set {source!r} can not be read: the split is empty")
+        raise ValueError(f"data set {source!r} cannot be read: the split is empty")
     return Table(rows, fingerprint)
 
 

@@ -37,7 +37,8 @@ class Training:
     """What a run did; None is not known.
 
     step: of the best weights.  held_out_clean, held_out_robust: their accuracy on `images` held-out images, clean and under PGD.
-    heads: of the kinds of classifiers that were tried.  minutes: of the run.  teacher_seconds: of asking the teacher beforehand.
+    heads: of the kinds of classifiers that were tried.  minutes: of the run.
+    teacher_seconds: that the teacher's outputs took before training.
     steps, epochs, images_per_s, processes, environment: of the run.
     """
 

@@ -118,5 +118,5 @@ def test_a_folder_of_something_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", ["cudda", "", "meta:x"])
 def test_an_unknown_device_is_named(saved: Path, device: str) -> None:
-    with pytest.raises(ValueError, match=f"device '{device}' can not be used"):
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used"):
         hub.load(saved, device=device)

@@ -73,7 +73,7 @@ def test_missing_files_are_named(copy: Path) -> None:
 )
 def test_what_is_no_card_is_refused(copy: Path, text: bytes) -> None:
     (copy / "card.json").write_bytes(text)
-    with pytest.raises(IntegrityError, match=r"card\.json (is not a valid card|can not be read)"):
+    with pytest.raises(IntegrityError, match=r"card\.json (is not a valid card|cannot be read)"):
         hub.load(copy)
 
 

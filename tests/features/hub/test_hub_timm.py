@@ -49,7 +49,7 @@ def test_timm_weights_that_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "new_network", lambda architecture, pretrained_tag: small_network(0))
     for only in (None, True):
         assert hub.load("timm:resnet18.a1_in1k", local_files_only=only).feature_dim == 256
-    with pytest.raises(OfflineError, match=r"can not be reached for weights 'resnet18\.a1_in1k'"):
+    with pytest.raises(OfflineError, match=r"cannot be reached for weights 'resnet18\.a1_in1k'"):
         hub.load("timm:resnet18.a1_in1k", local_files_only=False)
     assert hub.load("timm:resnet18", local_files_only=False).feature_dim == 256
 

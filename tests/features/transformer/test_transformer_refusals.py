@@ -75,7 +75,7 @@ def test_the_unfitted_and_the_unknown(extractor: FeatureExtractor, images: np.nd
         FeatureTransformer("no-such-model").fit(images)
     with pytest.raises(TypeError, match="model must be a name, a folder or a FeatureExtractor, got int"):
         FeatureTransformer(7).fit(images)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="device 'abacus' can not be used"):
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used"):
         FeatureTransformer(extractor, device="abacus").fit(images)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         FeatureTransformer(extractor, batch_size=0).fit(images)

@@ -58,7 +58,7 @@ def test_without_a_token(server: HubServer, folder: Path, monkeypatch: pytest.Mo
 def test_without_network(server: HubServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.shutdown()
     server.server_close()
-    with pytest.raises(OfflineError, match="can not be reached"):
+    with pytest.raises(OfflineError, match="cannot be reached"):
         push(folder, "org/repo")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(OfflineError, match="HF_HUB_OFFLINE is set"):

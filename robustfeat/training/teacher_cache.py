@@ -1,4 +1,4 @@
-"""What a teacher says about images that are the same in every epoch, computed once."""
+"""The outputs of a teacher on images that do not change between epochs, computed once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robustfeat.runtime.progress import Progress
 BATCH = 256
 
 
-class Known:
+class TeacherCache:
     """A network's outputs by row of the data set: features (N, d) and logits (N, k), kept where the network is."""
 
     def __init__(self, output: Output) -> None:
@@ -23,7 +23,9 @@ class Known:
         return Output(*(values[rows.to(values.device)] for values in self.output))
 
     @classmethod
-    def of(cls, network: Network, data: ImageDataset, layout: torch.memory_format, *, quiet: bool = False) -> Known:
+    def of(
+        cls, network: Network, data: ImageDataset, layout: torch.memory_format, *, quiet: bool = False
+    ) -> TeacherCache:
         """All images in the order of the data set, in batches of a fixed size: a resumed run must find the same bits.
 
         Under autocast, where the caller is: then the outputs are those of the training steps.
