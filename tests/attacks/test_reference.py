@@ -37,7 +37,7 @@ def test_it_finds_the_closed_form_optimum(classes: int, norm: str) -> None:
 
 def test_the_configuration_names_the_version() -> None:
     expected = "AutoAttack(threat=Threat(norm='linf', eps=8/255), batch_size=250, pyautoattack='0.2.0')"
-    assert repr(AutoAttack()) == expected
+    assert AutoAttack().configuration == expected
 
 
 def test_images_in_channels_last() -> None:

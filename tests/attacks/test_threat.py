@@ -130,8 +130,8 @@ def test_impossible_options() -> None:
         PGD(restarts=0)
 
 
-def test_the_configuration_is_its_repr() -> None:
-    text = repr(PGD(Threat("linf", Eps("8/255")), steps=10, step_size=Eps("2/255")))
+def test_the_configuration_has_every_option() -> None:
+    text = PGD(Threat("linf", Eps("8/255")), steps=10, step_size=Eps("2/255")).configuration
     assert text == (
         "PGD(threat=Threat(norm='linf', eps=8/255), steps=10, step_size=2/255, restarts=1, start='random', "
         "climb=None, momentum=0.0, keep='worst')"
