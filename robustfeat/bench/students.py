@@ -90,7 +90,7 @@ class Students:
             steps = training.steps * recipe.batch_size / training.images_per_s
             numbers["minutes"] = (steps + (training.teacher_seconds or 0)) / 60
             numbers["images/s"] = training.images_per_s
-            Cell(place.method, recipe.student, recipe.seed, numbers, warnings, made_by).save(path)
+            Cell(place.method, place.student, recipe.seed, numbers, warnings, made_by).save(path)
         return Cell.load(path, made_by)
 
     def attempt(self, place: Place) -> Cell | Diverged:

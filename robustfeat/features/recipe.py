@@ -13,6 +13,10 @@ from robustfeat.runtime.choices import check_choices
 OBJECT = "object "  # how an entry begins whose value was given in Python, and has a digest in the place of a name
 
 
+STUDENT = "resnet18"
+STEM: Stem = "small"
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What a run trains, on what, how long and with which optimiser. The objective's own options are beside it.
@@ -21,12 +25,13 @@ class Recipe:
         data: a name or path that `robustfeat.dataset` understands.
         train: the split to train on.
         held_out: the split that decides which weights are best; never the test split.
-        image_size: pixels per side; None keeps the data's own size.
+        image_size: pixels per side, eps being in pixels after scaling; None takes that of `start`, else the data's own size.
         image: the image column, where the data has several.
         label: the label column, where the data has several.
         label_noise: share of the training labels that are made wrong at random, to study teachers that err.
-        student: any timm architecture.
-        stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is).
+        student: any timm architecture; None takes that of `start`, else resnet18.
+        stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is); None takes that of `start`, else
+            "small".
         start: a model folder or name whose weights the student starts from; None starts from scratch.
         teacher: a model folder or name; needed by the objectives that distil.
         head: the linear head of a student whose objective trains none: "teacher" (the frozen one of the teacher), "linear"
@@ -77,8 +82,8 @@ class Recipe:
     image: str | None = None
     label: str | None = None
     label_noise: float = 0.0
-    student: str = "resnet18"
-    stem: Stem = "small"
+    student: str | None = None
+    stem: Stem | None = None
     start: str | None = None
     teacher: str | None = None
     head: Literal["best", "teacher", "linear", "adversarial"] = "best"

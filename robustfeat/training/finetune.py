@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from robustfeat.features import hub
 from robustfeat.features.recipe import Recipe
 from robustfeat.training.loop import train
 
@@ -20,7 +19,5 @@ def fine_tune(model: str | os.PathLike[str], data: str, out: str | os.PathLike[s
 
     Raises what `load` and `train` raise.
     """
-    architecture = hub.read_card(hub.find(os.fspath(model))).architecture
     protocol: dict[str, Any] = {"epochs": 25, "lr": 0.01, "schedule": "multistep", "warmup": 0.0, "weight_decay": 2e-4}
-    start = {"start": os.fspath(model), "student": architecture.name, "stem": architecture.stem}
-    return train("at", Recipe(**{"image_size": architecture.image_size} | protocol | recipe | start, data=data), out)
+    return train("at", Recipe(**protocol | recipe | {"start": os.fspath(model), "data": data}), out)

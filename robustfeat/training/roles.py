@@ -10,7 +10,7 @@ from robustfeat.data import ImageDataset
 from robustfeat.features import hub
 from robustfeat.features.card import Card, ModelRef
 from robustfeat.features.extractor import FeatureExtractor
-from robustfeat.features.recipe import Recipe
+from robustfeat.features.recipe import STEM, STUDENT, Recipe
 from robustfeat.objectives import Objective
 from robustfeat.training.objects import Model, loaded
 
@@ -56,27 +56,55 @@ def _facts(network: Network, card: Card) -> ModelRef:
     return ModelRef(card.name, digest)
 
 
-def student_of(recipe: Recipe, data: ImageDataset, given: Model | None = None) -> tuple[Network, ModelRef | None]:
-    """A new network, whose weights depend on the seed alone, or one to start from, with name and sha256 of its weights.
+def start_of(recipe: Recipe, given: Model | None = None) -> tuple[Network, Card] | None:
+    """The network that the student starts from, with its card; None from scratch.
 
-    given: the object to start from that the recipe names; else it is loaded by its name.
-
-    Raises ValueError where the data has one class only, and where the saved one is of another architecture.
+    given: the object that the recipe names; else it is loaded by its name.
     """
+    if recipe.start is None:
+        return None
+    return hub.load_network(recipe.start) if given is None else loaded(given)
+
+
+def completed(recipe: Recipe, start: tuple[Network, Card] | None, *, sized: bool) -> Recipe:
+    """The recipe with the student, stem and image size that it leaves open.
+
+    sized: whether the images have a size already, because they were given as an object.
+
+    Raises ValueError where it names another student or stem than those of the network to start from.
+    """
+    if start is None:
+        return dataclasses.replace(recipe, student=recipe.student or STUDENT, stem=recipe.stem or STEM)
+    architecture = start[0].architecture
+    if recipe.student not in (None, architecture.name) or recipe.stem not in (None, architecture.stem):
+        raise ValueError(
+            f"start {recipe.start!r} is {architecture.name} with stem {architecture.stem}, the student {recipe.student} with "
+            f"stem {recipe.stem}; they must be the same, so leave student and stem out"
+        )
+    size = recipe.image_size if sized else recipe.image_size or architecture.image_size
+    return dataclasses.replace(recipe, student=architecture.name, stem=architecture.stem, image_size=size)
+
+
+def student_of(
+    recipe: Recipe, data: ImageDataset, start: tuple[Network, Card] | None = None
+) -> tuple[Network, ModelRef | None]:
+    """A new network, whose weights depend on the seed alone, or the one to start from, with name and sha256 of its weights.
+
+    recipe: as `completed` gives it.
+
+    Raises ValueError where the data has one class only.
+    """
+    assert recipe.student is not None
+    assert recipe.stem is not None
     labels = data.labels
     classes = number_of_classes(data)
     if labels is not None and len(labels.unique()) < 2:
         raise ValueError(f"the training split of {data.name!r} has one class only; there is nothing to tell apart")
-    if recipe.start is None:
+    if start is None:
         mean, std = data.mean_std()
         architecture = Architecture(recipe.student, recipe.stem, classes, data.image_size, mean, std)
         return new_network(architecture, recipe.seed), None
-    source, card = hub.load_network(recipe.start) if given is None else loaded(given)
-    if source.architecture.name != recipe.student or source.architecture.stem != recipe.stem:
-        raise ValueError(
-            f"start {recipe.start!r} is {source.architecture.name} with stem {source.architecture.stem}, "
-            f"the student {recipe.student} with stem {recipe.stem}; they must be the same"
-        )
+    source, card = start
     facts = _facts(source, card)
     # What is trained here is trained on images as `dataset` frames them.
     architecture = dataclasses.replace(source.architecture, classes=classes, framing=None)

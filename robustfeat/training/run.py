@@ -28,7 +28,7 @@ from robustfeat.training.ema import MovingAverage
 from robustfeat.training.heads import Heads
 from robustfeat.training.images import images_of
 from robustfeat.training.objects import Objects
-from robustfeat.training.roles import student_of, teacher_of, with_head_for
+from robustfeat.training.roles import completed, start_of, student_of, teacher_of, with_head_for
 from robustfeat.training.teacher_cache import TeacherCache
 
 # A resumed run may change what does not touch the weights. The teacher is known by its weights, wherever it lies.
@@ -52,11 +52,12 @@ class Run:
         *,
         quiet: bool = False,
     ) -> None:
-        recipe = given.recorded(recipe)
+        start = start_of(recipe := given.recorded(recipe), given.student)
+        recipe = completed(recipe, start, sized=given.data is not None)
         self.objective, self.recipe, self.accelerator = objective, recipe, accelerator
         self.train_data, self.held_out = images_of(recipe, given.data)
         self.teacher, self.teacher_card, self.teacher_facts = teacher_of(recipe, objective, given.teacher)
-        self.student, self.start_facts = student_of(recipe, self.train_data, given.student)
+        self.student, self.start_facts = student_of(recipe, self.train_data, start)
         assert recipe.eps is not None
         self.threat = Threat(recipe.norm, recipe.eps)
         labels = self.train_data.labels

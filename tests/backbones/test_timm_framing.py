@@ -25,7 +25,7 @@ from robustfeat.features.card import Card
 from robustfeat.features.extractor import FeatureExtractor
 from robustfeat.features.recipe import Recipe
 from robustfeat.runtime.errors import IntegrityError
-from robustfeat.training.roles import student_of
+from robustfeat.training.roles import completed, start_of, student_of
 
 SIZES = [(200, 150), (150, 201), (160, 160), (97, 333), (401, 77), (64, 64)]
 
@@ -183,5 +183,7 @@ def test_what_is_trained_on_is_framed_as_data_sets_are(classes: int, tmp_path: P
     hub.save(tmp_path, extractor.network, extractor.card)
     names = tuple(f"class {i}" for i in range(classes))
     data = MemoryImages("some", torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4), names)
-    network, _ = student_of(Recipe(data="some", student="test_resnet", stem="timm", start=str(tmp_path)), data)
+    recipe = Recipe(data="some", start=str(tmp_path))
+    start = start_of(recipe)
+    network, _ = student_of(completed(recipe, start, sized=True), data, start)
     assert (network.architecture.classes, network.architecture.framing) == (classes, None)

@@ -13,10 +13,12 @@ from run_state import state_of
 from short_runs import RECIPE
 
 from robustfeat.attacks import Threat
+from robustfeat.backbones.architecture import Architecture
 from robustfeat.backbones.network import new_network
 from robustfeat.data import dataset
 from robustfeat.features import hub
-from robustfeat.features.card import Card, ModelRef
+from robustfeat.features.card import Card, ModelRef, train_command
+from robustfeat.features.recipe import Recipe
 from robustfeat.numerics.eps import Eps
 from robustfeat.numerics.types import Losses
 from robustfeat.objectives import AdversarialTraining, Natural, Objective, Views
@@ -59,6 +61,26 @@ def test_a_start_with_another_head_keeps_its_normalisation(teacher: str, tmp_pat
     assert card.start == ModelRef("start", hub.read_card(tmp_path / "start").weights.sha256)
     assert trained.architecture.mean == (0.1, 0.2, 0.3)
     assert trained.architecture.classes == 10
+
+
+def test_the_student_is_that_of_the_start(teacher: str, tmp_path: Path) -> None:
+    """Architecture, stem and image size need not be said; what is said otherwise is refused."""
+    start = Architecture("resnet_tiny", "timm", 10, 12)
+    hub.save(tmp_path / "start", new_network(start), Card("start", start, 0))
+    recipe = Recipe(
+        data="digits", start=str(tmp_path / "start"), max_steps=1, batch_size=8, eval_images=10, eval_steps=1
+    )
+    card = hub.read_card(train("natural", recipe, tmp_path / "run", quiet=True))
+    assert (card.architecture.name, card.architecture.stem, card.architecture.image_size) == ("resnet_tiny", "timm", 12)
+    assert card.recipe is not None
+    assert (card.recipe.student, card.recipe.stem, card.recipe.image_size) == ("resnet_tiny", "timm", 12)
+    assert "--student" not in train_command("natural", {}, card.recipe, "out")
+    for other in ({"student": "resnet18"}, {"stem": "small"}):
+        with pytest.raises(ValueError, match="the same, so leave student and stem out"):
+            train("natural", dataclasses.replace(recipe, **other), tmp_path / "other", quiet=True)
+    plain = hub.read_card(Path(teacher)).recipe
+    assert plain is not None
+    assert plain.student == "cnn_small"
 
 
 def test_a_loss_that_is_not_finite_names_step_and_term(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import shlex
 from typing import Any
 
-from robustfeat.features.recipe import Recipe
+from robustfeat.features.recipe import STEM, STUDENT, Recipe
 from robustfeat.objectives import OBJECTIVES
 
 
@@ -17,7 +17,9 @@ def train_command(objective: str, options: dict[str, Any], recipe: Recipe, out: 
     out: the folder of the run. Raises KeyError for an unknown objective.
     """
     usual = {name: p.default for name, p in inspect.signature(OBJECTIVES[objective]).parameters.items()}
-    usual |= Recipe(norm=recipe.norm).as_dict() | {"norm": Recipe.norm}  # the usual eps depends on the norm
+    usual |= (
+        Recipe(norm=recipe.norm).as_dict() | _implied(recipe) | {"norm": Recipe.norm}
+    )  # the usual eps depends on the norm
     words = ["robustfeat", "train", objective, *_flag("data", recipe.data)]
     for name, value in (options | recipe.as_dict()).items():
         if name != "data" and (name not in usual or value != usual[name]):
@@ -28,3 +30,10 @@ def train_command(objective: str, options: dict[str, Any], recipe: Recipe, out: 
 def _flag(name: str, value: Any) -> list[str]:
     text = value if isinstance(value, str) else json.dumps(value)
     return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+
+
+def _implied(recipe: Recipe) -> dict[str, Any]:
+    """What the command need not say of the student: it is that of the start, or the usual one."""
+    if recipe.start is not None:
+        return {"student": recipe.student, "stem": recipe.stem}
+    return {"student": STUDENT, "stem": STEM}
