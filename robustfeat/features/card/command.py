@@ -7,7 +7,7 @@ import json
 import shlex
 from typing import Any
 
-from robustfeat.features.recipe import STEM, STUDENT, Recipe
+from robustfeat.features.recipe import Recipe
 from robustfeat.objectives import OBJECTIVES
 
 
@@ -30,10 +30,3 @@ def train_command(objective: str, options: dict[str, Any], recipe: Recipe, out: 
 def _flag(name: str, value: Any) -> list[str]:
     text = value if isinstance(value, str) else json.dumps(value)
     return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
-
-
-def _implied(recipe: Recipe) -> dict[str, Any]:
-    """What the command need not say of the student: it is that of the start, or the usual one."""
-    if recipe.start is not None:
-        return {"student": recipe.student, "stem": recipe.stem}
-    return {"student": STUDENT, "stem": STEM}
