@@ -25,7 +25,7 @@ def column_labels(name: str, rows: pa.Table, column: str) -> torch.Tensor | None
         The labels, int64 (n,); None if all are -1, by which `datasets` marks labels that are withheld.
 
     Raises:
-        ValueError: if the column does not hold an integer for every row.
+        ValueError: if the column does not hold a class number for every row.
     """
     values = rows.column(column).to_numpy()
     if values.dtype.kind not in "iub":  # missing values make floats

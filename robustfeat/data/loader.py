@@ -36,7 +36,7 @@ class Loader:
         layout: the memory format of the images.
 
     Raises:
-        ValueError: if `data` is empty, or has fewer images than `world` x `parts`.
+        ValueError: if `data` is empty, or a batch has fewer images than `world` x `parts`.
     """
 
     def __init__(

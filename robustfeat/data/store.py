@@ -82,7 +82,7 @@ class ImageDataset(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """A hex digest, equal for equal content."""
+        """A hex digest of the content: equal for equal content, different otherwise."""
 
     def head(self, n: int | None) -> ImageDataset:
         """Return the first n rows, or a share of each class if the data is sorted by class; all rows for None or a larger n."""
