@@ -76,7 +76,7 @@ class ImageDataset(ABC):
         """Return the data set of these rows only, in this order: row numbers, a mask or a slice, as in NumPy (`row_numbers`)."""
 
     def on(self, device: torch.device | str) -> ImageDataset:
-        """The same data set, its pixels on a device where they are kept in memory; what is decoded on demand comes on the CPU."""
+        """Return the same data set with its pixels on a device if they are in memory; decoded images stay on the CPU."""
         return self
 
     @property
