@@ -1,4 +1,4 @@
-"""How the published models are trained and measured: one command that goes on until the time it was given is over."""
+"""The recipes train and measure the published models, with one command that continues until its time is over."""
 
 # Which models each stage trains. A model's settings lie in OBJECTIVE/MODEL.yaml; where there are several, MODEL.VARIANT.yaml, the
 # best run becomes the model. The last stage measures all that there are.

@@ -1,4 +1,4 @@
-"""python -m recipes STAGE ... --data DIR --out DIR --minutes 8.5"""
+"""The command `python -m recipes STAGE ... --data DIR --out DIR --minutes 8.5` runs the stages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ UNFINISHED, LEFT_OUT = 75, 1  # exit codes, beside 0
 
 
 def main(argv: Sequence[str] | None = None, *, begin: float | None = None) -> int:
-    """Go through the stages; returns 0 where all is done, 75 where the same command has to go on, 1 where something was left out.
+    """Run the stages.
 
-    begin: when the call began, by time.monotonic().
+    Args:
+        argv: the arguments; None takes those of the process.
+        begin: the start of the call, by time.monotonic().
+
+    Returns:
+        0 if all is done, 75 if the same command has to continue, 1 if something was left out.
     """
     arguments = _arguments(argv)
     os.environ["ROBUSTFEAT_DATA"] = str(arguments.data.expanduser().resolve())

@@ -1,4 +1,4 @@
-"""The time of one call: when nearly all of it is spent, work is interrupted as by Ctrl-C, and what it has is kept."""
+"""This module limits the time of one call: shortly before the end, work is interrupted as by Ctrl-C, and its state is kept."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ SHARE = 0.25  # of a call that is hardly longer than that
 
 
 class Clock:
-    """Inside the context, SIGINT comes when the time is over but for the reserve, once; where it is over before, at the entry.
+    """Sends SIGINT once, inside the context, when only the reserve of the time is left; raises at the entry if that has passed.
 
-    Training then saves a checkpoint, and raises a KeyboardInterrupt; an evaluation has its finished batches on the disk.
+    Training then saves a checkpoint and raises a KeyboardInterrupt; an evaluation has its finished batches on the disk.
 
-    seconds: of the whole call.  begin: when it began, by time.monotonic().
+    Args:
+        seconds: the time of the whole call.
+        begin: the start of the call, by time.monotonic().
+
+    Raises:
+        ValueError: if `seconds` is not greater than 0.
     """
 
     def __init__(self, seconds: float, begin: float) -> None:
@@ -31,6 +36,7 @@ class Clock:
 
     @property
     def spent(self) -> float:
+        """The seconds since the start of the call."""
         return time.monotonic() - self.begin
 
     def __str__(self) -> str:

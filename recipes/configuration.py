@@ -1,4 +1,7 @@
-"""The settings of models and measurements, from YAML files; `robustfeat train --config` takes those of the models too."""
+"""This module reads the settings of models and measurements from YAML files.
+
+`robustfeat train --config` accepts the files of the models too.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,23 @@ EVALUATE = "evaluate"  # the folder of the evaluations; the others are named aft
 
 @dataclass(frozen=True)
 class Overrides:
-    """Entries that take the place of those in every file, as in a rehearsal.  train: of Recipe.  measure: of Evaluation."""
+    """Entries that replace those of every file, as in a rehearsal.
+
+    Args:
+        train: entries of Recipe.
+        measure: entries of Evaluation.
+    """
 
     train: dict[str, Any] = field(default_factory=dict)
     measure: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path | None) -> Overrides:
-        """From a YAML file; ValueError where it has anything but mappings called train and measure."""
+        """Load a YAML file.
+
+        Raises:
+            ValueError: if it has anything but mappings called train and measure.
+        """
         if path is None:
             return cls()
         values = _mapping(path)
@@ -37,7 +49,13 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Training:
-    """One run.  run: its name, that of the file."""
+    """One training run.
+
+    Args:
+        run: the name of the run, which is that of its file.
+        objective: the objective.
+        recipe: the recipe.
+    """
 
     run: str
     objective: Objective
@@ -45,9 +63,14 @@ class Training:
 
 
 def trainings(model: str, overrides: Overrides) -> list[Training]:
-    """The runs of which the best one becomes the model; each objective is fresh.
+    """Return the runs of a model, each with a new objective; the best run becomes the model.
 
-    Raises ValueError for entries that neither the objective nor Recipe has.
+    Args:
+        model: the name of the model.
+        overrides: entries that replace those of the files.
+
+    Raises:
+        ValueError: for entries that neither the objective nor Recipe has, and if the model has no file.
     """
     files = [path for path in sorted(FOLDER.glob("*/*.yaml")) if path.parent.name != EVALUATE]
     chosen = [path for path in files if path.name.split(".")[0] == model]
@@ -69,7 +92,11 @@ def _training(path: Path, overrides: Overrides) -> Training:
 
 
 def evaluations(overrides: Overrides) -> dict[str, Evaluation]:
-    """What is measured of each model, by the names of the files, in their order. ValueError for unknown entries."""
+    """Return the evaluations of each model by file name, in order.
+
+    Raises:
+        ValueError: for unknown entries.
+    """
     known = {entry.name for entry in dataclasses.fields(Evaluation)}
     found = {}
     for path in sorted((FOLDER / EVALUATE).glob("*.yaml")):

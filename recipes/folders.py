@@ -1,4 +1,4 @@
-"""What lies where below --out."""
+"""This module defines the folders below --out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ from pathlib import Path
 
 
 class Folders:
-    """models, logs, reports: what is wanted.  travel: the same, as files that may be taken along one by one.
-    work: checkpoints, features and finished batches, which the next call goes on from."""
+    """The folders below --out.
+
+    Args:
+        out: the folder itself.
+
+    Attributes:
+        models: the trained models.
+        logs: the logs of training.
+        reports: the reports of evaluations.
+        travel: the new content of these three, as files that can be copied one by one.
+        work: checkpoints, features and finished batches, from which the next call continues.
+    """
 
     def __init__(self, out: Path) -> None:
         self.out = out.expanduser().resolve()

@@ -1,4 +1,4 @@
-"""What all models are worth, in the order of the files in evaluate/: a call that ends early has the more important numbers."""
+"""This module measures all models, in the order of the files in evaluate/, so that a short call has the important numbers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,20 @@ ABSENT = (OfflineError, FileNotFoundError, ImportError)  # a data set, or the pa
 
 
 def measure(folders: Folders, overrides: Overrides, device: str) -> list[str]:
-    """Write reports/MODEL/EVALUATION.json of every model in models/; returns what is absent here, and so left out.
+    """Write reports/MODEL/EVALUATION.json of every model in models/.
 
-    A report of the same weights and settings is passed over, and an evaluation that was interrupted goes on where it was.
-    Raises KeyboardInterrupt where the time is over.
+    A report of the same weights and settings is skipped, and an interrupted evaluation continues where it stopped.
+
+    Args:
+        folders: the folders below --out.
+        overrides: entries that replace those of the files.
+        device: the device of the measurement.
+
+    Returns:
+        The evaluations that were left out because data or packages are missing, with the reasons.
+
+    Raises:
+        KeyboardInterrupt: if the time is over.
     """
     names = [name for stage in ("teacher", "students", "anchored", "natural") for name in MODELS[stage]]
     there = [name for name in names if (folders.models / name / hub.CARD).is_file()]
@@ -48,7 +58,7 @@ def measure(folders: Folders, overrides: Overrides, device: str) -> list[str]:
 
 
 def _headlines(report: Report) -> str:
-    """The first metric of each task, clean and under each attack, and how many flags there are."""
+    """Return the first metric of each task, clean and under each attack, and the number of flags."""
     first = {row.task: row.metric for row in reversed(report.rows)}
     rows = [row for row in report.rows if row.metric == first[row.task] and not row.column]
     told = [f"{row.task} {row.metric} {row.value:.3f} ({report.label(*row.sized)})" for row in rows]
@@ -56,7 +66,7 @@ def _headlines(report: Report) -> str:
 
 
 def _is_of(path: Path, extractor: FeatureExtractor, evaluation: Evaluation) -> bool:
-    """Whether a report is there, of these weights and settings."""
+    """Return whether there is a report of these weights and settings."""
     if not path.is_file():
         return False
     report = Report.load(path)

@@ -1,6 +1,6 @@
-"""python -m recipes.rehearsal: every stage for a few steps on the CPU, one killed while it trains, one out of time.
+"""The command `python -m recipes.rehearsal` runs every stage for a few steps on the CPU, one killed in training, one out of time.
 
-It needs no data and no GPU, and the packages of the machine that it rehearses for: `make rehearsal` makes such an environment.
+It needs no data and no GPU, but the packages of the machine that it rehearses for: `make rehearsal` makes such an environment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ UNFINISHED = 75
 
 
 def main() -> int:
-    """Run all; returns 0, or raises RuntimeError with what did not go as it should."""
+    """Run all stages.
+
+    Returns:
+        0.
+
+    Raises:
+        RuntimeError: if a stage does not behave as expected.
+    """
     with tempfile.TemporaryDirectory() as folder:
         data, out = Path(folder) / "data", Path(folder) / "out"
         write_data(data, train=550, test=60)
@@ -47,7 +54,7 @@ def _finish(stage: str, data: Path, out: Path) -> None:
 
 
 def _goes_on(stage: str, data: Path, out: Path, step: int) -> None:
-    """The same command, which has to say that it begins at `step` or later."""
+    """Run the same command, which has to report that it resumes at `step` or later."""
     process = _start(stage, data, out, "--minutes", "20", stderr=subprocess.PIPE)
     assert process.stderr is not None
     said = ""
@@ -61,7 +68,7 @@ def _goes_on(stage: str, data: Path, out: Path, step: int) -> None:
 
 
 def _kill(stage: str, data: Path, out: Path) -> None:
-    """SIGKILL once there is a checkpoint; the same command goes on from it, and does not begin anew."""
+    """Kill a stage with SIGKILL after its first checkpoint, and check that the same command continues from it."""
     process = _start(stage, data, out, "--minutes", "20")
     try:
         found = _wait(process, out)
@@ -73,18 +80,18 @@ def _kill(stage: str, data: Path, out: Path) -> None:
 
 
 def _run_out(stage: str, data: Path, out: Path) -> None:
-    """Time that does not suffice, and then enough of it."""
+    """Run a stage with too little time, and then with enough."""
     _ends_with(UNFINISHED, stage, _start(stage, data, out, "--minutes", "0.4"))
     _finish(stage, data, out)
 
 
 def _some(stage: str, data: Path, out: Path) -> None:
-    """As many reports as there are in a few minutes: all of them take a CPU longer than everything else together."""
+    """Measure as many reports as a few minutes allow, because all of them take longer on a CPU than all other stages together."""
     _ends_with((0, UNFINISHED), stage, _start(stage, data, out, "--minutes", "4"))
 
 
 def _wait(process: subprocess.Popen[str], out: Path) -> Path:
-    """The first checkpoint of the running stage that is complete."""
+    """Return the first complete checkpoint of the running stage."""
     before = set(out.glob("work/*/checkpoints/*/manifest.json"))
     begin = time.monotonic()
     while process.poll() is None and time.monotonic() - begin < PATIENCE:

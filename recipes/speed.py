@@ -1,4 +1,4 @@
-"""Images per second, said as soon as they are known: a run that is too slow should not be waited for."""
+"""This module prints images per second as soon as they are measured, so that a run that is too slow can be stopped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ LINES = 3  # the first one has the warm-up of kernels in it
 
 
 class Speed(GeneralTracker):
-    """A tracker of Accelerate that prints the speed of the first steps."""
+    """A tracker of Accelerate that prints the speed of the first steps.
+
+    Args:
+        run: the name of the training run.
+    """
 
     name = "speed"
     requires_logging_directory = False

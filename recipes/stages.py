@@ -1,4 +1,4 @@
-"""What a stage does: it trains its models, or measures all."""
+"""This module runs a stage, which trains its models, or measures all models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ from recipes.training import train_model
 
 
 def run(stage: str, folders: Folders, overrides: Overrides, device: str) -> list[str]:
-    """Go on with a stage; returns what could not be done, and why. Raises KeyboardInterrupt where the time is over."""
+    """Start or continue a stage.
+
+    Args:
+        stage: one of STAGES.
+        folders: the folders below --out.
+        overrides: entries that replace those of the files.
+        device: the device of measurements.
+
+    Returns:
+        What was left out, and why.
+
+    Raises:
+        KeyboardInterrupt: if the time is over.
+    """
     if stage == MEASURE:
         return measure(folders, overrides, device)
     for name in MODELS[stage]:

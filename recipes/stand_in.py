@@ -1,4 +1,4 @@
-"""Small data sets of the names and columns that the recipes read, for rehearsals: patterns that a network can tell apart."""
+"""This module makes small data sets for rehearsals, with the names and columns that the recipes read and separable classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ CLASSES = 10
 
 
 def write_data(folder: Path, *, train: int, test: int, side: int = 32) -> None:
-    """Parquet files like those of the Hub, with so many images of `side` pixels in each split; classes take turns."""
+    """Write parquet files like those of the Hub, in which the classes alternate.
+
+    Args:
+        folder: the folder of all data sets.
+        train: the number of training images.
+        test: the number of test images.
+        side: pixels per side.
+    """
     random = np.random.default_rng(0)
     centres = random.integers(60, 196, (CLASSES, side, side, 3))
     for name, (image, label) in COLUMNS.items():

@@ -1,4 +1,4 @@
-"""A model of the recipes: trained as long as its settings say, over as many calls as that takes, and left in half precision."""
+"""This module trains a model as long as its settings require, over several calls, and exports it in half precision."""
 
 from __future__ import annotations
 
@@ -20,11 +20,18 @@ PART = "15MB"  # of weights in one file
 
 
 def train_model(name: str, folders: Folders, overrides: Overrides) -> None:
-    """Begin or go on with the runs of a model. What is best so far is left in models/NAME, also when time is over.
+    """Start or continue the runs of a model, and leave the best weights so far in models/NAME, even if the time is over.
 
-    A model without a run in work/ has come from another machine, and is taken as it is.
+    A model without a run in work/ was copied from another machine, and is kept as it is.
 
-    Raises KeyboardInterrupt where the time is over, ValueError where its teacher or start is not there.
+    Args:
+        name: the name of the model.
+        folders: the folders below --out.
+        overrides: entries that replace those of the files.
+
+    Raises:
+        KeyboardInterrupt: if the time is over.
+        ValueError: if its teacher or initial model is missing.
     """
     target, candidates = folders.models / name, trainings(name, overrides)
     runs = {folders.work / one.run: one for one in candidates}
@@ -45,8 +52,7 @@ def train_model(name: str, folders: Folders, overrides: Overrides) -> None:
 
 
 def _here(one: Training, folders: Folders) -> Recipe:
-    """The recipe, with teacher and start as they lie here: the names in the files are those of published models, and an older
-    model of that name must not be taken in silence."""
+    """Return the recipe with teacher and initial model in models/, so that older published models of the name are not used."""
     found = {}
     for role in ("teacher", "start"):
         source = getattr(one.recipe, role)
@@ -61,13 +67,13 @@ def _here(one: Training, folders: Folders) -> Recipe:
 
 
 def _is_done(run: Path, recipe: Recipe) -> bool:
-    """last/ is written when a run has ended."""
+    """Return whether last/, which is written at the end of a run, has this recipe."""
     last = run / "last"
     return (last / hub.CARD).is_file() and hub.read_card(last).recipe == recipe
 
 
 def _leave(name: str, runs: dict[Path, Training], folders: Folders) -> None:
-    """The best weights of all runs as models/NAME, and the logs."""
+    """Copy the best weights of all runs to models/NAME, and the logs."""
     for run in runs:
         if (run / "log.jsonl").is_file():
             folders.logs.mkdir(parents=True, exist_ok=True)
@@ -92,6 +98,6 @@ def _leave(name: str, runs: dict[Path, Training], folders: Folders) -> None:
 
 
 def _rank(card: Card, one: Training) -> tuple[float, float]:
-    """By which the best weights of one run are chosen, too."""
+    """Return the sort key of a run, by which the best weights of one run are also chosen."""
     clean, robust = card.training.held_out_clean or 0.0, card.training.held_out_robust or 0.0
     return (robust, clean) if one.objective.robust else (clean, robust)

@@ -1,4 +1,4 @@
-"""What a machine that is given back must not keep: new models, reports and logs, as few files of limited size."""
+"""This module packs new models, reports and logs into a few files of limited size, to copy them from a temporary machine."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ PIECES = 8
 
 
 def brought(folders: Folders) -> None:
-    """On a machine where nothing has been packed yet, take note that what is there has come from elsewhere: it stays here."""
+    """Record the existing files on a machine where nothing has been packed yet, so that they are not packed."""
     if not _list(folders).is_file():
         write_text(_list(folders), json.dumps(_digests(folders), indent=1))
 
 
 def pack(folders: Folders) -> list[Path]:
-    """One tar of what no call has packed, and nobody brought, cut into pieces travel/recipes.tar.00, .01, ...; returns them.
+    """Pack what is neither recorded nor packed yet into one tar, cut into pieces travel/recipes.tar.00, .01, ...
 
         cat recipes.tar.* | tar x -C OUT
 
     unpacks them where the next call, on any machine, or `robustfeat publish` finds them.
+
+    Returns:
+        The pieces.
     """
     shutil.rmtree(folders.travel, ignore_errors=True)
     folders.travel.mkdir(parents=True)
@@ -53,6 +56,6 @@ def _list(folders: Folders) -> Path:
 
 
 def _digests(folders: Folders) -> dict[str, str]:
-    """sha256 of every file that is wanted, by its path below --out."""
+    """Return the sha256 of every result file by its path below --out."""
     kept = [path for folder in (folders.models, folders.logs, folders.reports) for path in sorted(folder.rglob("*"))]
     return {str(path.relative_to(folders.out)): sha256(path) for path in kept if path.is_file()}

@@ -1,4 +1,4 @@
-"""Training methods side by side: same teacher, data, budget and attacks, several seeds."""
+"""The bench package compares training methods with the same teacher, data, budget and attacks over several seeds."""
 
 from __future__ import annotations
 

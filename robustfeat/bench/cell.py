@@ -1,4 +1,4 @@
-"""One student of a grid and its numbers, kept in its folder."""
+"""This module stores one student of a grid with its numbers in a folder."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from robustfeat.runtime.files import write_text
 
 @dataclass(frozen=True)
 class Cell:
-    """A student (or the teacher) and its numbers: fractions, except "minutes" and "images/s" of training.
+    """A student (or the teacher) and its measured numbers.
 
-    warnings: signs that an attack failed, which make numbers flatter.
-    made_by: everything that the numbers depend on, as JSON values.
+    Args:
+        method: the name of the method in the table; "teacher" for the teacher.
+        student: the timm architecture.
+        seed: the seed of the training.
+        numbers: fractions, except "minutes" and "images/s" of training.
+        warnings: signs that an attack failed, so that numbers overestimate the model.
+        made_by: everything that the numbers depend on, as JSON values.
     """
 
     method: str
@@ -35,7 +40,16 @@ class Cell:
 
     @classmethod
     def load(cls, path: Path, made_by: dict[str, Any]) -> Cell:
-        """Read cell.json. Raises IntegrityError where it cannot be read, ValueError where it was made otherwise."""
+        """Read cell.json.
+
+        Args:
+            path: the path of cell.json.
+            made_by: the settings that the cell must have been made with.
+
+        Raises:
+            IntegrityError: if the file cannot be read.
+            ValueError: if the cell was made with other settings.
+        """
         try:
             cell = cls(**json.loads(path.read_text(encoding="utf-8")))
             theirs = dict(cell.made_by)

@@ -1,4 +1,4 @@
-"""What is compared: a grid of methods, students and seeds, with everything that they share."""
+"""This module defines a grid of methods, students and seeds, with all the settings that they share."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ from robustfeat.runtime.registry import unknown
 
 @dataclass(frozen=True)
 class Method:
-    """An objective with its options, by the name that stands in the table.
+    """An objective with its options, listed in the table under a name.
 
-    objective: its registered name.  options: of its constructor.  recipe: entries of the recipe that are its own.
+    Args:
+        objective: the registered name of the objective.
+        options: the arguments of its constructor.
+        recipe: entries of the recipe for this method only.
     """
 
     objective: str
@@ -29,7 +32,12 @@ class Method:
     recipe: dict[str, Any] = field(default_factory=dict)
 
     def make(self) -> Objective:
-        """A fresh one; KeyError for an unknown name, ValueError for options it does not have."""
+        """Return a new objective.
+
+        Raises:
+            KeyError: for an unknown name.
+            ValueError: for options that the objective does not have.
+        """
         try:
             return OBJECTIVES[self.objective](**self.options)
         except TypeError as error:
@@ -38,16 +46,24 @@ class Method:
 
 @dataclass(frozen=True)
 class Grid:
-    """methods x students x seeds.
+    """A grid trains every method with every student architecture and seed.
 
-    data, train, held_out: what all students and the teacher learn from.  second: another data set for the probe, or None.
-    teacher: a model, or the method by which one is trained first, with its own recipe.
-    methods: by the name in the table.  students: timm architectures.  seeds: one student each.
-    recipe: entries of `Recipe` that all students share: their budget.
-    attack: the final one, by its registered name ("fast", "standard").
-    second_eps: its size on the second data set, as a number or fraction; None takes that of the recipe.
-    test, limit: the split that is measured, and how many of its images.  fit: images of `second` that the probe learns from.
-    champion: the method whose advantage over each other is tested.
+    Args:
+        methods: the methods, by the name in the table.
+        teacher: a model, or the method that trains one first, with its own recipe.
+        data: the data set that the teacher and all students are trained on.
+        train: its training split.
+        held_out: its held-out split.
+        test: the split that is measured.
+        second: another data set for the probe, or None.
+        second_eps: the size of the attack on the second data set, as a number or fraction; None takes that of the recipe.
+        fit: the number of images of `second` that the probe is trained on.
+        students: timm architectures.
+        seeds: one student each.
+        recipe: entries of `Recipe` that all students share: their budget.
+        attack: the final attack, by its registered name ("fast", "standard").
+        limit: the number of measured images.
+        champion: the method whose advantage over each other method is tested.
     """
 
     methods: dict[str, Method]
@@ -99,37 +115,38 @@ class Grid:
         self.second_threat()
 
     def recipe_of(self, method: Method, student: str, seed: int, teacher: str) -> Recipe:
-        """The recipe of one student."""
+        """Return the recipe of one student."""
         own = {"data": self.data, "train": self.train, "held_out": self.held_out, "student": student, "seed": seed}
         needs = {"teacher": teacher} if OBJECTIVES[method.objective].needs_teacher else {}
         return _recipe(own | self.recipe | method.recipe | needs)
 
     def teacher_recipe(self) -> Recipe:
-        """The recipe of the teacher, where it is trained first."""
+        """Return the recipe of the teacher, if it is trained first."""
         assert isinstance(self.teacher, Method)
         own = {"data": self.data, "train": self.train, "held_out": self.held_out}
         return _recipe(own | self.recipe | self.teacher.recipe)
 
     def threat(self) -> Threat:
-        """What everything is measured under: that of the shared recipe, whatever a method trains with."""
+        """Return the threat model of all measurements: that of the shared recipe, whatever a method is trained with."""
         recipe = _recipe(self.recipe)
         assert recipe.eps is not None  # the recipe fills it in
         return Threat(recipe.norm, recipe.eps)
 
     def second_threat(self) -> Threat:
-        """The same on the second data set, with the size that was named for it."""
+        """Return the threat model on the second data set, with the size that is set for it."""
         first = self.threat()
         return first if self.second_eps is None else Threat(first.norm, Eps(self.second_eps))
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Grid:
-        """From a mapping as in a grid file; a method is its objective's name, or a mapping with objective, options, recipe.
+        """Parse the mapping of a grid file; a method is an objective's name, or a mapping with objective, options and recipe.
 
-        Raises ValueError for entries that a grid does not have.
+        Raises:
+            ValueError: for entries that a grid does not have.
         """
         known = {f.name for f in dataclasses.fields(cls)}
         if not isinstance(values, dict) or (strange := sorted(set(values) - known)):
@@ -153,7 +170,7 @@ class Grid:
 
     @classmethod
     def load(cls, name: str) -> Grid:
-        """A grid file (YAML), or one of the presets by name."""
+        """Load a grid file (YAML), or one of the presets by name."""
         path = Path(name)
         if not path.is_file():
             if name not in presets():
@@ -173,7 +190,7 @@ def _method(value: Any) -> Method:
 
 
 def _refuse_keys(recipe: dict[str, Any], what: str) -> None:
-    """What the grid says itself cannot be said again in a recipe, where it would win in silence."""
+    """Refuse recipe entries that are entries of the grid, which they would override silently."""
     if taken := sorted({"data", "train", "held_out", "seed", "teacher"} & recipe.keys()):
         raise ValueError(f"the recipe of {what} has {', '.join(taken)}, which are entries of the grid itself")
 

@@ -1,4 +1,4 @@
-"""What is measured of every student of a grid, and of the teacher."""
+"""This module measures every student of a grid, and the teacher."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ LIKENESS = {
 
 
 class Measure:
-    """The same data and attacks for all.  teacher: whose structure students are compared with.  cache: a folder for features."""
+    """Measures all models on the same data with the same attacks.
+
+    Args:
+        grid: the grid.
+        teacher: the model that the features of the students are compared with.
+        cache: a folder for features.
+    """
 
     def __init__(self, grid: Grid, teacher: FeatureExtractor, cache: Path) -> None:
         self.grid, self.threat, self.cache = grid, grid.threat(), cache
@@ -34,7 +40,15 @@ class Measure:
         self.shift = self._shift(teacher)
 
     def __call__(self, extractor: FeatureExtractor, folder: Path) -> tuple[dict[str, float], list[str]]:
-        """All numbers of a model, and what flatters them; the reports, with their values per image, go to `folder`."""
+        """Measure a model.
+
+        Args:
+            extractor: the model.
+            folder: where the reports are written, with their values per case.
+
+        Returns:
+            All numbers of the model, and the warnings about them.
+        """
         self.warnings = []
         classic: dict[str, Attack] = {
             "fgsm": FGSM(self.threat),
@@ -63,7 +77,7 @@ class Measure:
         return report
 
     def _second(self, extractor: FeatureExtractor, path: Path) -> dict[str, float]:
-        """The probe on another data set."""
+        """Measure the probe on the second data set."""
         grid, side = self.grid, extractor.card.architecture.image_size
         assert grid.second is not None
         learnt = dataset(grid.second, f"train[:{grid.fit}]", image_size=side)

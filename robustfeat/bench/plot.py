@@ -1,4 +1,4 @@
-"""A picture of a bench: what robustness costs to train."""
+"""This module plots robustness against training time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ MARKERS = "os^Dv*P"  # one per student
 
 
 def plot_cost(summary: Summary, path: str | os.PathLike[str], number: str = "probe robust") -> None:
-    """One point per method and student, a number against minutes of training, with spreads over seeds; the teacher is a line.
+    """Plot one point per method and student, with standard deviations over seeds; the teacher is a line.
 
-    path: a .png or .svg file.
+    Args:
+        summary: the summary of the bench.
+        path: a .png or .svg file.
+        number: the number on the vertical axis, against minutes of training.
     """
     figure, (axes,) = figure_of(7.0, 1, height=4.2)
     students = list(dict.fromkeys(line.student for line in summary.lines if "minutes" in line.numbers))

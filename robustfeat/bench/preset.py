@@ -1,4 +1,4 @@
-"""The grids that come with the library."""
+"""This module finds the grids that come with the library."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def presets() -> list[str]:
-    """The names of the grids that come with the library."""
+    """Return the names of the grids that come with the library."""
     return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
 def preset(name: str) -> Path:
-    """The file of the preset with this name."""
+    """Return the file of the preset with this name."""
     return _folder() / f"{name}.yaml"
 
 

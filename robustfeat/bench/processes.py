@@ -1,4 +1,4 @@
-"""Students of a grid in several processes of this machine at once."""
+"""This module trains and measures several students of a grid at once, each in a process on this machine."""
 
 from __future__ import annotations
 
@@ -24,9 +24,19 @@ _students: Students | None = None  # of a worker process
 def in_processes(
     jobs: int, grid: Grid, teacher: str, out: Path, device: str, todo: list[Place], *, quiet: bool
 ) -> Iterator[Cell | Diverged]:
-    """What became of each of `todo`, as soon as it is there. The processes share the CPU's threads evenly.
+    """Yield the result of each student in `todo` as soon as it is finished.
 
-    Raises ChildProcessError where one of them was killed.
+    Args:
+        jobs: the number of processes, which share the CPU's threads evenly.
+        grid: the grid.
+        teacher: the folder or name of the teacher.
+        out: the folder of the bench.
+        device: the device of measurements.
+        todo: the students.
+        quiet: whether to hide progress.
+
+    Raises:
+        ChildProcessError: if a process was killed.
     """
     threads = max(1, torch.get_num_threads() // jobs)
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of torch hold
@@ -52,7 +62,7 @@ def in_processes(
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Libraries that a new process loads start with so many threads."""
+    """Set the number of threads for libraries that are loaded in new processes."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(number)
     try:

@@ -1,4 +1,4 @@
-"""`bench`: train and measure every student of a grid."""
+"""This module defines `bench`, which trains and measures every student of a grid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from robustfeat.training.loop import train
 
 
 class Outcome(NamedTuple):
-    """What there is of a grid: the teacher's cell and those of finished students, in the grid's order, and who diverged."""
+    """The results of a grid so far.
+
+    Args:
+        cells: the cell of the teacher and those of finished students, in the order of the grid.
+        diverged: the students whose training failed.
+    """
 
     cells: tuple[Cell, ...]
     diverged: tuple[Diverged, ...]
@@ -33,19 +38,27 @@ def bench(
     progress: bool = True,
     each: Callable[[Outcome], object] | None = None,
 ) -> Outcome:
-    """Make all students of a grid; one folder per student below `out`.
+    """Train and measure all students of a grid, in one folder per student below `out`.
 
-    device: where students are measured; they are trained where Accelerate puts them.
-    jobs: students that are made at once, each in a process with its share of the CPU's threads. Small networks gain little from
-        threads, so that on two cores two jobs take about half as long as one. Numbers may differ in the last digits from those of
-        another number of threads.
-    each: called whenever a student is finished, with what there is by then.
+    Finished students are kept, and interrupted ones continue where they stopped. A student whose training diverges is skipped.
 
-    What is finished is not made again, and what was interrupted goes on where it was. A student whose training diverges is passed
-    over.
+    Args:
+        grid: the grid.
+        out: the folder of the bench.
+        device: the device of measurements; Accelerate chooses the device of training.
+        jobs: students that are trained at once, each in a process with its share of the CPU's threads. Small networks gain little
+            from threads, so two jobs on two cores take about half as long as one. Numbers may differ in the last digits from
+            those of another number of threads.
+        progress: whether to show progress.
+        each: called with the outcome so far whenever a student is finished.
 
-    Raises ValueError where `out` holds students that were made otherwise, ChildProcessError where a job was killed; what `train`
-    and `evaluate` raise.
+    Returns:
+        The outcome of the grid.
+
+    Raises:
+        ValueError: if `out` holds students that were made with other settings, or `jobs` is less than 1.
+        ChildProcessError: if a process was killed.
+        Exception: any error of `train` or `evaluate`.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
@@ -81,7 +94,7 @@ def bench(
 
 
 def _refuse_another_teacher(grid: Grid, finished: Path) -> None:
-    """A longer recipe would go on with the teacher that finished students have learnt from."""
+    """Refuse a changed teacher recipe, which would continue the training of the teacher of finished students."""
     if not (finished / hub.CARD).is_file():
         return
     theirs = hub.read_card(finished).recipe

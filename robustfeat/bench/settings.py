@@ -1,4 +1,4 @@
-"""Files of settings: YAML, read by the safe loader, which builds plain values and runs nothing."""
+"""This module reads settings from YAML files with the safe loader, which builds plain values and executes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import yaml
 
 
 def read_settings(path: Path) -> Any:
-    """The values in a YAML file. Raises ValueError, with the place of the mistake, where the file is not valid YAML."""
+    """Return the values in a YAML file.
+
+    Raises:
+        ValueError: if the file is not valid YAML; the message has the position of the error.
+    """
     try:
         return _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -18,7 +22,7 @@ def read_settings(path: Path) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads 1e-3 as the number it is: YAML 1.1 wants 1.0e-3."""
+    """Reads 1e-3 as a number, which YAML 1.1 writes as 1.0e-3."""
 
 
 _Loader.add_implicit_resolver(

@@ -1,4 +1,4 @@
-"""One student of a grid after the other: trained, measured, kept in a folder of its own."""
+"""This module trains and measures the students of a grid one after the other, each in its own folder."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from robustfeat.training.loop import train
 
 
 class Place(NamedTuple):
-    """Which student."""
+    """Identifies a student by seed, architecture and method."""
 
     seed: int
     student: str
     method: str
 
     def folder(self, out: Path) -> Path:
+        """Return the folder of the student below the folder of the bench."""
         return out / self.student / self.method / str(self.seed)
 
 
 class Diverged(NamedTuple):
-    """A student that could not be trained, and why."""
+    """A student whose training failed, with the reason."""
 
     place: Place
     message: str
@@ -36,14 +37,19 @@ class Diverged(NamedTuple):
 
 
 def places(grid: Grid) -> list[Place]:
-    """All students. All methods come before the next seed: a bench that is stopped early has compared all of them."""
+    """Return all students; all methods come before the next seed, so that a bench that is stopped early compares all of them."""
     return [Place(seed, student, name) for seed in grid.seeds for student in grid.students for name in grid.methods]
 
 
 class Students:
-    """Makes any cell of a grid, or reads the one that was finished before.
+    """Trains and measures any cell of a grid, or reads it if it is finished.
 
-    teacher: the folder or name of the model that all learn from and are compared with.  device: where students are measured.
+    Args:
+        grid: the grid.
+        teacher: the folder or name of the model that all students are trained by and compared with.
+        out: the folder of the bench.
+        device: the device of measurements.
+        quiet: whether to hide progress.
     """
 
     def __init__(self, grid: Grid, teacher: str, out: Path, device: str, *, quiet: bool) -> None:
@@ -58,7 +64,7 @@ class Students:
         }
 
     def of_teacher(self) -> Cell:
-        """The teacher's own numbers."""
+        """Return the cell of the teacher."""
         path = self.out / "teacher" / "cell.json"
         if not path.is_file():
             numbers, warnings = self.measure(self.extractor, path.parent)
@@ -66,10 +72,12 @@ class Students:
         return Cell.load(path, self.facts)
 
     def __call__(self, place: Place) -> Cell:
-        """Train and measure one student.
+        """Train and measure one student, or read its cell.
 
-        Raises ValueError where its folder holds one that was made otherwise; DivergedError and CollapsedError where no student
-        came of it.
+        Raises:
+            ValueError: if its folder holds a student that was made with other settings.
+            DivergedError: if the training diverged.
+            CollapsedError: if the features collapsed.
         """
         method = self.grid.methods[place.method]
         recipe = self.grid.recipe_of(method, place.student, place.seed, self.teacher)
@@ -94,7 +102,7 @@ class Students:
         return Cell.load(path, made_by)
 
     def attempt(self, place: Place) -> Cell | Diverged:
-        """The same, where training may diverge or features collapse, which is no reason to leave the others alone."""
+        """Train and measure one student; a diverged training or collapsed features are returned, so that the others continue."""
         try:
             return self(place)
         except (DivergedError, CollapsedError) as error:

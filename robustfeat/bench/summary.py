@@ -1,4 +1,4 @@
-"""From cells to a table: means and spreads over seeds, and whether the champion is better than each other method."""
+"""This module summarises cells: means and standard deviations over seeds, and tests of the champion against each other method."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ ROBUST = " robust"  # how the names of a task's numbers under the final attack e
 
 @dataclass(frozen=True)
 class Line:
-    """A method on a student: number -> (mean, standard deviation over seeds; NaN for one seed)."""
+    """The numbers of a method with one student architecture.
+
+    Args:
+        method: the name of the method.
+        student: the architecture.
+        seeds: the number of seeds.
+        numbers: the mean and the standard deviation over seeds of each number; NaN for one seed.
+    """
 
     method: str
     student: str
@@ -32,12 +39,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Advantage:
-    """The champion's robust probe accuracy less another method's, over the same images and seeds.
+    """The champion's robust probe accuracy minus that of another method, over the same images and seeds.
 
-    p: of "no difference between these trained models", from random signs of the per-image differences (means over seeds),
-        two-sided. It knows nothing of other seeds.
-    spread: standard deviation of the difference over seeds; NaN for one.
-    holm: after Holm's correction for all comparisons of the bench.
+    Args:
+        student: the architecture.
+        over: the other method.
+        difference: the mean difference.
+        spread: the standard deviation of the difference over seeds; NaN for one seed.
+        p: the two-sided p-value of "no difference between these trained models", from random signs of the per-image differences
+            (means over seeds). It does not account for other seeds.
+        holm: the p-value after Holm's correction for all comparisons of the bench.
     """
 
     student: str
@@ -50,7 +61,16 @@ class Advantage:
 
 @dataclass(frozen=True)
 class Summary:
-    """Lines of the table, the teacher's first, the champion's advantages, and the signs that an attack failed."""
+    """The lines of the table, the advantages of the champion, and the warnings.
+
+    Args:
+        champion: the method that the others are compared with.
+        attack: the name of the final attack.
+        lines: the lines of the table, the teacher's first.
+        advantages: the advantages of the champion.
+        warnings: the signs that an attack failed.
+        diverged: the students whose training failed.
+    """
 
     champion: str
     attack: str
@@ -61,9 +81,12 @@ class Summary:
 
 
 def summarise(outcome: Outcome, out: str | os.PathLike[str], champion: str) -> Summary:
-    """Means over seeds, in the order of the cells; advantages where the champion is among the methods.
+    """Return means over seeds, in the order of the cells, and advantages if the champion is among the methods.
 
-    out: the folder of the bench, which holds the values per image.
+    Args:
+        outcome: the outcome of the bench.
+        out: the folder of the bench, which holds the values per image.
+        champion: the method that the others are compared with.
     """
     cells = outcome.cells
     lines: dict[tuple[str, str], list[Cell]] = {}
@@ -90,7 +113,7 @@ def _spread(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _line(method: str, student: str, cells: Sequence[Cell]) -> Line:
-    """Means over seeds; "mean robust" is that of all tasks on features, the probe on the second data set among them."""
+    """Return means over seeds; "mean robust" averages all tasks on features, including the probe on the second data set."""
     rows = [cell.numbers for cell in cells]
     robust = [mean(value for name, value in row.items() if name.endswith(ROBUST)) for row in rows]
     numbers = {name: _spread([row[name] for row in rows]) for name in rows[0]}
@@ -98,19 +121,19 @@ def _line(method: str, student: str, cells: Sequence[Cell]) -> Line:
 
 
 def _gaps(mine: dict[int, np.ndarray], theirs: dict[int, np.ndarray]) -> np.ndarray:
-    """Hits by seed, the champion's less another's: (common seeds, images)."""
+    """Return the hits by seed, the champion's minus the other's: (common seeds, images)."""
     return np.array([mine[seed] - theirs[seed] for seed in mine if seed in theirs])
 
 
 def _hits(out: Path, cell: Cell) -> np.ndarray:
-    """Which images the robust probe gets right, (images,)."""
+    """Return which images the robust probe classifies correctly, (images,)."""
     report = Report.load(Place(cell.seed, cell.student, cell.method).folder(out) / "tasks.json")
     (row,) = report.rows_at("probe", "accuracy", FINAL)
     return report.judged(row)["accuracy"].numpy().astype(float)
 
 
 def _advantages(gaps: Sequence[tuple[str, str, np.ndarray]]) -> tuple[Advantage, ...]:
-    """gaps: student, method and (seeds, images); without a common seed nothing is compared."""
+    """Return the advantages for tuples of student, method and gaps (seeds, images); those without a common seed are left out."""
     compared = [one for one in gaps if len(one[2])]
     p = [sign_test(gap.mean(axis=0)) for *_, gap in compared]
     return tuple(
@@ -120,7 +143,7 @@ def _advantages(gaps: Sequence[tuple[str, str, np.ndarray]]) -> tuple[Advantage,
 
 
 def sign_test(gaps: np.ndarray, seed: int = 0) -> float:
-    """Two-sided p-value of a mean of 0, by giving each gap (n,) a random sign; 1 where all gaps are 0."""
+    """Return the two-sided p-value of a mean of 0 by random signs of the gaps (n,); 1 if all gaps are 0."""
     random, count = np.random.default_rng(seed), 0
     for _ in range(FLIPS // BLOCK):
         signs = random.integers(0, 2, size=(BLOCK, len(gaps)), dtype=np.int8) * 2 - 1
@@ -129,7 +152,7 @@ def sign_test(gaps: np.ndarray, seed: int = 0) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Corrected p-values, Holm 1979."""
+    """Return p-values with the correction of Holm 1979."""
     corrected, worst = [0.0] * len(p), 0.0
     for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
         worst = max(worst, min(1.0, (len(p) - rank) * p[i]))

@@ -1,4 +1,4 @@
-"""A summary in words: for a terminal, as Markdown, as JSON values."""
+"""This module formats a summary for a terminal, as Markdown and as JSON values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from robustfeat.report import aligned
 
 
 def as_dict(summary: Summary) -> dict[str, Any]:
-    """JSON values; what is not known (the spread of one seed) is null."""
+    """Return JSON values; undefined values (the standard deviation of one seed) are null."""
     values = dataclasses.asdict(summary)
     for line in values["lines"]:
         line["numbers"] = {
@@ -24,12 +24,12 @@ def as_dict(summary: Summary) -> dict[str, Any]:
 
 
 def text(summary: Summary) -> str:
-    """For a terminal."""
+    """Return the summary as text for a terminal."""
     return "\n".join([aligned(_cells(summary)), "", *_notes(summary)])
 
 
 def markdown(summary: Summary, title: str) -> str:
-    """As a Markdown page."""
+    """Return the summary as a Markdown page."""
     head, *body = _cells(summary)
     lines = [f"# {title}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(line) + " |" for line in body]

@@ -1,1 +1,1 @@
-"""The command line: one file per command, and what finds and runs them."""
+"""The command line has one file per command, and a program that finds and runs them."""

@@ -1,4 +1,4 @@
-"""The command line: finds the commands, parses, runs one, and turns a user's mistake into one or two lines.
+"""This module finds the commands, parses the arguments, runs one command, and reports a user's mistake in one or two lines.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 integrity, 4 offline, 130 interrupted.
 """
@@ -31,7 +31,14 @@ USAGE = (ValueError, KeyError, FileNotFoundError, FileExistsError, IsADirectoryE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command.
+
+    Args:
+        argv: the arguments; None takes those of the process.
+
+    Returns:
+        The exit code.
+    """
     arguments = [_underscored(argument) for argument in (sys.argv[1:] if argv is None else argv)]
     debug = "--debug" in arguments
     logging.basicConfig(
@@ -68,9 +75,19 @@ def _run(words: list[str]) -> int:
 
 
 def parse(words: Sequence[str]) -> tuple[Command, dict[str, Any]]:
-    """The command that the first word names, and its arguments; only what that command declares is built.
+    """Parse the command line; only the parser of the chosen command is built.
 
-    Raises UnknownNameError for an unknown one, ArgumentError or ValueError for wrong arguments, and SystemExit after a help.
+    Args:
+        words: the command, then its arguments.
+
+    Returns:
+        The command, and its arguments by name.
+
+    Raises:
+        UnknownNameError: for an unknown command.
+        ArgumentError: for wrong arguments.
+        ValueError: for a missing command, and for wrong values.
+        SystemExit: after a help text.
     """
     known = find_commands()
     about = "Image features that stay meaningful under attack."
@@ -93,7 +110,7 @@ def parse(words: Sequence[str]) -> tuple[Command, dict[str, Any]]:
 
 
 def find_commands() -> dict[str, Command]:
-    """All commands, by name."""
+    """Return all commands by name."""
     found: dict[str, Command] = {}
     for info in pkgutil.iter_modules(commands.__path__):
         with needed("the command line", "jsonargparse", "'jsonargparse[signatures]'"):
@@ -106,7 +123,7 @@ def find_commands() -> dict[str, Command]:
 def _choose(
     kind: str, words: Sequence[str], entries: Mapping[str, str], program: str, about: str, epilog: str
 ) -> tuple[str, list[str]]:
-    """The first word, one of the entries (name -> help), and the other words."""
+    """Return the first word, one of the entries (name -> help), and the other words."""
     if not words:
         raise ValueError(f"the {kind} is missing; {program} --help lists them")
     if words[0] in ("-h", "--help"):
@@ -125,7 +142,7 @@ def _choose(
 
 
 def _parser(command: Command, words: str, about: str, add: Callable[[ArgumentParser], None]) -> ArgumentParser:
-    """words: of the command line that come before the arguments."""
+    """Return the parser of a command; `words` come before its arguments on the command line."""
     from jsonargparse import ArgumentParser
     from jsonargparse.typing import register_type
 
@@ -140,7 +157,7 @@ def _parser(command: Command, words: str, about: str, add: Callable[[ArgumentPar
 
 
 def _underscored(argument: str) -> str:
-    """--log-with and --log_with are the same option."""
+    """Make --log-with and --log_with the same option."""
     if not argument.startswith("--"):
         return argument
     name, equals, value = argument.partition("=")
@@ -148,7 +165,7 @@ def _underscored(argument: str) -> str:
 
 
 def _on_one_line(error: argparse.ArgumentError) -> str:
-    """jsonargparse's message, without its own word for an argument."""
+    """Return the message of jsonargparse on one line, with "argument" for its own term."""
     return " ".join(str(error).replace("Parser key ", "argument ").split())
 
 

@@ -1,4 +1,4 @@
-"""What a command is."""
+"""This module defines the parts of a command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from jsonargparse import ArgumentParser
 
 @dataclass(frozen=True)
 class Result:
-    """What a command says on stdout: text for people, or with --json the data; and its exit code, 1 where a check failed."""
+    """The output of a command on stdout and its exit code.
+
+    Args:
+        text: the output for people.
+        data: the output with --json.
+        code: the exit code, 1 if a check failed.
+    """
 
     text: str
     data: Any
@@ -20,9 +26,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Command:
-    """name, one line of help, an example, `add` to declare its arguments on a parser, `run` on the parsed ones.
+    """A command of the command line.
 
-    variants: for a command whose first word chooses among classes (train), name -> (help, add).
+    Args:
+        name: the name of the command.
+        help: one line of help.
+        example: an example call.
+        add: declares the arguments on a parser.
+        run: runs the command on the parsed arguments.
+        variants: for a command whose first argument selects a class (train), name -> (help, add).
+        variant: the name of that argument.
     """
 
     name: str
@@ -35,7 +48,7 @@ class Command:
 
 
 def add_reading(parser: ArgumentParser, *, on_error: str = "raise") -> None:
-    """The options of every command that reads images. on_error: the default of that option."""
+    """Add the options of every command that reads images; `on_error` is the default of that option."""
     parser.add_argument(
         "--image_size",
         type=int | None,
@@ -46,7 +59,7 @@ def add_reading(parser: ArgumentParser, *, on_error: str = "raise") -> None:
 
 
 def add_on_error(parser: ArgumentParser, default: str) -> None:
-    """What becomes of images that cannot be read."""
+    """Add the option that decides about images that cannot be read."""
     parser.add_argument(
         "--on_error",
         type=Literal["raise", "skip"],
@@ -56,6 +69,6 @@ def add_on_error(parser: ArgumentParser, default: str) -> None:
 
 
 def add_columns(parser: ArgumentParser) -> None:
-    """The options that name a data set's columns, for commands that read one."""
+    """Add the options that name the columns of a data set."""
     parser.add_argument("--image", type=str, default=None, help="the image column, where the data has several")
     parser.add_argument("--label", type=str, default=None, help="the label column, where the data has several")

@@ -1,4 +1,4 @@
-"""The full pipeline on scikit-learn's digits: teacher, student, contrast, three tasks, clean and attacked, one report."""
+"""This module runs the full pipeline on scikit-learn's digits: teacher, student, natural student, three tasks, one report."""
 
 from __future__ import annotations
 
@@ -25,11 +25,18 @@ EPS = Eps(0.15)  # of 8x8 digits with 17 grey levels; PGD-40 leaves a natural ne
 def demo(
     out: str | os.PathLike[str], seed: int = 0, *, max_steps: int | None = None, limit: int | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """Train three small networks, measure them, write report.json, report.md and report.png into `out`.
+    """Train three small networks, measure them, and write report.json, report.md and report.png into `out`.
 
-    max_steps, limit: steps of each training and test images, to see that it runs; None takes what the numbers need.
+    A second call with the same folder resumes or reuses its content.
 
-    Returns what to show and the same as JSON values. A second call with the same folder resumes or reuses what is there.
+    Args:
+        out: the folder for models and report.
+        seed: the seed of all random numbers.
+        max_steps: steps of each training, for a short test; None takes what the numbers need.
+        limit: test images, for a short test; None takes all.
+
+    Returns:
+        The text to print, and the reports as JSON values.
     """
     folder = Path(out)
     base = Recipe(

@@ -1,4 +1,4 @@
-"""A look at the installation: versions, devices, folders, and a self-test of the whole chain on random images."""
+"""This module examines the installation: versions, devices, folders, and a self-test of the whole pipeline on random images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from robustfeat.runtime.environment import environment
 
 
 def doctor() -> dict[str, str]:
-    """Facts by name; "self-test" says "passed" or what went wrong."""
+    """Return facts by name; "self-test" is "passed" or the error."""
     facts = {name: str(value) for name, value in environment().items()}
     facts["cuda devices"] = str(torch.cuda.device_count())
     facts["published models"] = ", ".join(models()) or "none"
@@ -56,7 +56,7 @@ def _faiss() -> str:
 
 
 def _self_test() -> None:
-    """Two classes of noisy images, an untrained network, a probe under PGD: robust must not exceed clean accuracy."""
+    """Measure a probe on two classes of noise with an untrained network: accuracy under PGD must not exceed clean accuracy."""
     random = generator(0)
     labels = torch.arange(200) % 2
     images = torch.rand(200, 3, 8, 8, generator=random) * 0.5 + 0.4 * labels.view(-1, 1, 1, 1)

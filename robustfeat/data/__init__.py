@@ -1,4 +1,4 @@
-"""Images in: every source behind `dataset()`, augmentation, and batches in an order of our own."""
+"""The data package reads images from every source with `dataset()`, augments them, and forms batches in a reproducible order."""
 
 from __future__ import annotations
 

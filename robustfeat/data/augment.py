@@ -1,4 +1,4 @@
-"""Random crop, flip and cutout, for a whole batch at once."""
+"""This module augments a whole batch at once, by random crop, flip and cutout."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from robustfeat.data.sending import send
 
 @dataclass(frozen=True)
 class Augment:
-    """Crop: after zero padding by so many pixels. Flip: half of the images. Cutout: a blank square of that side.
+    """Crops, flips and cuts out squares of images (n, c, h, w) of any dtype, on any device; the shape is kept.
 
-    Works on (n, c, h, w) of any dtype, on any device, and keeps the shape; each image draws its own crop, flip and square. The
-    draws are those of the generator, which is one of the CPU: they are the same for every device.
+    Each image draws its own crop, flip and square. The generator is one of the CPU, so the draws are the same for every device.
+
+    Args:
+        crop: zero padding in pixels per side before a random crop back to the original size; 0 does not crop.
+        flip: whether a random half of the images is flipped horizontally.
+        cutout: side in pixels of a square that is set to zero in each image; 0 leaves it out.
     """
 
     crop: int = 0

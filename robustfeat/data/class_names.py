@@ -1,4 +1,4 @@
-"""Class numbers of several tables made alike: each file may have numbered the same names in an order of its own."""
+"""This module gives classes the same numbers in several tables, each of which may number the same names in another order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ Names = dict[str, list[str]]  # of the classes, by the name of their column
 
 
 def common_names(schemas: Iterable[pa.Schema]) -> Names:
-    """All names of a column, those of the first table first, where tables differ in them; none where all tables agree."""
+    """Return the common list of class names of every column whose names differ between tables.
+
+    Args:
+        schemas: the schemas of the tables; names of the first table come first.
+
+    Returns:
+        The names by column; empty if all tables agree.
+    """
     found: dict[str, list[list[str]]] = {}
     for schema in schemas:
         for column, names in class_columns(schema).items():
@@ -24,7 +31,7 @@ def common_names(schemas: Iterable[pa.Schema]) -> Names:
 
 
 def renumbered(rows: pa.Table, common: Names) -> pa.Table:
-    """The same rows, their classes with the numbers that their names have in `common`."""
+    """Return the same rows, with classes numbered by the position of their names in `common`."""
     described = json.loads((rows.schema.metadata or {}).get(b"huggingface", b"{}"))
     for column, own in class_columns(rows.schema).items():
         if column not in common:

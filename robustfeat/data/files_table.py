@@ -1,4 +1,4 @@
-"""Image files as a table, described as Hugging Face `datasets` describes one."""
+"""This module lists image files in a table with the metadata that Hugging Face `datasets` writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,19 @@ def files_table(
     masks: Sequence[Path | None] | None = None,
     left_out: str = "",
 ) -> Table:
-    """Columns "image" and, where there are such, "label" and "mask"; known by the places, sizes and times of the images."""
+    """Return a table of image files with the column "image" and, where they are given, "label" and "mask".
+
+    Args:
+        root: the folder that the fingerprint takes paths relative to.
+        paths: the image files.
+        labels: a class number for each image, or None.
+        classes: the names of the classes, in the order of their numbers.
+        masks: the mask file of each image, None for an image without one; or None for data without masks.
+        left_out: what was left out next to the images, in words with counts; empty if nothing was.
+
+    Returns:
+        The table; its fingerprint depends on the relative paths, sizes and modification times of the images.
+    """
     columns = {"image": pa.array([{"path": str(path)} for path in paths])}
     features: dict[str, object] = {"image": {"_type": "Image"}}
     if labels is not None:

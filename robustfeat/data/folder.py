@@ -1,4 +1,4 @@
-"""The image files below a folder, and what lies between them and is none."""
+"""This module finds the image files below a folder and counts the other files."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ IMAGE_SUFFIXES = {
 
 @dataclass(frozen=True)
 class Listing:
-    """paths: of the images, sorted by folder, then by name.  left_out: how many others there are, by what they are."""
+    """The image files below a folder.
+
+    Args:
+        paths: the images, sorted by folder, then by name.
+        left_out: the number of entries that were left out, by reason.
+    """
 
     paths: list[Path]
     left_out: Counter[str]
 
     def words(self) -> str:
-        """What was left out, such as "2 hidden, 1 of other formats"; empty where nothing was."""
+        """Return what was left out, such as "2 hidden, 1 of other formats"; empty if nothing was."""
         return ", ".join(f"{count} {what}" for what, count in sorted(self.left_out.items()))
 
 
 def images_below(root: Path) -> Listing:
-    """Every file with the suffix of an image format, in `root` and all folders below it.
+    """Return every file with the suffix of an image format in `root` and all folders below it.
 
-    Links are followed, and no folder is read twice: of a folder and links to it the folder counts, of several links the
-    first one. Hidden files and folders (their names begin with a dot) are left out.
+    Links are followed, and no folder is read twice: if a folder and links to it are found, the folder counts; of several links,
+    the first one. Hidden files and folders (whose names begin with a dot) are left out.
     """
     paths: list[Path] = []
     left_out: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Columns of class numbers: what they hold, and which rows have none."""
+"""This module reads columns of class numbers and finds the rows without a class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ NO_CLASS = -1
 
 
 def column_labels(name: str, rows: pa.Table, column: str) -> torch.Tensor | None:
-    """The class number of every row; None where all are -1, by which `datasets` marks labels that are kept secret."""
+    """Return the class number of every row.
+
+    Args:
+        name: the name of the data set, for error messages.
+        rows: the table.
+        column: the name of the label column.
+
+    Returns:
+        The labels, int64 (n,); None if all are -1, by which `datasets` marks labels that are withheld.
+
+    Raises:
+        ValueError: if the column does not hold a class number for every row.
+    """
     values = rows.column(column).to_numpy()
     if values.dtype.kind not in "iub":  # missing values make floats
         raise ValueError(f"label column {column!r} of {name!r} must hold a class number per row, it is {values.dtype}")
@@ -27,7 +39,19 @@ def column_labels(name: str, rows: pa.Table, column: str) -> torch.Tensor | None
 def rows_with_class(
     name: str, column: str, labels: torch.Tensor, names: Sequence[str] | None, rows: torch.Tensor, on_error: OnError
 ) -> torch.Tensor:
-    """Those of the rows whose label is the number of a class; ValueError for others, unless they are to be skipped."""
+    """Return those of `rows` whose label is the number of a class.
+
+    Args:
+        name: the name of the data set, for error messages.
+        column: the name of the label column.
+        labels: the labels of all rows of the table, int64 (n,).
+        names: the names of the classes; None accepts every label of at least 0.
+        rows: the row numbers to choose from.
+        on_error: "raise" refuses a row without a class, "skip" leaves it out.
+
+    Raises:
+        ValueError: if a row has no class and `on_error` is "raise".
+    """
     strange = labels < 0 if names is None else (labels < 0) | (labels >= len(names))
     if on_error == "raise" and bool(strange[rows].any()):
         row = int(rows[strange[rows]][0])

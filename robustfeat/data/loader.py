@@ -1,4 +1,4 @@
-"""Training batches as a function of (seed, step): any step can be asked for, so resuming is asking for the next one."""
+"""This module computes training batches as a function of (seed, step), so a resumed run starts at any step."""
 
 from __future__ import annotations
 
@@ -17,14 +17,26 @@ from robustfeat.numerics.types import Batch
 
 
 class Loader:
-    """Shuffled, augmented batches for one of `world` processes.
+    """Provides shuffled, augmented batches for one of `world` processes.
 
-    Epoch e is a permutation drawn from (seed, e); a last batch that is not full is dropped. Every process makes the
-    same global batch of row numbers and takes its own slice, so the order does not depend on how many there are.
+    Epoch e is a permutation drawn from (seed, e); a last batch that is not full is dropped. Every process computes the same
+    global batch of row numbers and takes its own slice, so the order does not depend on the number of processes. Pixels are
+    transferred and augmented as uint8, and converted to floats in [0, 1] on the device. Data in memory is moved to the device
+    once; then only row numbers are transferred.
 
-    batch_size: rows per step over all processes and accumulated parts.  parts: pieces a process cuts its share into.
-    device, layout: of the images. Pixels travel and are augmented as uint8, and become floats in [0, 1] where they are used;
-        data in memory is moved there once, and only row numbers travel.
+    Args:
+        data: the training images.
+        batch_size: rows per step over all processes and accumulated parts.
+        seed: the seed of the order and of the augmentation.
+        augment: the augmentation of each batch.
+        rank: the number of this process, from 0.
+        world: the number of processes.
+        parts: the number of pieces that a process divides its share of a batch into (gradient accumulation).
+        device: the device of the images.
+        layout: the memory format of the images.
+
+    Raises:
+        ValueError: if `data` is empty, or a batch has fewer images than `world` x `parts`.
     """
 
     def __init__(
@@ -57,7 +69,7 @@ class Loader:
         return torch.randperm(len(self.data), generator=generator(self.seed, Stream.ORDER, epoch))
 
     def step(self, step: int) -> list[Batch]:
-        """The parts of optimiser step number `step` (from 0) for this process."""
+        """Return the parts of optimiser step number `step` (from 0) for this process."""
         epoch, index = divmod(step, self.steps_per_epoch)
         rows = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         share = self.batch_size // (self.world * self.parts)
@@ -75,7 +87,7 @@ class Loader:
         return Batch(images, labels, send(rows, self.device))
 
     def steps(self, start: int) -> Iterator[list[Batch]]:
-        """Steps from `start` on, without end; the next one is prepared while the current one is used."""
+        """Yield the parts of each step from `start` on, without end; the next step is prepared while the current one is used."""
         with ThreadPoolExecutor(1, "loader", initializer=_use, initargs=(self.device,)) as thread:
             step = start
             following = thread.submit(self.step, step)
@@ -87,6 +99,6 @@ class Loader:
 
 
 def _use(device: torch.device) -> None:
-    """Which GPU a thread means when it names none: a new thread would wake up the first one for its pinned memory."""
+    """Select the default GPU of a thread: a new thread would otherwise initialise the first GPU for its pinned memory."""
     if device.index is not None and device.type == "cuda":
         torch.cuda.set_device(device)

@@ -1,4 +1,4 @@
-"""Classes of two data sets that meet: the same class has the same number."""
+"""This module matches the classes of two data sets, so that the same class has the same number."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from robustfeat.data.store import ImageDataset
 
 
 def matched(train: ImageDataset, test: ImageDataset) -> tuple[ImageDataset, str]:
-    """`test` with its classes numbered as those of `train`, by their names, and a word where that could not be done.
+    """Number the classes of `test` as those of `train`, by their names.
 
-    Where both have no names, their numbers are the identity of their classes; where one has none, the word says so.
-    Raises ValueError for classes of `test` that `train` does not have.
+    If neither data set has names, the numbers identify the classes; if only one has, the classes are matched by number and the
+    note says so.
+
+    Returns:
+        The test data, and a note, which is empty if there is nothing to report.
+
+    Raises:
+        ValueError: if `test` has classes that `train` does not have.
     """
     if train.names and test.names:
         return test.numbered_as(train.names), ""

@@ -1,4 +1,4 @@
-"""Small data sets: all images in memory."""
+"""This module keeps small data sets in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ from robustfeat.data.store import ImageDataset, content_digest
 
 
 class MemoryImages(ImageDataset):
-    """All images as one uint8 tensor (n, 3, h, w).  masks: (n, h, w) of bools, or None."""
+    """A data set with all images in memory, as one tensor.
+
+    Args:
+        name: the name of the data set.
+        images: uint8 (n, 3, h, w).
+        labels: class numbers (n,) of an integer type, or None.
+        classes: the names of the classes, in order.
+        masks: bool (n, h, w), True where an image is anomalous; or None.
+
+    Raises:
+        ValueError: if a tensor has another shape or dtype.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Label noise: a share of the labels is replaced by random wrong ones, to study teachers that err."""
+"""This module adds label noise: it replaces a share of the labels by random wrong ones, to study teachers that make errors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from robustfeat.numerics.random import Stream, generator
 
 
 def with_label_noise(data: ImageDataset, share: float, seed: int = 0) -> ImageDataset:
-    """The same images, of which `share` (rounded to whole images) have another class as label, each other class as likely.
+    """Return the same images with wrong labels for a random share of them; each other class is equally likely.
 
-    Raises ValueError for a share outside [0, 1], data without labels, or fewer than two classes.
+    Args:
+        data: images with labels, in memory or streamed.
+        share: the share of wrong labels in [0, 1], rounded to whole images.
+        seed: the seed of the random choice.
+
+    Raises:
+        ValueError: for a share outside [0, 1], data without labels, or fewer than two classes.
+        TypeError: for a data set that combines others.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"label noise must be a share in [0, 1], got {share!r}")

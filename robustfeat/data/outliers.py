@@ -1,4 +1,4 @@
-"""Two data sets as one, for tasks that must tell them apart."""
+"""This module combines two data sets into one, for tasks that must distinguish them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from robustfeat.data.store import ImageDataset
 
 
 def with_outliers(inside: ImageDataset, outside: ImageDataset, classes: int = 0) -> ImageDataset:
-    """The images of `inside`, then those of `outside`, whose labels count on from the classes of `inside`.
+    """Return the images of `inside` followed by those of `outside`, whose labels continue after the classes of `inside`.
 
-    classes: number of classes that training knows, where `inside` may lack some of them.
+    Args:
+        inside: the data set with labels.
+        outside: the data set of outliers.
+        classes: the number of classes in the training data, where `inside` may lack some of them.
 
-    Raises ValueError for images of different size, and where `inside` has no labels.
+    Raises:
+        ValueError: if the images differ in size, or `inside` has no labels.
     """
     return _Both(inside, outside, torch.arange(len(inside) + len(outside)), classes)
 

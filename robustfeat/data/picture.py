@@ -1,4 +1,4 @@
-"""An image file as a person sees it: upright, what is transparent on white paper, RGB with 8 bits a channel."""
+"""This module reads an image file as it is displayed: upright, on a white background, as RGB with 8 bits per channel."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ SIXTEEN_BITS = ("PNG", "PPM")  # formats whose integers of PIL's mode "I" have 1
 
 
 def read_picture(source: str | os.PathLike[str] | bytes | Image.Image) -> Image.Image:
-    """The image of a path, of encoded bytes or of PIL, as RGB: the first one, where a file has several.
+    """Return the image of a path, of encoded bytes or of a PIL image as RGB; of a file with several images, the first one.
 
-    It is turned as its EXIF orientation says; transparent pixels are laid on white. Integers of 16 bits (12 where a TIFF says so)
-    are scaled by their depth, floats in [0, 1] are taken as they are. Integers of 32 bits, signed ones and other floats are
-    refused, since nothing says which of them is white.
+    The image is turned according to its EXIF orientation; transparent pixels are placed on white. Integers of 16 bits (12 if a
+    TIFF says so) are scaled by their depth, floats in [0, 1] are taken as they are. Integers of 32 bits, signed integers and
+    other floats are refused, since their white level is undefined.
 
-    Raises FileNotFoundError for a missing file, BrokenImageError for everything that cannot be read, ImportError with the pip
-    line where a package is missing that reads the format.
+    Raises:
+        FileNotFoundError: if the file is missing.
+        BrokenImageError: if the image cannot be read.
+        ImportError: if a package that reads the format is missing; the message has the pip command.
     """
     try:
         if isinstance(source, Image.Image):
@@ -48,9 +50,10 @@ def read_picture(source: str | os.PathLike[str] | bytes | Image.Image) -> Image.
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB with 8 bits a channel, by the rules of `read_picture`, not turned.
+    """Convert an image to RGB with 8 bits per channel by the rules of `read_picture`, without turning it.
 
-    Raises BrokenImageError for values that are refused.
+    Raises:
+        BrokenImageError: for values that are refused.
     """
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(_grey(image)).convert("RGB")
@@ -77,7 +80,7 @@ def _open(source: str | os.PathLike[str] | bytes) -> Image.Image:
 
 
 def _brand(file: io.BytesIO | Path) -> bytes:
-    """Which format of the ISO family, to which AVIF, HEIC and films belong; empty for all others."""
+    """Return the brand of an ISO media file (the family of AVIF, HEIC and films); empty for other formats."""
     with io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else file.open("rb") as opened:
         head = opened.read(12)
     return head[8:12] if head[4:8] == b"ftyp" else b""
@@ -98,7 +101,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _grey(image: Image.Image) -> np.ndarray:
-    """Grey levels of more than 8 bits as uint8 (h, w)."""
+    """Return grey levels of more than 8 bits as uint8 (h, w)."""
     values, tags = np.asarray(image), getattr(image, "tag_v2", {})
     if image.mode == "F":
         white = 1.0

@@ -1,4 +1,4 @@
-"""`dataset(name)`: a part of a split of the source that takes the name, as images of one size."""
+"""This module defines `dataset(name)`, which reads a split, or a part of one, as images of one size."""
 
 from __future__ import annotations
 
@@ -29,24 +29,29 @@ def dataset(
     on_error: OnError = "raise",
     in_memory: bool | None = None,
 ) -> ImageDataset:
-    """Images with labels, as uint8 RGB.
+    """Read a data set as uint8 RGB images with labels.
 
-    name: a single name ("digits", embedded in scikit-learn; "fashion-mnist", also from Debian's files; "cifar10", "cifar100",
-        "stl10": a folder of that name under $ROBUSTFEAT_DATA, else the Hub), any Hub id ("owner/name" or "owner/name:config"),
-        or a path: a folder of images by class, with or without a folder per split above the classes; one in the layout of
-        MVTec AD, whose masks come along; a folder of IDX files; a parquet file or a folder of them (above 1 GiB written once
-        as a table into huggingface_hub's HF_ASSETS_CACHE, to be read from there row by row). Each is a file in
-        `robustfeat.data.sources`; one of your own is a class that is registered there.
-    split: "train", "test", or a part such as "train[:90%]" or "train[100:200]". Files without splits are all "train".
-        Parts follow the data's order; where that goes class by class, each part gets its share of every class.
-    image_size: scale and centre-crop to so many pixels per side; needed where sizes differ.
-    framing: how images are brought to that size, where it is not the default: that of `extractor.card.architecture`.
-    image, label: column names, where the data has more than one column that could be meant.
-    on_error: "raise" names file and row of a broken image; "skip" leaves such rows out and counts them in the log.
-    in_memory: False decodes on demand; None decides by size (1 GiB).
+    Args:
+        name: a single name ("digits", embedded in scikit-learn; "fashion-mnist", also from Debian's files; "cifar10", "cifar100",
+            "stl10": a folder of that name under $ROBUSTFEAT_DATA, else the Hub), any Hub id ("owner/name" or
+            "owner/name:config"), or a path: a folder of images by class, with or without a folder per split above the classes; a
+            folder in the layout of MVTec AD, with its masks; a folder of IDX files; a parquet file or a folder of them (above 1
+            GiB written once as a table into huggingface_hub's HF_ASSETS_CACHE, and read from there row by row). Each source is a
+            file in `robustfeat.data.sources`; a custom source is a class that is registered there.
+        split: "train", "test", or a part such as "train[:90%]" or "train[100:200]". Files without splits are all "train". Parts
+            follow the order of the data; if that is sorted by class, each part gets its share of every class.
+        image_size: scale and centre-crop to this many pixels per side; needed if sizes differ.
+        framing: how images are brought to that size, if not by the default: that of `extractor.card.architecture`.
+        image: the image column, if the data has several.
+        label: the label column, if the data has several.
+        on_error: "raise" names file and row of a broken image; "skip" leaves such rows out and counts them in the log.
+        in_memory: False decodes on demand; None decides by size (1 GiB).
 
-    Raises KeyError for an unknown name or split, FileNotFoundError for a missing path, ValueError for an empty split,
-    a broken image, an ambiguous column or a mask that does not fit, OfflineError where the Hub is needed and cannot be reached.
+    Raises:
+        KeyError: for an unknown name or split.
+        FileNotFoundError: for a missing path.
+        ValueError: for an empty split, a broken image, an ambiguous column or a mask that does not fit its image.
+        OfflineError: if the Hub is needed and cannot be reached.
     """
     part = parse_split(split)
     text = os.fspath(name)
@@ -71,7 +76,7 @@ def dataset(
 
 
 def _select(whole: MemoryImages, part: Split, image_size: int | None, framing: Framing | None) -> MemoryImages:
-    """A part of images that are in memory, scaled if asked."""
+    """Return a part of images that are in memory, scaled if a size is given."""
     chosen = whole.take(part.rows(len(whole), whole.labels))
     if image_size is None or (framing is None and image_size == chosen.image_size):
         return chosen

@@ -1,4 +1,4 @@
-"""Which rows of a data set are meant: what NumPy would take, or an error that says what it is."""
+"""This module resolves row selections as NumPy does, and refuses others with an explanation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ Rows = Sequence[int] | Sequence[bool] | slice | np.ndarray | Tensor
 
 
 def row_numbers(rows: Rows, n: int) -> Tensor:
-    """The rows of n that are meant, int64, on the CPU, each in 0..n-1.
+    """Return the selected rows of n as int64 numbers in 0..n-1, on the CPU.
 
-    rows: integers of any type, in any order, repeated or not, negative ones counted from the end; a mask of n bools; or a slice.
+    Args:
+        rows: integers of any type, in any order, repeated or not, negative ones counted from the end; a mask of n bools; or a
+            slice.
+        n: the number of rows of the data set.
 
-    Raises TypeError for anything else, ValueError for another shape and for masks of another length, IndexError for rows that
-    are not there.
+    Raises:
+        TypeError: for anything else.
+        ValueError: for another shape, and for masks of another length.
+        IndexError: for rows that do not exist.
     """
     if isinstance(rows, slice):
         return torch.tensor(range(n)[rows], dtype=torch.long)
@@ -42,11 +47,15 @@ def row_numbers(rows: Rows, n: int) -> Tensor:
 
 
 def picked(values: Tensor | None, numbers: Tensor) -> Tensor | None:
-    """The values of these rows, of something that a data set may not have."""
+    """Return the values of these rows, or None if the data set has no such values."""
     return None if values is None else values[numbers]
 
 
 def check_count(value: Any, name: str) -> None:
-    """ValueError unless `value` is a whole number, at least 1."""
+    """Check that `value` is a whole number of at least 1.
+
+    Raises:
+        ValueError: for anything else.
+    """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}")

@@ -1,4 +1,4 @@
-"""Tensors on their way to a device: the host goes on while they travel."""
+"""This module transfers tensors to a device asynchronously."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def send(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """The tensor on a device. From the CPU to a GPU it goes through pinned memory, so that nobody waits for it to arrive."""
+    """Return the tensor on a device; from the CPU to a GPU it is copied through pinned memory, without waiting for the copy."""
     if tensor.is_cpu and torch.device(device).type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

@@ -1,4 +1,4 @@
-"""Images that two data sets have in common, pixel by pixel."""
+"""This module finds the images that two data sets have in common, by comparing their pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BATCH = 256
 
 
 def overlap(first: ImageDataset, second: ImageDataset) -> Tensor:
-    """Which images of `second` are in `first` as well, whatever their labels: bool (len(second),)."""
+    """Return which images of `second` are also in `first`, whatever their labels: bool (len(second),)."""
     if first.image_size != second.image_size:
         return torch.zeros(len(second), dtype=torch.bool)
     known = set(_digests(first))
@@ -22,7 +22,7 @@ def overlap(first: ImageDataset, second: ImageDataset) -> Tensor:
 
 
 def _digests(data: ImageDataset) -> Iterator[bytes]:
-    """One per image, equal for equal pixels."""
+    """Yield one digest per image, equal for equal pixels."""
     for start in range(0, len(data), BATCH):
         pixels = data.pixels(torch.arange(start, min(start + BATCH, len(data)))).cpu().contiguous().numpy()
         yield from (hashlib.blake2b(image.data, digest_size=16).digest() for image in pixels)

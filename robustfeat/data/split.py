@@ -1,4 +1,4 @@
-"""Split expressions: "test", "train[:90%]", "train[90%:]", "train[100:200]"."""
+"""This module parses split expressions: "test", "train[:90%]", "train[90%:]", "train[100:200]"."""
 
 from __future__ import annotations
 
@@ -17,17 +17,30 @@ _PATTERN = re.compile(r"^(?P<name>[\w.\-]+)(\[(?P<low>\d+%?)?:(?P<high>\d+%?)?\]
 
 
 class Split(NamedTuple):
-    """A named split and the part of it that is meant."""
+    """A named split and the selected part of it.
+
+    Args:
+        name: the name of the split.
+        low: where the part begins, a row number or a percentage such as "90%"; None is the beginning.
+        high: where the part ends, in the same form; None is the end.
+    """
 
     name: str
     low: str | None
     high: str | None
 
     def rows(self, n: int, labels: Labels | None = None) -> Tensor:
-        """Row numbers of the part, ascending, of a split with n rows. Raises ValueError where nothing is left.
+        """Return the ascending row numbers of the part.
 
-        Rows are counted in data order, except where the labels say that the data comes class by class, as in folders of
-        images: there every part gets its share of each class.
+        Rows are counted in data order, unless the labels show that the data is sorted by class, as in folders of images: then
+        every part gets its share of each class.
+
+        Args:
+            n: the number of rows of the split.
+            labels: the labels of all rows (n,), or None.
+
+        Raises:
+            ValueError: if the part is empty.
         """
 
         def position(text: str | None, default: int) -> int:
@@ -47,10 +60,13 @@ class Split(NamedTuple):
 
 
 def parse_split(text: str) -> Split:
-    """Read a split expression.
+    """Parse a split expression.
 
     >>> parse_split("train[90%:]").rows(200)[:2]
     tensor([180, 181])
+
+    Raises:
+        ValueError: if the expression is not valid.
     """
     match = _PATTERN.match(text.strip())
     if match is None:
@@ -61,14 +77,14 @@ def parse_split(text: str) -> Split:
 
 
 def no_splits(source: str, split: str) -> UnknownNameError:
-    """The error for another split than "train" of data that has none: the same rows must not be called train and test."""
+    """Return the error for a split other than "train" of data without splits: train and test must not be the same rows."""
     return UnknownNameError(
         f"{source!r} has no splits, so it is all 'train' and has no {split!r}; cut it, into 'train[:80%]' and 'train[80%:]' say"
     )
 
 
 def class_by_class(labels: Labels) -> bool:
-    """Whether each class is one block of rows, some of them longer than one.
+    """Return whether each class is one block of rows, and some block has more than one row.
 
     >>> class_by_class(torch.tensor([0, 0, 1, 1])), class_by_class(torch.tensor([0, 1, 0, 1]))
     (True, False)
@@ -78,7 +94,7 @@ def class_by_class(labels: Labels) -> bool:
 
 
 def mixed_order(labels: Labels) -> Tensor:
-    """A fixed order of the rows in which any stretch holds each class in its proportion (as closely as numbers allow)."""
+    """Return a fixed order in which any range of rows holds each class in its proportion (up to rounding)."""
     place = torch.empty(len(labels), dtype=torch.float64)
     random = generator(0)
     for label in labels.unique().tolist():

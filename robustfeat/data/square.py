@@ -1,4 +1,4 @@
-"""Images of any size made square."""
+"""This module makes images of any size square."""
 
 from __future__ import annotations
 
@@ -18,17 +18,28 @@ LONGEST = (
 
 
 def fit_square(image: Image.Image, side: int, framing: Framing | None = None) -> Image.Image:
-    """An image as a square of `side` pixels.
+    """Return an image as a square of `side` pixels.
 
-    framing: how; None scales the shorter side to `side` pixels (bicubic) and cuts the middle out.
+    Args:
+        image: the image, of any size and mode.
+        side: pixels per side of the result.
+        framing: how to scale and crop; None scales the shorter side to `side` pixels (bicubic) and crops the centre.
     """
     interpolation, fill = ("bicubic", None) if framing is None else (framing.interpolation, framing.fill)
     return _fit(image, side, framing, Image.Resampling[interpolation.upper()], fill)
 
 
 def fit_mask(mask: Tensor, side: int, framing: Framing | None = None) -> Tensor:
-    """A mask (h, w) of bools as a square (side, side), each pixel that of the image beside it: scaled to the nearest pixel, with
-    nothing in what `framing` adds around."""
+    """Return a mask as a square that matches `fit_square` of its image.
+
+    Args:
+        mask: bool (h, w).
+        side: pixels per side of the result.
+        framing: the framing of the image.
+
+    Returns:
+        bool (side, side), by nearest-neighbour interpolation; False in the border that `framing` adds.
+    """
     fitted = _fit(Image.fromarray(mask.byte().numpy()), side, framing, Image.Resampling.NEAREST, 0)
     return torch.from_numpy(np.array(fitted)).bool()
 
@@ -48,7 +59,7 @@ def _fit(
 
 
 def _framed(image: Image.Image, side: int, framing: Framing, resampling: Image.Resampling, fill: Any) -> Image.Image:
-    """To the rounding of each length what the transforms of timm do: the features of its models depend on it."""
+    """Repeat timm's transforms up to the rounding of each length, because the features of its models depend on it."""
     scaled = math.floor(side / framing.crop_pct)
     if framing.crop_mode == "center":
         image = _cut(image)
@@ -70,7 +81,7 @@ def _framed(image: Image.Image, side: int, framing: Framing, resampling: Image.R
 
 
 def _cut(image: Image.Image) -> Image.Image:
-    """The middle of an image that is very long, with the same pixel, or the same edge between two, in its middle."""
+    """Crop a very long image to its centre, keeping the same centre pixel, or the same edge between two pixels."""
     limit = LONGEST * min(image.size)
     if max(image.size) <= limit:
         return image

@@ -1,4 +1,4 @@
-"""Data sets behind one interface, whether they lie in memory or are decoded when asked."""
+"""This module defines the common interface of data sets, whether they are in memory or decoded on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ OnError = Literal["raise", "skip"]
 
 
 def check_images(images: Tensor) -> Images:
-    """Return `images` if they are float (n, c, h, w) with finite values in [0, 1]; a ValueError says what else they are."""
+    """Return `images` after checking that they are float (n, c, h, w) with 1 or 3 channels and finite values in [0, 1].
+
+    Raises:
+        TypeError: if `images` is not a tensor.
+        ValueError: for another shape, dtype or range; the message describes what was found.
+    """
     if not isinstance(images, Tensor):
         raise TypeError(f"images must be a torch tensor (n, c, h, w), got {type(images).__name__}")
     if images.ndim != 4:
@@ -34,12 +39,15 @@ def check_images(images: Tensor) -> Images:
 
 
 class ImageDataset(ABC):
-    """Images and labels by row number.
+    """A data set gives images and labels by row number.
 
-    name: where it came from.  labels: int64 (n,) on the CPU, or None.  classes: names of the classes, in order.
-    image_size: pixels per side.  fingerprint: changes when the content does.
-    split: what `dataset` was asked for, such as "train[:90%]"; "" where that was not what made it.
-    masks: bool (n, h, w) on the CPU, True where an image is anomalous; None for data that does not tell places.
+    Attributes:
+        name: the name of the source.
+        labels: int64 (n,) on the CPU, or None.
+        classes: the names of the classes, in order.
+        image_size: pixels per side.
+        masks: bool (n, h, w) on the CPU, True where an image is anomalous; None for data without masks.
+        split: the split that `dataset` was called with, such as "train[:90%]"; "" for a data set from another source.
     """
 
     name: str
@@ -50,7 +58,7 @@ class ImageDataset(ABC):
     split: str = ""
 
     def __repr__(self) -> str:
-        """`ImageDataset('cifar10', test, 10000 images 32x32, 10 classes)`."""
+        """Return a summary such as `ImageDataset('cifar10', test, 10000 images 32x32, 10 classes)`."""
         size = f"{len(self)} images {self.image_size}x{self.image_size}"
         labels = "no labels" if self.labels is None else f"{len(self.classes) or 'unnamed'} classes"
         parts = [repr(self.name), self.split, size, labels, "" if self.masks is None else "masks"]
@@ -61,24 +69,23 @@ class ImageDataset(ABC):
 
     @abstractmethod
     def pixels(self, rows: Tensor) -> Tensor:
-        """uint8 images (len(rows), 3, h, w) of these rows, which are numbers on the CPU."""
+        """Return the images of these rows (int64 numbers on the CPU) as uint8 (len(rows), 3, h, w)."""
 
     @abstractmethod
     def take(self, rows: Rows) -> ImageDataset:
-        """The data set of these rows only, in this order: row numbers, a mask or a slice, as NumPy takes them (`row_numbers`)."""
+        """Return the data set of these rows only, in this order: row numbers, a mask or a slice, as in NumPy (`row_numbers`)."""
 
     def on(self, device: torch.device | str) -> ImageDataset:
-        """The same data set, its pixels on a device where they are kept in memory; what is decoded on demand comes on the CPU."""
+        """Return the same data set with its pixels on a device if they are in memory; decoded images stay on the CPU."""
         return self
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hex digest; equal for equal content."""
+        """A hex digest of the content: equal for equal content, different otherwise."""
 
     def head(self, n: int | None) -> ImageDataset:
-        """n rows (all of them for None or a larger n): the first ones, or a share of each class where the data comes class
-        by class."""
+        """Return the first n rows, or a share of each class if the data is sorted by class; all rows for None or a larger n."""
         if n is None:
             return self
         check_count(n, "n")
@@ -87,7 +94,15 @@ class ImageDataset(ABC):
         return self.take(Split("", None, str(n)).rows(len(self), self.labels))
 
     def shots(self, n: int, seed: int = 0) -> ImageDataset:
-        """n random images of each class, for few-shot learning; ValueError where a class has fewer."""
+        """Return n random images of each class, for few-shot learning.
+
+        Args:
+            n: images per class.
+            seed: the seed of the random choice.
+
+        Raises:
+            ValueError: if a class has fewer than n images, or there are no labels.
+        """
         check_count(n, "shots")
         labels = self.require_labels()
         order = torch.randperm(len(labels), generator=generator(seed, Stream.SHOTS))
@@ -102,21 +117,26 @@ class ImageDataset(ABC):
         return self.take(torch.cat(chosen).sort().values)
 
     def require_labels(self) -> Tensor:
-        """The labels, or a ValueError that says that there are none."""
+        """Return the labels.
+
+        Raises:
+            ValueError: if the data has none.
+        """
         if self.labels is None:
             raise ValueError(f"data set {self.name!r} has no labels; name their column with label=...")
         return self.labels
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names by which classes can be matched with those of other data: none where they are only the numbers."""
+        """The names by which classes can be matched with those of other data; empty if they are only the numbers."""
         numbers = tuple(map(str, range(len(self.classes))))
         return () if self.classes == numbers else self.classes
 
     def numbered_as(self, names: tuple[str, ...]) -> ImageDataset:
-        """The same images, each class with the number that it has in `names`, some of which may have no images here.
+        """Return the same images, each class with its number in `names`, some of which may have no images here.
 
-        Raises ValueError where a class is not among the names, a name is there twice, or a label has no name.
+        Raises:
+            ValueError: if a class is not among the names, a name occurs twice, or a label has no name.
         """
         if names == self.classes:
             return self
@@ -138,17 +158,17 @@ class ImageDataset(ABC):
         return same
 
     def batch(self, rows: Tensor) -> Batch:
-        """float32 images in [0, 1] with labels and row numbers."""
+        """Return float32 images in [0, 1] with labels and row numbers."""
         labels = None if self.labels is None else self.labels[rows]
         return Batch(self.pixels(rows).float().div_(255), labels, rows)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """All rows once, in data order."""
+        """Yield all rows once, in data order, in batches of at most `batch_size`."""
         for start in range(0, len(self), batch_size):
             yield self.batch(torch.arange(start, min(start + batch_size, len(self))))
 
     def mean_std(self, images: int = 10_000) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """Per-channel mean and standard deviation over pixels, of `head(images)`."""
+        """Return the mean and the standard deviation of each channel over the pixels of `head(images)`."""
         some = self.head(images)
         pixels = some.pixels(torch.arange(len(some))).double().div_(255)
         mean, std = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3)).clamp_min(1e-3)
@@ -156,7 +176,7 @@ class ImageDataset(ABC):
 
 
 def content_digest(*parts: Tensor | None, source: str = "") -> str:
-    """sha256 over a text and the bytes of tensors, those that are there; hex."""
+    """Return the hex sha256 of a text and of the bytes of the tensors that are not None."""
     digest = hashlib.sha256(source.encode())
     for part in parts:
         if part is not None:

@@ -1,4 +1,4 @@
-"""Large data sets: images that are decoded from the disk when they are asked for."""
+"""This module decodes the images of large data sets from the disk on demand."""
 
 from __future__ import annotations
 
@@ -17,9 +17,17 @@ from robustfeat.data.store import ImageDataset, content_digest
 
 
 class StreamedImages(ImageDataset):
-    """Images that are decoded on demand, by threads: peak memory does not grow with the number of images.
+    """A data set whose images are decoded on demand, by threads: peak memory does not grow with the number of images.
 
-    decode: row number of the source -> uint8 array (h, w, 3); raises ValueError naming the file and row.
+    Args:
+        name: the name of the data set.
+        decode: maps a row number of the source to a uint8 array (h, w, 3); raises ValueError naming the file and row.
+        rows: the row numbers in the source, int64 (n,).
+        labels: class numbers (n,), or None.
+        classes: the names of the classes, in order.
+        image_size: pixels per side.
+        source_fingerprint: the fingerprint of the source.
+        masks: bool (n, h, w), or None.
     """
 
     def __init__(
@@ -44,7 +52,7 @@ class StreamedImages(ImageDataset):
         self._threads: tuple[int, ThreadPoolExecutor] | None = None  # of the process with this number
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without threads, which stay where they are."""
+        """Return the state without the threads, which cannot be copied."""
         return self.__dict__ | {"_threads": None}
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Tables with an image column, whatever file they come from, and how their rows become images."""
+"""This module converts the rows of tables with an image column, from any file format, into images."""
 
 from __future__ import annotations
 
@@ -33,10 +33,12 @@ IN_MEMORY_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in memory or mapped from the disk; the metadata of their schema says which columns are images and which classes.
+    """Rows in memory or mapped from the disk; the metadata of their schema names the image columns and the classes.
 
-    fingerprint: of the source, another one where that may have changed.
-    left_out: what lies beside the images and is none, in words with counts; empty where there is nothing.
+    Args:
+        rows: the rows.
+        fingerprint: identifies the source; it changes whenever the source may have changed.
+        left_out: what was left out next to the images, in words with counts; empty if nothing was.
     """
 
     rows: pa.Table
@@ -45,7 +47,7 @@ class Table:
 
     @property
     def features(self) -> dict[str, Any]:
-        """What Hugging Face `datasets` has written about each column; empty for a table by others."""
+        """The description of each column by Hugging Face `datasets`; empty for a table from other software."""
         return _features(self.rows.schema)
 
 
@@ -61,7 +63,10 @@ def read(
     on_error: OnError,
     in_memory: bool | None,
 ) -> ImageDataset:
-    """The chosen rows of a table as an ImageDataset; columns are found by their features unless named."""
+    """Return the chosen rows of a table as an ImageDataset; columns are found by their features unless they are named.
+
+    Args and errors are those of `dataset`.
+    """
     image = _column(table, image, "Image", "image")
     if image is None:
         raise ValueError(
@@ -109,7 +114,7 @@ def read(
 
 
 def _column(table: Table, wanted: str | None, kind: str, role: str) -> str | None:
-    """The column named, else the only one of that kind; several are an error, none is None."""
+    """Return the named column, else the only one of that kind; None if there is none, an error if there are several."""
     if wanted is not None:
         if wanted not in table.rows.column_names:
             raise unknown(f"{role} column", wanted, table.rows.column_names)
@@ -121,7 +126,7 @@ def _column(table: Table, wanted: str | None, kind: str, role: str) -> str | Non
 
 
 def class_columns(schema: pa.Schema) -> dict[str, list[str]]:
-    """The columns of classes that have names, with these in their order."""
+    """Return the names of the classes, in order, for each class column that has names."""
     classes = {name: feature for name, feature in _features(schema).items() if _kind(feature) == "ClassLabel"}
     return {name: list(feature["names"]) for name, feature in classes.items() if feature.get("names")}
 
@@ -136,14 +141,14 @@ def _kind(feature: Any) -> Any:
 
 
 def _may_be_images(kind: pa.DataType) -> bool:
-    """Encoded bytes, paths of files, or a struct of both, as `datasets` writes it."""
+    """Return whether a column holds encoded bytes, file paths, or a struct of both, as `datasets` writes it."""
     if pa.types.is_struct(kind):
         return not {kind.field(i).name for i in range(kind.num_fields)}.isdisjoint({"bytes", "path"})
     return kind in (pa.binary(), pa.large_binary(), pa.string(), pa.large_string())
 
 
 def _side(name: str, cells: pa.ChunkedArray, rows: torch.Tensor, on_error: OnError) -> int:
-    """Pixels per side of the first image that can be read; images that are not square need image_size."""
+    """Return the side in pixels of the first readable image; images that are not square need image_size."""
     for row in rows.tolist():
         try:
             width, height = _open(name, cells, row).size
@@ -177,7 +182,7 @@ def _open(name: str, cells: pa.ChunkedArray, row: int) -> Image.Image:
 def _decode(
     name: str, cells: pa.ChunkedArray, size: int, framing: Framing | None, row: int, *, resize: bool
 ) -> np.ndarray:
-    """One RGB image as uint8 (size, size, 3)."""
+    """Decode one RGB image as uint8 (size, size, 3)."""
     opened = _open(name, cells, row)
     if not resize and opened.size != (size, size):
         raise ValueError(f"image {row} of {name!r} is {opened.size}, others {size}x{size}; choose image_size=...")
@@ -187,7 +192,7 @@ def _decode(
 def _mask(
     name: str, rows: pa.Table, columns: tuple[str, str], size: int, framing: Framing | None, row: int
 ) -> torch.Tensor:
-    """What is anomalous in one image, bool (size, size): nothing, where the cell is empty.  columns: of images and of masks."""
+    """Return where one image is anomalous, bool (size, size), all False for an empty cell; `columns` are of image and mask."""
     image, mask = columns
     path = rows.column(mask)[row].as_py()
     if path is None:

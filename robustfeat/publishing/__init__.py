@@ -1,4 +1,4 @@
-"""Publishing: measured numbers in a card, models on the Hub, published numbers measured again, the tables of all models."""
+"""The publishing package writes numbers into cards, uploads models, reproduces published numbers and tabulates models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of the published attacks can be run again in the time there is: by the passes through the model that they took."""
+"""This module selects the published attacks that can be repeated in a given time, by the passes through the model they took."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from robustfeat.runtime.progress import duration
 
 
 class Wanted(NamedTuple):
-    """A task of a report.  learns: whether it is fitted on features of the training images."""
+    """A task of a report that should be measured again.
+
+    Args:
+        report: the report.
+        task: the title of the task.
+        learns: whether the task is fitted on features of the training images.
+    """
 
     report: Report
     task: Title
@@ -25,25 +31,35 @@ class Wanted(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One task of a report, clean and under the first of its attacks.  left_out: the rest, each with the time it would take."""
+    """One task of a report, with the attacks that fit into the time.
+
+    Args:
+        report: the report.
+        task: the title of the task.
+        attacks: the first attacks of the report, those that fit into the time.
+        left_out: the rest, each with its estimated time.
+        measured: whether there is time for the task at all.
+    """
 
     report: Report
     task: Title
     attacks: tuple[str, ...]
     left_out: tuple[str, ...]
     measured: bool
-    """Whether there is time for the task at all."""
 
 
 def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: float) -> list[Part]:
-    """Every task: whether there is time to fit it, and for how many of its attacks.
+    """Return for every task whether there is time to fit it, and for how many of its attacks.
 
-    limit: test images.  seconds: for all together, features and fits included.  speed: images through the model, forward, per
-    second.
+    Tasks with their first attack come first, the cheapest first; then, clean, those that did not fit with it; then second
+    attacks, and so on. Features of a training set are counted once. The cheapest task is always measured clean. Attacks of a task
+    are left out only from the end, because their random numbers depend on their position in the order.
 
-    First the tasks with their first attack, cheapest first; then, clean, those that did not fit with it; then second attacks, and
-    so on. Features of a training set are paid once. The cheapest task is measured clean in any case. A task's attacks are left
-    out from the end on only: their random numbers depend on their place in the order.
+    Args:
+        wanted: the tasks.
+        limit: the number of test images.
+        seconds: the time for all tasks, including features and fits.
+        speed: images through the model per second, forward.
     """
     attacks = [
         [(name, _passes(report, task, name, limit) / speed) for name in names(report)] for report, task, _ in wanted
@@ -54,7 +70,7 @@ def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: floa
     taken: dict[int, int] = {}  # how many attacks, of the tasks that are measured
 
     def cost(i: int, count: int) -> float:
-        """Seconds until `count` attacks of task i are done, with its fit and its features where these are still to be paid."""
+        """Return the seconds for `count` attacks of task i, with its fit and its features if these are not yet paid for."""
         more = sum(spent for _, spent in attacks[i][taken.get(i, 0) : count])
         if i in taken:
             return more
@@ -81,7 +97,7 @@ def affordable(wanted: Sequence[Wanted], limit: int, seconds: float, speed: floa
 
 
 def _part(one: Wanted, attacks: list[tuple[str, float]], count: int | None, clean: float) -> Part:
-    """count: of attacks; None where the task is not measured.  clean: seconds without any."""
+    """Return the part with the first `count` attacks; None leaves the task out, which takes `clean` seconds without attacks."""
     left_out = [f"{one.task}, about {duration(clean)}"] if count is None else []
     left_out += [f"{one.task} under {name}, about {duration(seconds)}" for name, seconds in attacks[count or 0 :]]
     done = tuple(name for name, _ in attacks[: count or 0])
@@ -89,12 +105,12 @@ def _part(one: Wanted, attacks: list[tuple[str, float]], count: int | None, clea
 
 
 def names(report: Report) -> list[str]:
-    """Its attacks in their order, a ladder of sizes as one."""
+    """Return the attacks of a report in order, where several sizes of an attack count as one."""
     return list(dict.fromkeys(sized.attack for sized in report.attacks))
 
 
 def _passes(report: Report, task: Title, attack: str, limit: int) -> float:
-    """Images through the model, one way back counted as two forward, for `limit` test images."""
+    """Return the images through the model for `limit` test images; a backward pass counts as two forward passes."""
     runs = [run for run in report.runs if (run.task, run.attack) == (task, attack)]
     assert report.data.test is not None  # it was measured on some
     images = report.data.test.images
@@ -102,14 +118,14 @@ def _passes(report: Report, task: Title, attack: str, limit: int) -> float:
 
 
 def _fit(report: Report, task: Title) -> float:
-    """What fitting the task and measuring it clean took, in images that went through the model in that time."""
+    """Return the cost of fitting the task and measuring it clean, in images that pass through the model in that time."""
     took = sum(run.seconds for run in report.runs)
     rate = sum(run.forwards + 2 * run.backwards for run in report.runs) / took if took else 0.0
     return rate * max((row.seconds for row in report.rows if row.task == task and row.attack == CLEAN), default=0.0)
 
 
 def speed(extractor: FeatureExtractor) -> float:
-    """Images through the model per second, here and now."""
+    """Measure how many images pass through the model per second on this machine."""
     images = fixture_images(extractor.card.architecture.image_size).repeat(64, 1, 1, 1)
     extractor.transform(images[:64])  # the first call is slower
     begin = time.monotonic()
@@ -118,9 +134,10 @@ def speed(extractor: FeatureExtractor) -> float:
 
 
 def kept_speed(extractor: FeatureExtractor, folder: Path) -> float:
-    """`speed`, timed once for a folder: who goes on there has to choose the attacks that were begun.
+    """Return `speed`, measured once per folder, so that a continued call chooses the same attacks.
 
-    Raises IntegrityError where the file of it holds something else.
+    Raises:
+        IntegrityError: if the file in the folder does not hold a speed.
     """
     path = folder / f"speed-{extractor.device.type}.txt"
     if not path.exists():

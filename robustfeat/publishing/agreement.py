@@ -1,17 +1,17 @@
-"""Where a number should fall that is measured on some of the images, if it was published for all of them.
+"""This module computes where a number measured on some of the images should lie, if it was published for all of them.
 
-The sample is not drawn anew: it is a part of the very images that the published number is about. So the published interval is
-no yardstick (it is for n images, and for a population beyond them), nor is the sample's own Wilson interval (it is for images
-drawn with replacement: too wide where the sample is half of all, and not 0 where it is all of them). If the model is the one
-that was published, K = value * n of the n images are right, and of a sample of m of them a hypergeometric number. That is exact
-for every m and at m = n leaves K alone: where the images are the same, so must be the number. It takes the images to be in an
-order that says nothing about how hard they are, and nothing about single images has to be published.
+The sample is not drawn anew: it is a part of the very images that the published number is about. So the published interval does
+not apply (it is for n images, and for a population beyond them), and neither does the sample's own Wilson interval (it is for
+images drawn with replacement: too wide if the sample is half of all images, and not 0 if it is all of them). If the model is the
+published one, K = value * n of the n images are right, and the number of right images in a sample of m is hypergeometric. That is
+exact for every m, and at m = n it equals K: for the same images the number must be the same. It assumes an order of the images
+that is independent of their difficulty, and needs no published values of single images.
 
-Metrics that are no rates (AUROC, MAP@R) get a normal approximation with the same correction for the finite number of images;
-its spread comes from the sample's bootstrap interval. Among several numbers each gets its share of the error (Bonferroni, which
-holds however they depend on each other): that any of them is outside for the right model happens once in a hundred times.
+Metrics that are not rates (AUROC, MAP@R) get a normal approximation with the same correction for the finite number of images; its
+standard deviation comes from the sample's bootstrap interval. Of several numbers each gets its share of the error (Bonferroni,
+which holds for any dependence): for the right model, at least one of them is outside in one of a hundred cases.
 
-SLACK is what other processors, and random starts in batches of another length, may change on top.
+SLACK covers additional differences from other processors, and from random starts in batches of another length.
 """
 
 from __future__ import annotations
@@ -28,9 +28,13 @@ SLACK = 0.01
 
 
 def expected(published: Row, sample: Row, *, rate: bool, numbers: int = 1) -> tuple[float, float]:
-    """The interval in which the value of `sample` must lie, if it is of the same model on a part of the same images.
+    """Return the interval in which the value of `sample` must lie, if it is of the same model on a part of the same images.
 
-    rate: whether the metric is a mean of zeros and ones.  numbers: how many are compared in all.
+    Args:
+        published: the published row.
+        sample: the row measured on the sample.
+        rate: whether the metric is a mean of zeros and ones.
+        numbers: the number of compared numbers.
     """
     m, n = min(sample.n, published.n), published.n
     tail = ERROR / numbers / 2

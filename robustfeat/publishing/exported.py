@@ -1,4 +1,4 @@
-"""A model under another name, and smaller."""
+"""This module copies a model under another name, optionally in half precision."""
 
 from __future__ import annotations
 
@@ -19,16 +19,25 @@ def export(
     half: bool = False,
     max_shard_size: int | str | None = None,
 ) -> Card:
-    """Write the model behind a name to a folder, called by the folder's name; returns the card.
+    """Write the model behind a name to a folder and name it after the folder.
 
-    half: round the weights to half precision (float16), which halves the file. They are computed with in single precision all
-        the same, so that speed and memory are as before.
-    max_shard_size: bytes of weights in one file, as a number or as "15MB"; more are written as parts with an index, as the Hub's
-        libraries do. A tensor that is larger has a file of its own. None writes one file.
+    The card keeps how the model was trained, and loses the measured numbers if rounding changes the weights.
 
-    The card keeps how the model was trained, and loses what was measured if rounding changes the weights.
-    Raises FileExistsError where the folder holds a model already, ValueError where a weight is too large for half precision or
-    max_shard_size is no size, and what `load` raises.
+    Args:
+        name: the model, as `load` accepts it.
+        folder: the new folder.
+        half: round the weights to half precision (float16), which halves the file. Computation stays in single precision, so
+            speed and memory are as before.
+        max_shard_size: bytes of weights in one file, as a number or as "15MB"; more are written as parts with an index, as the
+            Hub's libraries do. A larger tensor has a file of its own. None writes one file.
+
+    Returns:
+        The card of the new model.
+
+    Raises:
+        FileExistsError: if the folder already holds a model.
+        ValueError: if a weight is too large for half precision, or max_shard_size is not a size.
+        Exception: any error of `load`.
     """
     target = Path(folder).expanduser()
     if (target / hub.CARD).exists():
@@ -41,7 +50,7 @@ def export(
 
 
 def _rounded(key: str, value: Tensor) -> bool:
-    """Whether half precision changes a tensor."""
+    """Return whether half precision changes a tensor."""
     if not value.is_floating_point():
         return False
     half = value.half()

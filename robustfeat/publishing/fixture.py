@@ -1,7 +1,7 @@
-"""Features of two synthetic images, kept in the card: whoever loads the model can see that the same features come out.
+"""This module keeps features of two synthetic images in the card, so that a loaded model can be verified to compute them.
 
-They are computed in double precision. In single precision the kernels of different processors round differently, by up to 1e-5
-of the largest feature (measured on mobilenetv2_100), which a check to 1e-6 would take for another model.
+They are computed in double precision. In single precision the kernels of different processors round differently, by up to 1e-5 of
+the largest feature (measured on mobilenetv2_100), which a check to 1e-6 would mistake for another model.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXACT, SINGLE = 1e-6, 1e-4  # of the largest feature: in double precision, and a
 
 
 def fixture_images(side: int) -> Images:
-    """Two images (2, 3, side, side) of waves, in steps of 1/255: a formula, so that nobody has to send them."""
+    """Return two images (2, 3, side, side) of waves, in steps of 1/255, from a formula, so that no files are needed."""
     y, x = torch.meshgrid(*[torch.arange(side, dtype=torch.float64) / side] * 2, indexing="ij")
     waves = [[torch.sin(2 * math.pi * (k * x + (c + 1) * y) + c + 0.3) for c in range(3)] for k in (1, 2)]
     images = torch.stack([torch.stack(channels) for channels in waves])
@@ -29,7 +29,7 @@ def fixture_images(side: int) -> Images:
 
 
 def fixture(extractor: FeatureExtractor) -> Fixture:
-    """What a card keeps: positions, the features there of both images, and the norms of all features."""
+    """Return the fixture of a card: positions, the features of both images there, and the norms of all features."""
     features = _exact(extractor)
     positions = _positions(features.shape[1])
     kept = tuple(map(tuple, features[:, positions].tolist()))
@@ -37,10 +37,12 @@ def fixture(extractor: FeatureExtractor) -> Fixture:
 
 
 def same_features(extractor: FeatureExtractor) -> bool:
-    """Whether the features of the two images are those that the card says: to 1e-6 of the largest one in double precision, to
-    1e-4 the way `transform` computes them here.
+    """Return whether the features of the two images are those in the card.
 
-    Raises ValueError where the card has none.
+    They must agree to 1e-6 of the largest feature in double precision, and to 1e-4 as `transform` computes them here.
+
+    Raises:
+        ValueError: if the card has no fixture.
     """
     kept = extractor.card.fixture
     if kept is None:
@@ -51,7 +53,7 @@ def same_features(extractor: FeatureExtractor) -> bool:
 
 
 def _deviation(features: Tensor, kept: Fixture) -> float:
-    """The largest difference, in units of the largest feature; infinite where the widths differ."""
+    """Return the largest difference in units of the largest feature; infinite if the widths differ."""
     positions = _positions(features.shape[1])
     if list(kept.positions) != positions.tolist():
         return math.inf
@@ -67,6 +69,6 @@ def _positions(width: int) -> Tensor:
 
 @torch.no_grad()
 def _exact(extractor: FeatureExtractor) -> Features:
-    """In double precision, on the CPU."""
+    """Compute the features in double precision, on the CPU."""
     network = copy.deepcopy(extractor.network).cpu().double().eval()
     return network.features(fixture_images(extractor.card.architecture.image_size).double())

@@ -1,4 +1,4 @@
-"""A model folder to the Hugging Face Hub, and back to see that what arrived is what was sent."""
+"""This module uploads a model folder to the Hugging Face Hub, and loads it back to verify what arrived."""
 
 from __future__ import annotations
 
@@ -30,7 +30,15 @@ HINT = "the branch is as it was before, or has the whole commit"
 
 @dataclass(frozen=True)
 class Pushed:
-    """Where a model is now.  digest: of its architecture and weights, the same before and after."""
+    """The location of an uploaded model.
+
+    Args:
+        repo: the repository, ORG/REPO.
+        branch: the branch.
+        commit: the commit.
+        url: the address of the repository.
+        digest: the digest of architecture and weights, the same before and after.
+    """
 
     repo: str
     branch: str
@@ -50,13 +58,20 @@ def push(
     """Upload weights, card, page and timm's config.json in one commit, load that commit back, and compare.
 
     Card and page are sent without the paths of this machine (`publishing.public`). The page is made from the card, unless
-    README.md begins with front matter ("---"): then somebody has written his own.
+    README.md begins with front matter ("---"): then it is taken as written by hand.
 
-    name: what `load` understands and has a folder.  to: ORG/REPO; created where it is not there.
-    revision: the branch; "main" if None.  private: the repository must be private.  message: of the commit.
+    Args:
+        name: a model with a folder, as `load` accepts it.
+        to: ORG/REPO; created if it does not exist.
+        revision: the branch; "main" if None.
+        private: the repository must be private.
+        message: the commit message.
 
-    Raises IntegrityError where the folder, or what came back, is damaged, PermissionError without a token that may write there,
-    ValueError where the Hub refuses what is sent, and OfflineError where it does not answer.
+    Raises:
+        IntegrityError: if the folder, or what was loaded back, is damaged.
+        PermissionError: without a token that may write there.
+        ValueError: if the Hub refuses the upload.
+        OfflineError: if the Hub does not answer.
     """
     repo, branch = _target(to, revision)
     folder = hub.find(os.fspath(name))
@@ -91,7 +106,7 @@ def _target(to: str, revision: str | None) -> tuple[str, str]:
 
 
 def _ready() -> None:
-    """Raise what can be known before anything is sent."""
+    """Raise the errors that can be detected before the upload."""
     endpoint = hub_endpoint()
     if told_offline():
         raise OfflineError("HF_HUB_OFFLINE is set, and pushing needs the network; unset it")
@@ -102,7 +117,7 @@ def _ready() -> None:
 
 
 def _commit(repo: str, branch: str, files: dict[str, Path | bytes], private: bool, message: str) -> str:
-    """One commit with all files, and without weights of before, so that nobody ever sees half of them."""
+    """Commit all files at once and delete old weights, so that no revision has incomplete weights."""
     api = HfApi(endpoint=hub_endpoint(), library_name="robustfeat")
     api.create_repo(repo, private=private or None, exist_ok=True)
     if private and not api.model_info(repo).private:
@@ -119,7 +134,7 @@ def _commit(repo: str, branch: str, files: dict[str, Path | bytes], private: boo
 
 
 def _digest_there(repo: str, commit: str) -> str:
-    """Of the model that the Hub gives. Not through the cache, which may hold the same weights already, and would give those."""
+    """Return the digest of the model on the Hub, without the cache, which may already hold the same weights."""
     with TemporaryDirectory() as aside:
         try:
             return hub.load(fetch(repo, commit, local_files_only=False, cache=Path(aside))).digest()
@@ -128,7 +143,7 @@ def _digest_there(repo: str, commit: str) -> str:
 
 
 def _page(folder: Path, card: Card, repo: str, branch: str) -> str:
-    """README.md as the Hub wants it: with facts in front, and loading the model from there."""
+    """Return README.md for the Hub, with metadata in front and code that loads the model from there."""
     path = folder / README
     own = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = own if own.startswith(FRONT) else card.readme()
@@ -146,7 +161,7 @@ def _page(folder: Path, card: Card, repo: str, branch: str) -> str:
 
 @contextmanager
 def _named_errors(repo: str, branch: str) -> Iterator[None]:
-    """Inside, silence ends, and an error of the Hub is one with a meaning."""
+    """Set a timeout, and convert errors of the Hub into specific ones."""
     session, file = get_session(), HubFile(repo, branch, CARD)
     before = session.timeout
     session.timeout = SILENCE

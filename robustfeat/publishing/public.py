@@ -1,4 +1,4 @@
-"""A card for other people's eyes: it says what was used, not where that was on this machine."""
+"""This module removes the paths of this machine from a card before it is published."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ HEAD = "head"  # the only task whose argument is a model
 
 
 def public(card: Card) -> Card:
-    """The card without paths, which stand in the names of data sets and models; of a path the last part remains.
+    """Return the card without paths in the names of data sets and models; of a path the last part remains.
 
-    What loads elsewhere stays: published names, hf: and timm:, and of data sets the Hub's "owner/name", unless a file or folder
-    of that name lies here. A teacher or start that is a path is called as its own card calls it. The reports lose where
-    model and records lay, and their values per image.
+    Names that load elsewhere stay: published names, hf: and timm:, and the Hub's "owner/name" of data sets, unless a local file
+    or folder has that name. A teacher or initial model that is a path gets the name in its own card. The reports lose the paths
+    of model and records, and their values per case.
     """
     return dataclasses.replace(
         card,
@@ -37,7 +37,7 @@ def _recipe(recipe: Recipe, card: Card) -> Recipe:
 
 
 def _source(name: str | None, model: ModelRef | None) -> str | None:
-    """model: what the card says about it."""
+    """Return the public name of a teacher or initial model; `model` is its description in the card."""
     if name is None or name.startswith((HF, hub.TIMM)) or name in models():
         return name
     return _model(name) if model is None else model.name
@@ -69,7 +69,7 @@ def _setup(setup: Setup) -> Setup:
 
 
 def _named(facts: DataFacts, outliers: str | None = None) -> DataFacts:
-    """Facts about a data set, which may be of two: those added as outliers are named last (`robustfeat.data.with_outliers`)."""
+    """Return the facts with a public name; outliers are named last if two sets are combined (`robustfeat.data.with_outliers`)."""
     name, added = facts.name, f" and {outliers}"
     if outliers is None or not name.endswith(added):
         return dataclasses.replace(facts, name=_data(name))

@@ -1,4 +1,4 @@
-"""Measured numbers become part of a model: they are written into its card and README, unless something is wrong with them."""
+"""This module writes measured numbers into the card and README of a model, and refuses doubtful ones."""
 
 from __future__ import annotations
 
@@ -23,16 +23,23 @@ def publish(
     limits: Sequence[str] | None = None,
     force: bool = False,
 ) -> Card:
-    """Write reports into the card of a model folder, in the place of all that were there; returns the card.
+    """Write reports into the card of a model folder, replacing all previous ones.
 
-    Reports may be of several data sets, sizes and attacks. The card gets features of two synthetic images as well
-    (`robustfeat.publishing.fixture`). Where something was on this machine is not published (`robustfeat.publishing.public`).
+    Reports may be of several data sets, sizes and attacks. The card also gets features of two synthetic images
+    (`robustfeat.publishing.fixture`). Paths of this machine are not published (`robustfeat.publishing.public`).
 
-    limits: sentences about what the model is not good for; None keeps those of the card.
+    Args:
+        folder: the model folder.
+        reports: the reports of this model.
+        limits: sentences about what the model is not good for; None keeps those of the card.
+        force: publish flagged and unchecked numbers too, each with its flag.
 
-    Raises ValueError where a report is of other weights, where two reports say different things of the same images, and where
-    a flag says that an attack failed, so that a number flatters the model; unchecked numbers are refused too. `force` publishes
-    them, each with its flag.
+    Returns:
+        The new card.
+
+    Raises:
+        ValueError: if a report is of other weights, if two reports contradict each other about the same images, or, without
+            `force`, if a flag shows that an attack failed, so that a number overestimates the model, or a number was not checked.
     """
     if not reports:
         raise ValueError("there is no report to publish; give at least one")
@@ -63,7 +70,7 @@ def publish(
 
 
 def _refuse_contradictions(reports: Sequence[Report]) -> None:
-    """ValueError for two values of one metric, of the same features of the same images under the same attack."""
+    """Refuse two values of one metric, of the same features of the same images under the same attack."""
     seen: dict[tuple[object, ...], float] = {}
     for report in reports:
         for row in report.rows:

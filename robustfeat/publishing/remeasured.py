@@ -1,4 +1,4 @@
-"""The numbers in a card, measured again here: on a sample of the images, or of a model that is trained again from its recipe."""
+"""This module reproduces the numbers in a card, on a sample of the images or with a model trained again from its recipe."""
 
 from __future__ import annotations
 
@@ -43,15 +43,17 @@ def quick(
 ) -> Reproduction:
     """Measure the first `limit` of the published test images again, with the published tasks, attacks and seeds.
 
-    What should come out is computed for a part of the very images that were published (`robustfeat.publishing.agreement`).
+    Args:
+        name: a published name or a model folder.
+        limit: test images; values are expected as of a part of the published images (`robustfeat.publishing.agreement`).
+        minutes: for features, fits and attacks on this machine; all else is left out and named, except the cheapest task.
+        out: a folder for features, finished batches and the speed, where an interrupted call continues. With more minutes, tasks
+            that get more attacks begin anew.
+        device: the device of the measurement.
 
-    minutes: for features of training images, fits and attacks, by the speed of this machine; tasks and attacks that do not fit
-        are left out and named, the cheapest task is measured in any case.
-    out: a folder for features, finished batches and the speed: killed, the same call goes on there. With more minutes the tasks
-        that get more attacks begin anew.
-
-    Raises ValueError where the card has no numbers that say how they were measured, IntegrityError where the data here is not
-    what was measured; what `load` and `evaluate` raise.
+    Raises:
+        ValueError: if the card has no numbers with a record of how they were measured.
+        IntegrityError: if the data here is not the measured data.
     """
     if limit < 1 or not minutes >= 0:
         raise ValueError(f"limit must be at least 1 and minutes not negative, got {limit} and {minutes}")
@@ -97,7 +99,7 @@ def _unmeasurable(card: Card) -> list[str]:
 
 @contextmanager
 def _folder(out: str | os.PathLike[str] | None) -> Iterator[tuple[Path, bool]]:
-    """Where features lie for as long as they are needed, and whether it stays."""
+    """Yield a folder for features, and whether it is kept."""
     if out is not None:
         yield Path(out), True
         return
@@ -120,7 +122,7 @@ class _Sample:
         self.tasks = dict(zip(titled(task.title for task in prepared.tasks), prepared.tasks, strict=True))
 
     def measure(self, part: Part, records: Path | None, cache: Path) -> Report:
-        """One task, under its own name also where it is the second of that name."""
+        """Measure one task under its title in the report, which may be the second of its name."""
         task = self.tasks[part.task]
         attacks = {name: self.prepared.attacks[name] for name in part.attacks}
         prepared = self.prepared._replace(tasks=[task], attacks=attacks)
@@ -133,7 +135,7 @@ class _Sample:
 
 
 def _check_images(report: Report, prepared: Prepared) -> None:
-    """IntegrityError unless the images here are those that were learnt from and measured."""
+    """Raise IntegrityError unless the images here are the training and test images of the report."""
     here = {"train": prepared.train, "test": prepared.test}
     for kind, theirs in report.data.known():
         data = here[kind]
@@ -145,14 +147,14 @@ def _check_images(report: Report, prepared: Prepared) -> None:
 
 
 def _pairs(report: Report, found: Report) -> Iterator[tuple[Row, Row]]:
-    """Rows of a report with those that were found in their places."""
+    """Yield the rows of a report with the corresponding rows measured here."""
     for row in report.rows:
         if (here := found.like(row)) is not None:
             yield row, here
 
 
 def _kind(found: Report, row: Row, report: Report) -> bool | None:
-    """Whether a metric is a rate; None where it depends on how many images there are, and these are fewer."""
+    """Return whether a metric is a rate; None if it depends on the number of images, and this number is smaller."""
     values = found.judged(row).get(row.metric)
     if values is not None:
         return only_hits_and_misses(values)
@@ -175,14 +177,12 @@ def full(
     spread: float = SPREAD,
     device: torch.device | str = "cpu",
 ) -> Reproduction:
-    """Train the model again from its recorded objective, options and recipe, and measure all that is published.
+    """Train the model again from its recorded objective, options and recipe, and measure all published numbers.
 
-    That is another model: other processors and versions round otherwise, and training amplifies it. A number is inside where it
-    lies in the published interval, widened on both sides by `spread` for such changes and, where fewer images are measured, by
-    half the interval found; metrics that depend on how many images there are cannot be compared then. A recipe that counts
-    minutes is trained for the recorded number of steps instead, if there is one.
-
-    out: gets run/ and the reports; killed, the same call goes on there.  limit: test images; None is as many as published.
+    It becomes another model, as training amplifies rounding. A number agrees if it lies in the published interval, widened on
+    both sides by `spread` and, if `limit` leaves fewer images, by half the interval found; metrics that depend on the number of
+    images are then not compared. A recipe in minutes is trained for the recorded number of steps, if there is one. `out` gets
+    run/ and the reports, and an interrupted call continues there; `limit` counts test images, None as many as published.
     """
     if not spread >= 0:
         raise ValueError(f"spread must not be negative, got {spread}")
@@ -218,7 +218,7 @@ def full(
 
 
 def _other_sources(recorded: Card, trained: Card) -> Iterator[str]:
-    """A sentence for the teacher, and one for the start, where it has other weights than it had."""
+    """Yield a sentence for the teacher and for the initial model, if its weights differ from the recorded ones."""
     pairs = {"teacher": (recorded.teacher, trained.teacher), "start": (recorded.start, trained.start)}
     for role, (before, here) in pairs.items():
         mine, theirs = (None if model is None else model.sha256 for model in (here, before))
@@ -228,7 +228,7 @@ def _other_sources(recorded: Card, trained: Card) -> Iterator[str]:
 
 
 def _same_length(card: Card, recipe: Recipe) -> tuple[Recipe, list[str]]:
-    """The recipe in steps where it counts minutes: those of another machine are worth something else."""
+    """Return the recipe in steps if it is in minutes, because minutes differ between machines."""
     steps = card.training.steps
     if recipe.minutes is None:
         return recipe, []

@@ -1,4 +1,4 @@
-"""Published numbers beside those that were found here, and whether each lies where it should."""
+"""This module compares published numbers with reproduced ones, and states whether each lies in its interval."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ SPREAD = 0.02  # what another seed, processor or version may change in a number,
 
 @dataclass(frozen=True)
 class Number:
-    """A published number and what was found here, which should lie in [low, high]; None where the two cannot be compared.
+    """A published number and the reproduced one, which should lie in [low, high].
 
-    under: the attack and the column, as the report calls them.
+    Args:
+        data: the name of the measured data set.
+        under: the attack and the column, as named in the report.
+        published: the published row.
+        found: the reproduced row.
+        low: the lower bound; None if the two cannot be compared.
+        high: the upper bound; None if the two cannot be compared.
     """
 
     data: str
@@ -28,12 +34,20 @@ class Number:
 
     @property
     def outside(self) -> bool:
+        """Whether the numbers can be compared and the reproduced one is out of bounds."""
         return self.low is not None and self.high is not None and not self.low <= self.found.value <= self.high
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What was found.  same_features: whether two synthetic images have the features in the card; None where it has none."""
+    """The result of a reproduction.
+
+    Args:
+        model: the name of the model.
+        numbers: the published numbers with the reproduced ones.
+        notes: remarks, such as what was left out.
+        same_features: whether two synthetic images have the features in the card; None if the card has none.
+    """
 
     model: str
     numbers: tuple[Number, ...]
@@ -42,6 +56,7 @@ class Reproduction:
 
     @property
     def agrees(self) -> bool:
+        """Whether the features do not differ and no number is outside."""
         return self.same_features is not False and not any(number.outside for number in self.numbers)
 
     def __str__(self) -> str:
@@ -67,7 +82,7 @@ class Reproduction:
         return "\n".join([aligned(lines), "", *features, *notes, verdict])
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         values = dataclasses.asdict(self) | {"agrees": self.agrees}
         for number, held in zip(self.numbers, values["numbers"], strict=True):
             held["outside"] = number.outside

@@ -1,4 +1,4 @@
-"""The published models side by side, from their cards: all tables with intervals on a page, and one table in README.md."""
+"""This module tabulates the published models from their cards: all tables with intervals on a page, and one in README.md."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ PAGE = Path("docs") / "experiments" / "results.md"
 
 
 class Cell(NamedTuple):
-    """A row and the report it is from."""
+    """A row and the report that it is from."""
 
     row: Row
     report: Report
 
     @property
     def doubtful(self) -> bool:
-        """Whether its attack was flagged, or not looked at for flags."""
+        """Whether its attack was flagged, or was not checked."""
         attacked = self.row.attack != CLEAN
         return attacked and (not self.runs or any(run.flags or run.examined == 0 for run in self.runs))
 
     @property
     def runs(self) -> list[Ran]:
-        """What ran to move the number."""
+        """The attack runs that target the number."""
         place, metrics = (self.row.task, self.row.sized), ("", self.row.metric)
         return [run for run in self.report.runs if (run.task, run.sized) == place and run.metric in metrics]
 
 
 def published(folder: Path | None = None) -> list[Card]:
-    """The cards of the models in a folder, or of those that `robustfeat.load` knows by name: teachers, students, natural ones."""
+    """Return the cards of the models in a folder, or of the published models: teachers, students, natural ones."""
     places = (
         [hub.find(name) for name in models()] if folder is None else [p.parent for p in folder.glob(f"*/{hub.CARD}")]
     )
@@ -50,9 +50,12 @@ def published(folder: Path | None = None) -> list[Card]:
 
 
 def table(cards: Sequence[Card], *, root: str = "", intervals: bool = False) -> str:
-    """Markdown: one table per data set, the one that the models were trained on first.
+    """Return Markdown with one table per data set; the training data of the models comes first.
 
-    root: of the links to the models' pages.
+    Args:
+        cards: the cards of the models.
+        root: the prefix of the links to the models' pages.
+        intervals: whether to show intervals and the attack configurations.
     """
     if not cards:
         return NONE
@@ -65,7 +68,7 @@ def table(cards: Sequence[Card], *, root: str = "", intervals: bool = False) -> 
 
 
 def summary(cards: Sequence[Card]) -> str:
-    """Markdown: one table, of the data set that the models were trained on, with values alone."""
+    """Return Markdown with one table, of the training data of the models, with values only."""
     if not cards:
         return NONE
     first, *_ = _data_sets(cards)
@@ -73,7 +76,7 @@ def summary(cards: Sequence[Card]) -> str:
 
 
 def page(cards: Sequence[Card]) -> str:
-    """The page of docs/ that has every table, with intervals and with what ran."""
+    """Return the page of docs/ that has every table, with intervals and attack configurations."""
     head = (
         "# Results\n\nMade from the cards in `pretrained/` by `make results`, not by hand. Each model's page has the rest: all\n"
         "metrics and attacks, what exactly ran, limits, and how to check it (`robustfeat reproduce NAME --quick`).\n\n"
@@ -82,7 +85,11 @@ def page(cards: Sequence[Card]) -> str:
 
 
 def readme(text: str, cards: Sequence[Card]) -> str:
-    """README.md with what is between the two markers made anew. Raises ValueError where a marker is missing."""
+    """Replace the part of README.md between the two markers by the current table.
+
+    Raises:
+        ValueError: if a marker is missing.
+    """
     before, start, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not start or not end:
@@ -93,7 +100,7 @@ def readme(text: str, cards: Sequence[Card]) -> str:
 
 
 def write(root: str | os.PathLike[str]) -> list[Path]:
-    """Write both files of a checkout from the cards in its pretrained/; returns them."""
+    """Write both files of a checkout from the cards in its pretrained/ and return their paths."""
     cards = published(Path(root) / "pretrained")
     paths = [Path(root) / PAGE, Path(root) / "README.md"]
     texts = [page(cards), readme(paths[1].read_text(encoding="utf-8"), cards)]
@@ -103,7 +110,7 @@ def write(root: str | os.PathLike[str]) -> list[Path]:
 
 
 def _data_sets(cards: Sequence[Card]) -> list[str]:
-    """The names of all data sets that a table can be of: those that the models were trained on come first."""
+    """Return the names of all measured data sets, with the training data of the models first."""
     names = dict.fromkeys(card.data.name for card in cards if card.data)
     return list(names | dict.fromkeys(report.measured_on for card in cards for report in card.reports))
 
@@ -117,10 +124,7 @@ def _of_data(
     *,
     facts: Sequence[str] = (),
 ) -> Iterator[str]:
-    """The lines of one data set's table.
-
-    columns: the numbers, as `_columns` gives them.  facts: of FACTS, the columns before them.
-    """
+    """Yield the lines of one data set's table; `columns` has the numbers of `_columns`, `facts` the keys of FACTS before them."""
     found = [cell for cells in columns.values() for cell in cells if cell is not None]
     yield from (f"**{data}**{_conditions(found)}:", "")
     header = ["model", *facts, *columns]
@@ -136,7 +140,7 @@ def _of_data(
 
 
 def _columns(cards: Sequence[Card], data: str) -> dict[str, list[Cell | None]]:
-    """Title -> a cell of each card: every task clean, and under the strongest attack of each threat."""
+    """Return a cell of each card by column title: every task clean, and under the strongest attack of each threat."""
     threats = _threats(cards, data)
     columns: dict[str, list[Cell | None]] = {}
     for task, metric in HEADLINES.items():
@@ -149,7 +153,7 @@ def _columns(cards: Sequence[Card], data: str) -> dict[str, list[Cell | None]]:
 
 
 def _threats(cards: Sequence[Card], data: str) -> list[str]:
-    """Of the threats that the models were measured under, those that one of them was trained for; else all."""
+    """Return those of the measured threats that a model was trained for, or all if there are none."""
     measured = dict.fromkeys(
         report.threat
         for card in cards
@@ -161,7 +165,7 @@ def _threats(cards: Sequence[Card], data: str) -> list[str]:
 
 
 def _strongest(cards: Sequence[Card], data: str, task: str, metric: str, threat: str) -> str | None:
-    """The attack that most models have in common; of several, the one that leaves least."""
+    """Return the attack that most models have in common; of several, the one with the lowest mean value."""
     left: dict[str, list[float]] = {}
     for card in cards:
         names = {sized.attack: None for report in card.reports for sized in alone(report)}
@@ -172,7 +176,7 @@ def _strongest(cards: Sequence[Card], data: str, task: str, metric: str, threat:
 
 
 def _cell(card: Card, data: str, task: str, metric: str, attack: str, threat: str | None = None) -> Cell | None:
-    """The row of the report on most images; of the model's own features, under the threat (None for a clean one)."""
+    """Return the row of the report on most images, of the model's own features, under the threat (None for a clean one)."""
     found = [
         Cell(row, report)
         for report in card.reports

@@ -1,4 +1,4 @@
-"""Reports of evaluations: as JSON and Markdown, as tables for the terminal, and as plots."""
+"""The report package writes the results of evaluations as JSON and Markdown, as tables for the terminal, and as plots."""
 
 from __future__ import annotations
 

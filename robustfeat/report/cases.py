@@ -1,4 +1,4 @@
-"""The values per case beside a report: a file that names the report it belongs to, inside and in its name."""
+"""This module stores the values per case in a file next to a report; the file names its report in its content and its name."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ ROWS, TARGETS = "rows", "targets"  # of a task: which image and which target eac
 
 
 class CaseKey(NamedTuple):
-    """What values per case are of.
+    """Identifies one array of values per case.
 
-    kept: a metric, or what the task computes its metrics from, under an attack; or ROWS and TARGETS, which have no attack.
+    Args:
+        task: the title of the task.
+        kept: a metric, or the quantity that the task computes its metrics from, under an attack; or ROWS and TARGETS, which have
+            no attack.
+        attack: the name of the attack in the report.
+        eps: the size of the perturbation in pixel units, or None.
+        column: the cases that the attacker controlled, as in the rows of the report.
     """
 
     task: Title
@@ -33,12 +39,20 @@ class CaseKey(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The name in the file: no part can be taken for another, whatever is in it."""
+        """The name in the file, which is unambiguous whatever its parts contain."""
         return json.dumps(self)
 
     @classmethod
     def read(cls, text: str, titles: Mapping[str, Title]) -> Self:
-        """The inverse of `text`. titles: of the report's rows, by their text. Raises ValueError for anything else."""
+        """Parse the result of `text`.
+
+        Args:
+            text: the name in the file.
+            titles: the titles of the report's rows, by their text.
+
+        Raises:
+            ValueError: for anything else.
+        """
         try:
             task, kept, attack, eps, column = json.loads(text)
             return cls(
@@ -53,17 +67,17 @@ class CaseKey(NamedTuple):
 
 
 def beside(path: Path, text: str) -> Path:
-    """Where the cases of the report with this text are: no other report's, whatever the two are called."""
+    """Return the path of the cases of the report with this text; no other report has the same path, whatever it is called."""
     return path.with_name(f"{path.name}.{_digest(text)[:16]}.cases.safetensors")
 
 
 def before(path: Path) -> Path:
-    """Where they were once, under a name that several reports could have."""
+    """Return the path of the cases in older versions, which several reports could share."""
     return path.with_suffix(".cases.safetensors")
 
 
 def write(path: Path, text: str, cases: Mapping[CaseKey, Tensor]) -> None:
-    """Write them atomically, before the report is."""
+    """Write the cases atomically; this happens before the report is written."""
     from safetensors.torch import save_file  # with torch, which a card can be read without
 
     with atomic_file(beside(path, text)) as temporary:
@@ -71,9 +85,18 @@ def write(path: Path, text: str, cases: Mapping[CaseKey, Tensor]) -> None:
 
 
 def read(path: Path, text: str, key: Callable[[str], CaseKey]) -> dict[CaseKey, Tensor]:
-    """Those of the report with this text; none where there are none. Raises IntegrityError for those of another report.
+    """Read the cases of the report with this text.
 
-    key: what a name in the file stands for.
+    Args:
+        path: the path of the report.
+        text: the text of the report.
+        key: maps a name in the file to its key.
+
+    Returns:
+        The values by key; empty if the report has no cases.
+
+    Raises:
+        IntegrityError: if the file belongs to another report.
     """
     found = next((place for place in (beside(path, text), before(path)) if place.exists()), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""What is said about the images that a model or a task has learnt from, and about those that were measured."""
+"""This module describes the images that a model or a task was trained on, and those that were measured."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """A data set by its name.
+    """The facts about a data set in a report or a card.
 
-    split: what was read of it, where that is known.  images: how many.  fingerprint: of their pixels and labels.
-    in_train: how many of the measured images were learnt from as well.  note: a sentence about them; empty for none.
+    Args:
+        name: the name of the data set.
+        images: the number of images.
+        fingerprint: the fingerprint of pixels and labels.
+        split: the split that was read, where recorded.
+        in_train: the number of measured images that are also training images.
+        note: a sentence about the images; empty for none.
     """
 
     name: str
@@ -27,17 +32,22 @@ class DataFacts:
 
     @classmethod
     def of(cls, data: ImageDataset, *, split: str = "", in_train: int = 0, note: str = "") -> Self:
-        """Of a data set that is there."""
+        """Return the facts about a loaded data set."""
         return cls(data.name, len(data), data.fingerprint, split, in_train, note)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `as_dict`. Raises KeyError or TypeError for anything else."""
+        """Parse the result of `as_dict`.
+
+        Raises:
+            KeyError: for missing entries.
+            TypeError: for anything else.
+        """
         parts = {_attribute(key): value for key, value in dict(values).items()}
         return cls(str(parts.pop("name")), int(parts.pop("images")), **parts)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values, without what is not known."""
+        """Return JSON values, without empty entries."""
         known = {"name": self.name, "split": self.split, "images": self.images, "fingerprint": self.fingerprint}
         known |= {"in train": self.in_train, "note": self.note}
         return {key: value for key, value in known.items() if value or key == "images"}
@@ -48,27 +58,38 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Splits:
-    """The images that tasks have learnt from, and those that were measured; None where a report does not say."""
+    """The images that tasks were trained on, and those that were measured.
+
+    Args:
+        train: the training images; None if a report does not record them.
+        test: the measured images; None if a report does not record them.
+    """
 
     train: DataFacts | None = None
     test: DataFacts | None = None
 
     def known(self) -> Iterator[tuple[str, DataFacts]]:
-        """Those that a report has, by "train" and "test"."""
+        """Yield the recorded facts, by "train" and "test"."""
         yield from ((kind, facts) for kind, facts in vars(self).items() if facts is not None)
 
     @property
     def fingerprints(self) -> tuple[str, str]:
-        """Of both; empty where it is not known."""
+        """The fingerprints of both; empty where not recorded."""
         return tuple("" if facts is None else facts.fingerprint for facts in (self.train, self.test))  # type: ignore[return-value]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `as_dict`. Raises KeyError, TypeError or AttributeError for anything else."""
+        """Parse the result of `as_dict`.
+
+        Raises:
+            KeyError: for missing entries.
+            TypeError: for values of another type.
+            AttributeError: if `values` is not a mapping.
+        """
         return cls(**{kind: DataFacts.from_dict(facts) for kind, facts in values.items()})
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         return {kind: facts.as_dict() for kind, facts in self.known()}
 
 

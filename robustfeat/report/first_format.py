@@ -1,4 +1,4 @@
-"""Reports as they were written until 2026-11, where a row said its attack, size and column in one word: "pgd@8/255/normal"."""
+"""This module reads reports written until 2026-11, whose rows had attack, size and column in one name: "pgd@8/255/normal"."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ THREAT = re.compile(r"Threat\(norm='\w+', eps=([^)]+)\)")
 
 
 def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a report of the first format as those of today's."""
+    """Convert the values of a report of the first format to the current format."""
     attacks = {str(word): _sized(word, text) for word, text in dict(values.get("attacks", {})).items()}
     configurations = [
         sized._asdict() | {"configuration": text}
@@ -31,9 +31,9 @@ def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _setup(values: Mapping[str, Any]) -> dict[str, Any]:
-    """From the flags of `robustfeat evaluate`, where that made the report, and from those of them that numbers depend on.
+    """Return the flags of `robustfeat evaluate` in the report, and its setup, which has those that the numbers depend on.
 
-    The command of other makers had other entries, and the oldest reports have a command only.
+    Reports of other programs had other entries in the command, and the oldest reports have a command only.
     """
     command, setup = (dict(values.get(name, {})) for name in ("command", "setup"))
     if not setup and "task" not in command:
@@ -42,9 +42,15 @@ def _setup(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def case_key(text: str, titles: Iterable[Title], attacks: Iterable[Sized]) -> CaseKey:
-    """What "task/attack/metric", "task/rows" or "task/targets" names. Raises ValueError for anything else.
+    """Parse "task/attack/metric", "task/rows" or "task/targets".
 
-    titles, attacks: of the report.  A task may have slashes in it, as "head:runs/teacher" has; one without a row has none.
+    Args:
+        text: the name in the file; a task may contain slashes, as in "head:runs/teacher", but one without a row has none.
+        titles: the titles of the report's tasks.
+        attacks: the attacks of the report.
+
+    Raises:
+        ValueError: for anything else.
     """
     words = {word: sized for sized in attacks for word in (sized.attack, f"{sized.attack}@{sized.eps}")}
     for title in (*sorted(titles, key=len, reverse=True), Title.read(text.partition("/")[0])):
@@ -59,7 +65,7 @@ def case_key(text: str, titles: Iterable[Title], attacks: Iterable[Sized]) -> Ca
 
 
 def _sized(word: str, configuration: str) -> Sized:
-    """An attack by its word, "pgd@8/255" for a rung of a ladder; other words may have an "@" too, in the name of a model."""
+    """Parse the name of an attack, "pgd@8/255" for one size of several; a name may contain another "@", as a model name does."""
     stated = THREAT.search(configuration)
     known = Eps(stated[1]) if stated else None
     name, _, size = word.rpartition("@")
@@ -73,7 +79,7 @@ def _sized(word: str, configuration: str) -> Sized:
 
 
 def _split(word: str, attacks: Mapping[str, Sized]) -> tuple[Sized, str]:
-    """The attack and the column of a row's word. attacks: by their words."""
+    """Split the name in a row into attack and column; `attacks` has the attacks by name."""
     known = {CLEAN: Sized(CLEAN), **attacks}
     names = [name for name in known if word == name or word.startswith(f"{name}/")]
     if not names:

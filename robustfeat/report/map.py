@@ -1,4 +1,4 @@
-"""A map of features: where images lie, and where an attack moves them."""
+"""This module draws a map of features that shows where an attack moves the images."""
 
 from __future__ import annotations
 
@@ -26,10 +26,19 @@ def plot_map(
     method: Literal["pca", "tsne"] = "pca",
     seed: int = 0,
 ) -> None:
-    """An arrow per image from its clean to its attacked features (n, d) each, in two dimensions, coloured by class.
+    """Draw an arrow per image from its clean to its attacked features, in two dimensions, coloured by class.
 
-    method: "pca" (of the clean features: lengths of arrows compare) or "tsne" (of both together; only what is near is near).
-    path: a .png or .svg file.  Raises ValueError for fewer than three images, and for features without any spread.
+    Args:
+        clean: the clean features (n, d).
+        attacked: the attacked features (n, d).
+        labels: class numbers (n,), or None for one colour.
+        path: a .png or .svg file.
+        method: "pca" (of the clean features: the lengths of arrows are comparable) or "tsne" (of both together; only small
+            distances are meaningful).
+        seed: the seed of t-SNE.
+
+    Raises:
+        ValueError: for fewer than three images, and for features without any variance.
     """
     points = project(clean, attacked, method, seed)
     begin, end = points.chunk(2)
@@ -49,7 +58,7 @@ def plot_map(
 
 
 def project(clean: Features, attacked: Features, method: str, seed: int) -> Tensor:
-    """Both in two dimensions, (2n, 2): first the clean ones."""
+    """Project clean and attacked features (n, d) to two dimensions, (2n, 2), the clean ones first."""
     if method not in METHODS:
         raise ValueError(f"method must be 'pca' or 'tsne', got {method!r}")
     if len(clean) != len(attacked) or len(clean) < 3:

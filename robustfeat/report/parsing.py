@@ -1,4 +1,4 @@
-"""What report.json holds, as the fields of a report."""
+"""This module parses report.json into the fields of a report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ FORMAT = 2
 
 
 def parsed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `Report`. Raises ValueError, KeyError, TypeError or AttributeError for what is no report."""
+    """Return the arguments of `Report`.
+
+    Raises:
+        ValueError: for a report of an unknown format.
+        KeyError: for missing entries.
+        TypeError: for values of another type.
+        AttributeError: if an entry is not a mapping.
+    """
     version = values.get("format", 1)
     if version not in (1, FORMAT) or isinstance(version, bool):
         raise ValueError(f"report format {version!r} is not {FORMAT}; install the version of robustfeat that wrote it")

@@ -1,4 +1,4 @@
-"""Pictures: what each task is worth clean and under attack, models side by side, at one size of the attack or at several."""
+"""This module plots the metrics of each task, clean and under attack at one or several sizes, for several models."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from robustfeat.runtime.files import atomic_file
 def plot_robustness(
     reports: Sequence[Report], headline: Mapping[str, str], attack: str, path: str | os.PathLike[str]
 ) -> None:
-    """Bars for the headline metric of each task: pale is clean, full is under `attack`, whiskers are 95 % intervals.
+    """Draw bars for the headline metric of each task: pale for clean, full for `attack`, with 95 % intervals.
 
-    headline: task -> metric.  path: a .png or .svg file.
+    Args:
+        reports: one report per model.
+        headline: the metric of each task.
+        attack: the name of the attack in the reports.
+        path: a .png or .svg file.
     """
     figure, (axes,) = figure_of(2.6 + 2.2 * len(headline), 1)
     width = 0.8 / max(1, len(reports))
@@ -43,10 +47,16 @@ def plot_robustness(
 def plot_curves(
     reports: Sequence[Report], headline: Mapping[str, str], attack: str, path: str | os.PathLike[str]
 ) -> None:
-    """The headline metric of each task against eps, from 0 on, with 95 % intervals: one panel per task.
+    """Draw the headline metric of each task against eps, from 0 on, with 95 % intervals, one panel per task.
 
-    headline: task -> metric.  attack: one that was run at several sizes.  path: a .png or .svg file.
-    Raises ValueError where no report has it.
+    Args:
+        reports: one report per model.
+        headline: the metric of each task.
+        attack: an attack that was run at several sizes.
+        path: a .png or .svg file.
+
+    Raises:
+        ValueError: if no report has the attack.
     """
     figure, panels = figure_of(1.4 + 2.6 * len(headline), len(headline))
     drawn = False
@@ -68,7 +78,7 @@ def plot_curves(
 
 
 def figure_of(width: float, panels: int, height: float = 3.4) -> tuple[Any, list[Any]]:
-    """A figure without a window, and its panels side by side; sizes in inches."""
+    """Return a figure without a window, and its panels side by side; sizes are in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -78,7 +88,7 @@ def figure_of(width: float, panels: int, height: float = 3.4) -> tuple[Any, list
 
 
 def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
-    """Write it with a legend, each model once; path: a .png or .svg file."""
+    """Write the figure to a .png or .svg file, with a legend that names each model once."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

@@ -1,4 +1,4 @@
-"""What an attack did in an evaluation."""
+"""This module describes the run of an attack in an evaluation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,22 @@ from robustfeat.report.title import Title
 
 @dataclass(frozen=True)
 class Ran:
-    """What one attack on one task did: its configuration, what it took, and the signs that it may have failed.
+    """The run of one attack on one task: its configuration, its cost, and the signs that it may have failed.
 
-    metric: which one it aimed at; "" is all of the task.  attack, eps: as in the rows.
-    forwards, backwards: images through the model.
-    zero_gradients: largest share of zero gradients in a step.  rising: share of the gain in the last quarter of the steps.
-    examined: cases that were checked for such signs.  checked_seconds: how long that took.
+    Args:
+        task: the title of the task.
+        metric: the metric that the attack targeted; "" is the whole task.
+        attack: the name of the attack, as in the rows.
+        eps: the size of the perturbation, as in the rows.
+        configuration: the attack with all its settings.
+        forwards: images through the model forward.
+        backwards: images through the model backward.
+        zero_gradients: the largest share of zero gradients in a step.
+        rising: the share of the gain in the last quarter of the steps.
+        seconds: the time of the attack.
+        flags: the health checks that failed.
+        examined: cases that the health checks were run on.
+        checked_seconds: the time of the health checks.
     """
 
     task: Title
@@ -45,5 +55,5 @@ class Ran:
 
     @property
     def what(self) -> str:
-        """The task, and the metric where it aimed at one."""
+        """The task, and the metric if the attack targeted one."""
         return f"{self.task} {self.metric}".rstrip()

@@ -1,4 +1,4 @@
-"""The result of an evaluation, and how it is written."""
+"""This module defines the result of an evaluation and its file format."""
 
 from __future__ import annotations
 
@@ -32,16 +32,22 @@ SUFFIXES = (".json", ".md")  # of the files that a report is written to
 
 @dataclass(frozen=True, repr=False)
 class Report(Shown):
-    """Measured rows of one model, with exactly what ran.
+    """The measured rows of one model, with an exact record of what was run.
 
-    weights: sha256 of the weights that were measured (`FeatureExtractor.digest`).
-    attacks: each attack at each size -> its configuration.  threat: what the attacker may do.  runs: one per task and attack.
-    environment: versions and machine.
-    setup: what the numbers depend on, enough to measure them again elsewhere; None where nobody said.
-    features: what an attack on the features themselves does to them (`evaluation.description`), where that was asked for.
-    notes: what is to be known of the model, in sentences.
-    cases: a value per case, and which image and target each has: what two models are compared by. Written beside the report, as
-        *.cases.safetensors.
+    Args:
+        model: the name of the model.
+        data: the images of training and measurement.
+        threat: the threat model of the attacks.
+        rows: the measured numbers.
+        attacks: the configuration of each attack at each size.
+        environment: versions and machine.
+        weights: sha256 of the measured weights (`FeatureExtractor.digest`).
+        runs: one per task and attack.
+        features: the effect of an attack on the features themselves (`evaluation.description`), if it was measured.
+        cases: a value per case, with the image and the target of each case, by which two models are compared. They are written
+            next to the report, as *.cases.safetensors.
+        setup: the settings that the numbers depend on, sufficient to repeat the measurement; None if they were not recorded.
+        notes: remarks about the model, in sentences.
     """
 
     model: str
@@ -59,7 +65,7 @@ class Report(Shown):
 
     @property
     def measured_on(self) -> str:
-        """The name of the data set that was measured."""
+        """The name of the measured data set."""
         return "unknown data" if self.data.test is None else self.data.test.name
 
     @property
@@ -69,11 +75,11 @@ class Report(Shown):
 
     @property
     def flagged(self) -> tuple[Ran, ...]:
-        """The runs with a sign that the attack failed: their numbers flatter the model."""
+        """The runs with a sign that the attack failed, so that their numbers overestimate the model."""
         return tuple(ran for ran in self.runs if ran.flags)
 
     def warnings(self) -> tuple[str, ...]:
-        """What is to be known of the model, the test images that were learnt from, and the flags, one line each."""
+        """Return the remarks about the model, the number of test images in the training data, and the flags, one line each."""
         test = self.data.test
         known = (
             ()
@@ -91,7 +97,7 @@ class Report(Shown):
         )
 
     def doubts(self) -> tuple[str, ...]:
-        """Why numbers may flatter, one line each: the flags, and the attacks that were not looked at for flags."""
+        """Return why numbers may overestimate the model, one line each: the flags, and the attacks without health checks."""
         ran = {(ran.task, ran.sized) for ran in self.runs}
         blind = [(ran.what, self.label(*ran.sized)) for ran in self.runs if ran.examined == 0]
         blind += [
@@ -103,18 +109,18 @@ class Report(Shown):
         return self.warnings() + tuple(unchecked)
 
     def sizes(self, attack: str) -> tuple[Eps | None, ...]:
-        """Those that an attack was run at, in their order: several are a ladder, each from what the one before found."""
+        """Return the sizes of an attack in the order of its runs; of several, each starts from the result of the one before."""
         return tuple(eps for name, eps in self.attacks if name == attack)
 
     def label(self, attack: str, eps: Eps | None = None, column: str = "") -> str:
-        """Where a row stands, for people: "pgd", "pgd/normal" for a column, "pgd@8/255" for one size of several."""
+        """Return the displayed name of a row: "pgd", "pgd/normal" for a column, "pgd@8/255" for one size of several."""
         rung = f"{attack}@{eps}" if len(self.sizes(attack)) > 1 else attack
         return f"{rung}/{column}" if column else rung
 
     def rows_at(
         self, task: str, metric: str, attack: str = CLEAN, eps: float | None = None, column: str = ""
     ) -> list[Row]:
-        """The rows of a metric under an attack: one, or those of all its sizes where eps is None."""
+        """Return the rows of a metric under an attack: one, or those of all its sizes if eps is None."""
         return [
             row
             for row in self.rows
@@ -123,14 +129,15 @@ class Report(Shown):
         ]
 
     def like(self, row: Row) -> Row | None:
-        """This report's row that says the same as a row of another report, None where there is none."""
+        """Return the row of this report that corresponds to a row of another report, or None."""
         found = self.rows_at(row.task, row.metric, row.attack, row.eps, row.column)
         return found[0] if len(found) == 1 else None
 
     def value(self, task: str, metric: str, attack: str = CLEAN, eps: float | None = None, column: str = "") -> float:
-        """One number of the report. eps: which size, of an attack that was run at several.
+        """Return one number of the report; `eps` selects the size of an attack that was run at several.
 
-        Raises KeyError where it was not measured, and for an attack of several sizes where none is named.
+        Raises:
+            KeyError: if it was not measured, or the attack has several sizes and none is given.
         """
         found = self.rows_at(task, metric, attack, eps, column)
         if len(found) == 1:
@@ -143,7 +150,7 @@ class Report(Shown):
         raise KeyError(f"the report has no {place}" + ("" if eps is None else f" at eps {Eps(eps)}"))
 
     def judged(self, row: Row) -> dict[str, Tensor]:
-        """The values per case behind one of its rows, by the name the task gives them."""
+        """Return the values per case behind one of its rows, by the names that the task gives them."""
         place = row.task, *row.sized, row.column
         return {
             key.kept: values
@@ -152,11 +159,11 @@ class Report(Shown):
         }
 
     def to_json(self) -> str:
-        """The text of report.json."""
+        """Return the text of report.json."""
         return json.dumps(self.as_dict(), indent=2) + "\n"
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values; without the cases."""
+        """Return JSON values, without the cases."""
         values = dataclasses.asdict(dataclasses.replace(self, cases={}, attacks={}))
         del values["cases"]
         return (
@@ -170,9 +177,12 @@ class Report(Shown):
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write report.json atomically, and the cases beside it; those of the report that was there go.
+        """Write report.json atomically with the cases next to it; the cases of a replaced report are removed.
 
-        A name that ends in .md gets the tables as Markdown, which `load` does not read. Raises ValueError for other suffixes.
+        For a name that ends in .md the tables are written as Markdown, which `load` does not read.
+
+        Raises:
+            ValueError: for other suffixes.
         """
         place, text = check_suffix(path, *SUFFIXES, what="reports"), self.to_json()
         if place.suffix.lower() == ".md":
@@ -190,7 +200,11 @@ class Report(Shown):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Report:
-        """Read report.json."""
+        """Read report.json and the cases next to it.
+
+        Raises:
+            IntegrityError: if the file is not a report.
+        """
         try:
             text = Path(path).read_text(encoding="utf-8")
             values = json.loads(text)
@@ -207,12 +221,19 @@ class Report(Shown):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Report:
-        """The inverse of `as_dict`. Raises ValueError, KeyError, TypeError or AttributeError for anything else."""
+        """Parse the result of `as_dict`.
+
+        Raises:
+            ValueError: for a report of an unknown format.
+            KeyError: for missing entries.
+            TypeError: for values of another type.
+            AttributeError: if an entry is not a mapping.
+        """
         return cls(**parsed(values))
 
 
 def _text_of(path: Path) -> str | None:
-    """What a file holds, None where there is none that is text."""
+    """Return the content of a text file, or None if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""One number of a report, and the attack that it was measured under."""
+"""This module defines one number of a report and the attack under which it was measured."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from robustfeat.numerics.eps import Eps
 from robustfeat.report.title import Title
 
 CLEAN = "none"
-"""What stands for the attack of a row that was measured on the images as they are."""
+"""The name of the attack in rows that were measured on the original images."""
 
 
 class Sized(NamedTuple):
-    """An attack by its name in a report, at one size: in pixel units, None where that is not known."""
+    """An attack at one size.
+
+    Args:
+        attack: its name in a report.
+        eps: its size in pixel units; None if not recorded.
+    """
 
     attack: str
     eps: Eps | None = None
@@ -23,9 +28,17 @@ class Sized(NamedTuple):
 class Row:
     """One measured number: `value` in [low, high] (95 %) over `n` examples.
 
-    attack: its name in the report; "none" is the clean row.  eps: the size it was run at, in pixel units; None for the clean row,
-        and where an old file does not say it.
-    column: which cases the attacker controlled, as the task calls them; "" is the headline, all that he can.
+    Args:
+        task: the title of the task.
+        metric: the name of the metric.
+        attack: its name in the report; "none" is the clean row.
+        eps: the size of the perturbation in pixel units; None for the clean row, and if an old file does not record it.
+        column: the cases that the attacker controlled, as named by the task; "" is the headline, all possible cases.
+        value: the measured value.
+        low: the lower end of the 95 % interval.
+        high: the upper end of the 95 % interval.
+        n: the number of examples.
+        seconds: the time of the measurement.
     """
 
     task: Title

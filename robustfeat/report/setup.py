@@ -1,4 +1,4 @@
-"""How a report was measured: what its numbers depend on, and where that lay."""
+"""This module describes how a report was measured: the settings that its numbers depend on, and the paths that were used."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from robustfeat.numerics.eps import Eps
 
 @dataclass(frozen=True)
 class Setup:
-    """The choices of an evaluation, once: flags, Python and reports have them by these names.
+    """The settings of an evaluation; flags, Python and reports use the same names.
 
     Args:
         data: a data set with a train and a test split, as `robustfeat.dataset` reads it.
-        image: the image column, where the data has several.
-        label: the label column, where the data has several.
+        image: the image column, if the data has several.
+        label: the label column, if the data has several.
         train: the split that the tasks are fitted on.
         test: the split that is measured.
         task: names of tasks; one may have an argument, as in "anomaly:gmm".
@@ -25,22 +25,24 @@ class Setup:
         outliers: for the task ood, a data set whose test split is added as anomalies.
         norm: the norm that bounds the perturbation.
         eps: the size of the perturbation in pixel units, such as 8/255; None takes 8/255 for linf, 128/255 for l2.
-        curve: several eps instead of one, such as 1/255,2/255,4/255: each attack once per size, from what the one before found.
-        source: another model that the images of each attack are made on as well (transfer).
+        curve: several eps instead of one, such as 1/255,2/255,4/255: each attack runs once per size and starts from the result of
+            the size before.
+        source: another model that the images of each attack are also crafted on (transfer).
         steps: gradient steps of the attacks that have them; None is each attack's own number.
         restarts: restarts of the attacks that have them; None is each attack's own number.
         queries: queries of the attacks that have them; None is each attack's own number.
-        patches: features are the maps of the middle stages, which anomaly:patchcore is for.
-        shots: learn from so many images of each class only.
-        limit: measure so many of the test images.
+        patches: use the maps of the middle stages as features, for anomaly:patchcore.
+        shots: train the tasks on this many images of each class only.
+        limit: measure this many of the test images.
         batch_size: images per batch.
-        seed: everything random in the evaluation follows from it.
+        seed: the seed of all random numbers of the evaluation.
         examined: cases of each task and attack that are checked for masked gradients, each at the price of 572 passes; None takes
-            what a quarter of the attack's time pays for, at most 16; 0 leaves the checks out.
-        image_size: images are scaled to so many pixels per side, and eps is in pixels after that; None is the size of the model.
-        on_error: what becomes of images that cannot be read: "raise" names the first, "skip" leaves them out and counts them.
-        model: by what name the model was loaded, for `recount`; None where nobody said.
-        records: a folder for finished batches: an evaluation that was killed goes on there.
+            as many as a quarter of the attack's time allows, at most 16; 0 leaves the checks out.
+        image_size: images are scaled to this many pixels per side, and eps is in pixels after that; None is the size of the
+            model.
+        on_error: for images that cannot be read, "raise" names the first, "skip" leaves them out and counts them.
+        model: the name that the model was loaded by, for `recount`; None if not recorded.
+        records: a folder for finished batches, from which an interrupted evaluation continues.
     """
 
     data: str
@@ -71,7 +73,7 @@ class Setup:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """From flags, or from what a file holds: entries that are no choice of an evaluation are passed over."""
+        """Select the settings among flags or the entries of a file; other entries are ignored."""
         known = {field.name for field in dataclasses.fields(cls)}
         chosen = {name: value for name, value in values.items() if name in known and value is not None}
         for name in ("task", "attack"):
@@ -83,6 +85,6 @@ class Setup:
         return cls(**chosen)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values; eps as it is printed, so that reading it back gives the same float."""
+        """Return JSON values; eps is written as it is printed, so that reading it back gives the same float."""
         eps = None if self.eps is None else repr(self.eps)
         return dataclasses.asdict(self) | {"task": list(self.task), "attack": list(self.attack), "eps": eps}

@@ -1,4 +1,4 @@
-"""A contact sheet: one picture of the images that a search found, in order, each with a line under it."""
+"""This module draws a contact sheet: the images that a search found, in order, each with a caption below it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIDE, LINE = 128, 14
 def contact_sheet(
     images: Sequence[str | os.PathLike[str]], captions: Sequence[str], path: str | os.PathLike[str], columns: int = 6
 ) -> None:
-    """Write a PNG of images by path, scaled to fit, row by row; a grey square stands for one that cannot be read."""
+    """Write a PNG of images by path, scaled to fit, row by row; a grey square stands for an image that cannot be read."""
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * (SIDE + 4), rows * (SIDE + LINE + 4)), "white")

@@ -1,4 +1,4 @@
-"""What a notebook and the interpreter show of a report."""
+"""This module renders reports in a notebook and in the interpreter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from robustfeat.report.row import CLEAN, Row
 
 
 class Shown:
-    """For reports: a line, and a table."""
+    """Gives reports a summary line and an HTML table."""
 
     model: str
     threat: str
@@ -19,7 +19,7 @@ class Shown:
     label: Callable[..., str]
 
     def __repr__(self) -> str:
-        """`Report('gacd-resnet18', cifar10, linf 8/255, 12 rows, n = 1000)`."""
+        """Return a summary such as `Report('gacd-resnet18', cifar10, linf 8/255, 12 rows, n = 1000)`."""
         counts = sorted({row.n for row in self.rows})
         n = [f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"] if counts else []
         threat = [self.threat] if self.threat else []
@@ -27,7 +27,7 @@ class Shown:
         return f"Report({', '.join([repr(self.model), self.measured_on, *threat, rows, *n])})"
 
     def _repr_html_(self) -> str:
-        """A row for each metric of each task: clean, and under each attack, with 95 % intervals."""
+        """Return a table with a row for each metric of each task: clean, and under each attack, with 95 % intervals."""
         attacks = list(dict.fromkeys([CLEAN, *(self._column(row) for row in self.rows)]))
         found = {(str(row.task), row.metric, self._column(row)): row for row in self.rows}
         lines = dict.fromkeys((task, metric) for task, metric, _ in found)
@@ -38,7 +38,7 @@ class Shown:
         return f"<table><caption>{caption}</caption>{''.join(table)}</table>"
 
     def _column(self, row: Row) -> str:
-        """What the attack of a row is called."""
+        """Return the displayed name of the attack of a row."""
         return self.label(*row.sized, row.column)
 
 

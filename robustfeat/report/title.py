@@ -1,4 +1,4 @@
-"""What a task is called in a report: its registered name, an argument, and which of several of that kind it is."""
+"""This module defines the title of a task in a report: its registered name, an argument, and a number if it is repeated."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Self
 
 
 class Title(str):
-    """A task's title, which prints as "anomaly:gmm-2" and has what that is made of.
+    """The title of a task, a string such as "anomaly:gmm-2" that keeps its parts.
 
-    name: as registered, "anomaly".  argument: after the colon, "gmm"; empty for a task that has none.
-    repetition: 1 for the first task of this name and argument in a report.
+    Args:
+        name: the registered name, "anomaly".
+        argument: the part after the colon, "gmm"; empty for a task without an argument.
+        repetition: 1 for the first task of this name and argument in a report.
 
     >>> Title("anomaly", "gmm", 2)
     'anomaly:gmm-2'
@@ -32,7 +34,11 @@ class Title(str):
 
     @classmethod
     def read(cls, text: str, among: Collection[str] = ()) -> Self:
-        """The inverse of `str`. among: the titles beside it: "probe-2" is a repetition where there is a "probe".
+        """Parse the text of a title.
+
+        Args:
+            text: the text, or a title, which is returned as it is.
+            among: the other titles of the report: "probe-2" is a repetition if there is a "probe".
 
         >>> title = Title.read("anomaly:gmm-2", among=["anomaly:gmm"])
         >>> title.name, title.argument, title.repetition
@@ -47,7 +53,7 @@ class Title(str):
 
 
 def titled(texts: Iterable[str]) -> list[Title]:
-    """Titles that differ, of tasks by what each is called alone: the second "probe" becomes "probe-2".
+    """Return unique titles for tasks that are given by their single titles: the second "probe" becomes "probe-2".
 
     >>> titled(["probe", "head", "probe"])
     ['probe', 'head', 'probe-2']

@@ -1,4 +1,4 @@
-"""Reports in words, side by side: for a terminal and as Markdown."""
+"""This module formats reports side by side, for a terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from robustfeat.report.report import Report
 
 
 def _columns(reports: Sequence[Report]) -> list[list[str]]:
-    """Header and one line per task, metric and attack, models side by side."""
+    """Return a header and one line per task, metric and attack, with the models side by side."""
     header = ["task", "metric", "attack", *[report.model for report in reports], "n"]
     lines = [header]
     named = [
@@ -25,12 +25,12 @@ def _columns(reports: Sequence[Report]) -> list[list[str]]:
 
 
 def table(*reports: Report) -> str:
-    """Reports side by side for a terminal; 95 % intervals in brackets."""
+    """Return reports side by side as text for a terminal, with 95 % intervals in brackets."""
     return "\n".join([aligned(_columns(reports)), "", *_footnotes(reports)])
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """A header and rows of cells in columns, for a terminal."""
+    """Align a header and rows of cells in columns, for a terminal."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     rule = "  ".join("-" * width for width in widths)
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -38,7 +38,7 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def markdown(*reports: Report, title: str = "Report") -> str:
-    """Reports side by side as Markdown."""
+    """Return reports side by side as Markdown."""
     head, *body = _columns(reports)
     lines = [f"# {title}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(line) + " |" for line in body]
@@ -47,7 +47,7 @@ def markdown(*reports: Report, title: str = "Report") -> str:
 
 
 def _footnotes(reports: Sequence[Report]) -> list[str]:
-    """What ran, on what."""
+    """Return notes on the attacks, their cost, the data and the warnings of the reports."""
     notes: list[str] = []
     for report in reports:
         notes += [f"attack {report.label(*sized)}: {configuration}" for sized, configuration in report.attacks.items()]

@@ -1,4 +1,4 @@
-"""robustfeat bench GRID"""
+"""The command `robustfeat bench GRID` compares training methods."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _run(values: dict[str, Any]) -> Result:
     out = Path(values["out"])
 
     def write(outcome: Outcome) -> None:
-        """The table so far; the picture, which takes longer, is drawn when all is done."""
+        """Write the current table; the plot, which takes longer, is drawn at the end."""
         summary = summarise(outcome, out, grid.champion)
         write_text(out / "bench.json", json.dumps(as_dict(summary) | {"grid": grid.as_dict()}, indent=2) + "\n")
         write_text(out / "bench.md", markdown(summary, f"Bench {Path(values['grid']).stem}") + "\n![cost](bench.png)\n")
@@ -65,7 +65,7 @@ def _run(values: dict[str, Any]) -> Result:
 
 
 def _changed(grid: Grid, values: dict[str, Any]) -> Grid:
-    """The grid with what the command line says otherwise."""
+    """Return the grid with the changes of the command line."""
     from robustfeat.bench import Method
 
     changes: dict[str, Any] = {}

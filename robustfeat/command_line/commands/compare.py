@@ -1,4 +1,4 @@
-"""robustfeat compare A.json B.json"""
+"""The command `robustfeat compare A.json B.json` compares two models."""
 
 from __future__ import annotations
 

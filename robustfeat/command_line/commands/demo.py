@@ -1,4 +1,4 @@
-"""robustfeat demo"""
+"""The command `robustfeat demo` runs the full pipeline on digits."""
 
 from __future__ import annotations
 

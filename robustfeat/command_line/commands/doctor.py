@@ -1,4 +1,4 @@
-"""robustfeat doctor"""
+"""The command `robustfeat doctor` checks the installation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""robustfeat evaluate MODEL"""
+"""The command `robustfeat evaluate MODEL` measures tasks, clean and under attack."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _run(values: dict[str, Any]) -> Result:
 def _features(
     evaluation: Evaluation, prepared: Prepared, teacher: FeatureExtractor | None, values: dict[str, Any]
 ) -> dict[str, float]:
-    """What an attack on the features does to them; draws the map."""
+    """Measure the effect of an attack on the features, and draw the map."""
     from robustfeat.evaluation import describe, feature_shift
     from robustfeat.numerics.logistic import Linear
     from robustfeat.report import plot_map

@@ -1,4 +1,4 @@
-"""robustfeat export MODEL FOLDER"""
+"""The command `robustfeat export MODEL FOLDER` writes a model under another name."""
 
 from __future__ import annotations
 

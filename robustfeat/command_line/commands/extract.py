@@ -1,4 +1,4 @@
-"""robustfeat extract MODEL"""
+"""The command `robustfeat extract MODEL` writes features to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""robustfeat index build | add | search | info | merge"""
+"""The command `robustfeat index build | add | search | info | merge` manages an index of images."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _merge(values: dict[str, Any]) -> Result:
 
 
 def _open(values: dict[str, Any], *, mmap: bool = False) -> tuple[FeatureIndex, FeatureExtractor]:
-    """An index with the extractor it was built with."""
+    """Return an index with the extractor that it was built with."""
     from robustfeat.features import hub
     from robustfeat.index import FeatureIndex
 
@@ -172,7 +172,7 @@ def _fill(
     *,
     first: int = 0,
 ) -> Result:
-    """Add the images of `paths`; what is left out of them, and of the listing that they come from, is said in one line."""
+    """Add the images of `paths`, and report in one line what was left out of them and of their listing."""
     added: set[Path] = set()
     for good, features in _features(extractor, paths, "index", on_error):
         ids = None if len(index) else np.arange(first, first + len(good))
@@ -189,7 +189,7 @@ def _fill(
 
 
 def _images_in(folder: str) -> Listing:
-    """The images of a folder, as `dataset` finds them."""
+    """Return the images of a folder, as `dataset` finds them."""
     from robustfeat.data import images_below
 
     root = Path(folder).resolve()  # the index must mean the same images wherever it is used from
@@ -204,7 +204,7 @@ def _images_in(folder: str) -> Listing:
 def _features(
     extractor: FeatureExtractor, paths: Sequence[Path], what: str, on_error: str
 ) -> Iterator[tuple[list[Path], np.ndarray]]:
-    """The features of the files, a chunk at a time; on_error: "skip" leaves out those that cannot be read."""
+    """Yield the features of the files, one chunk at a time; on_error "skip" leaves out those that cannot be read."""
     import torch
 
     from robustfeat.features.extractor import read_image

@@ -1,4 +1,4 @@
-"""robustfeat models, robustfeat show NAME"""
+"""The command `robustfeat models` lists the published models, and `robustfeat show NAME` prints a card."""
 
 from __future__ import annotations
 

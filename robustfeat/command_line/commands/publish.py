@@ -1,4 +1,4 @@
-"""robustfeat publish FOLDER REPORT.json ..."""
+"""The command `robustfeat publish FOLDER REPORT.json ...` writes numbers into a card."""
 
 from __future__ import annotations
 

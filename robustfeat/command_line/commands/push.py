@@ -1,4 +1,4 @@
-"""robustfeat push NAME --to ORG/REPO"""
+"""The command `robustfeat push NAME --to ORG/REPO` uploads a model."""
 
 from __future__ import annotations
 

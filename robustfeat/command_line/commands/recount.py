@@ -1,4 +1,4 @@
-"""robustfeat recount REPORT.json"""
+"""The command `robustfeat recount REPORT.json` computes the numbers of a report again."""
 
 from __future__ import annotations
 

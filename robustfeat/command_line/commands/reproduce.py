@@ -1,4 +1,4 @@
-"""robustfeat reproduce NAME --quick | --full"""
+"""The command `robustfeat reproduce NAME --quick | --full` measures published numbers again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""robustfeat results"""
+"""The command `robustfeat results` prints the published models side by side."""
 
 from __future__ import annotations
 

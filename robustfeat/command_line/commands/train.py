@@ -1,4 +1,4 @@
-"""robustfeat train OBJECTIVE"""
+"""The command `robustfeat train OBJECTIVE` trains a student."""
 
 from __future__ import annotations
 

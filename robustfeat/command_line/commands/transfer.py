@@ -1,4 +1,4 @@
-"""robustfeat transfer MODEL ..."""
+"""The command `robustfeat transfer MODEL ...` measures how robustness transfers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _run(values: dict[str, Any]) -> Result:
 
 
 def _report(model: str, extractor: FeatureExtractor, evaluation: Evaluation, values: dict[str, Any]) -> Report:
-    """The evaluation of one model on one data set: from the folder, where it was finished before."""
+    """Evaluate one model on one data set, or read a finished report from the folder."""
     from robustfeat.attacks import Attack
     from robustfeat.evaluation import evaluate
     from robustfeat.report import Report

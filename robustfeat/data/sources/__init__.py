@@ -1,4 +1,4 @@
-"""Where images come from: a source a file, each with the names that it takes."""
+"""The sources of images: each file defines one source and the names that it accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source of images is, and which one a name belongs to."""
+"""This module defines the interface of image sources and selects the source of a name."""
 
 from __future__ import annotations
 
@@ -13,39 +13,49 @@ from robustfeat.runtime.registry import unknown
 PATHS = (".", "/", "~")  # how a name begins that can be nothing but a path
 
 Opened = Table | MemoryImages
-"""A whole split: rows that become images when they are read, or images as they are."""
+"""A whole split: a table whose rows are decoded when they are read, or images in memory."""
 
 
 class Source(ABC):
-    """Takes names of data sets and opens their splits; `dataset` cuts out the part that is meant and brings it to size.
+    """A source opens whole splits of the data sets that it accepts; `dataset` selects a part and brings the images to size.
 
-    A source is registered with `@SOURCES.register(name)` and takes this name, unless it says in `takes` which ones it takes.
-    `robustfeat.testing.check_source` tests one.
+    A source is registered with `@SOURCES.register(name)` and accepts this name, unless it overrides `takes`.
+    `robustfeat.testing.check_source` tests a source.
     """
 
     name: ClassVar[str]
     breadth: ClassVar[int] = 0
-    """How much it takes: a name that several sources take belongs to the one with the least. 0 is single names, 1 a layout of
-    files, 2 and more what is left of the files, and the Hub."""
+    """How general the source is: a name that several sources accept belongs to the one with the smallest breadth.
+
+    0 is for single names, 1 for a layout of files, 2 and more for all other files and for the Hub.
+    """
     label: ClassVar[str | None] = None
-    """The label column, where tables of this source have several and none is named."""
+    """The label column to use if tables of this source have several and none is named."""
 
     def takes(self, name: str) -> bool:
-        """Whether this source knows data of that name, which may be a path; without reading any of it."""
+        """Return whether this source accepts a name, which may be a path; no data is read."""
         return name == self.name
 
     @abstractmethod
     def open(self, name: str, split: str) -> Opened:
-        """A whole split by its name alone ("train", never "train[:90%]"), its rows in a fixed order.
+        """Return a whole split with its rows in a fixed order.
 
-        Raises UnknownNameError for a split that is not there, ValueError for data that cannot be read.
+        Args:
+            name: the name or path of the data set.
+            split: the name of the split alone ("train", never "train[:90%]").
+
+        Raises:
+            UnknownNameError: if there is no such split.
+            ValueError: if the data cannot be read.
         """
 
 
 def source_of(name: str) -> Source:
-    """The source that takes a name.
+    """Return the source that accepts a name.
 
-    Raises FileNotFoundError for a path to nothing, UnknownNameError with the nearest single name for all else.
+    Raises:
+        FileNotFoundError: for a path that does not exist.
+        UnknownNameError: for any other unknown name; the message has the nearest single name.
     """
     sources = sorted((SOURCES[key]() for key in SOURCES), key=lambda source: source.breadth)
     for source in sources:

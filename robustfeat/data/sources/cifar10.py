@@ -1,4 +1,4 @@
-"""CIFAR-10, by its name."""
+"""This module registers CIFAR-10 by its name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from robustfeat.data.sources.named_set import NamedSet
 
 @SOURCES.register("cifar10")
 class CIFAR10(NamedSet):
-    """CIFAR-10: 10 kinds of objects in 32x32 pixels, 50,000 images to train on and 10,000 to test."""
+    """CIFAR-10: 10 classes of objects in 32x32 pixels, 50,000 training and 10,000 test images."""
 
     hub_id = "uoft-cs/cifar10"

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn."""
+"""This module reads the handwritten digits that come with scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRAIN = 1297  # the other 500 are to test
 
 @SOURCES.register("digits")
 class Digits(Source):
-    """The 1,797 digits of scikit-learn, 8x8 with values 0..16, in two splits by a fixed permutation."""
+    """The 1,797 digits of scikit-learn, 8x8 pixels with values 0..16, in two splits by a fixed permutation."""
 
     def open(self, name: str, split: str) -> MemoryImages:
         with needed("the data set 'digits'", "sklearn", "scikit-learn"):

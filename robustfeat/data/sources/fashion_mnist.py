@@ -1,4 +1,4 @@
-"""Fashion-MNIST, by its name."""
+"""This module registers Fashion-MNIST by its name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLASSES = (
 
 @SOURCES.register("fashion-mnist")
 class FashionMNIST(NamedSet):
-    """Fashion-MNIST: 10 kinds of clothes in 28x28 pixels, 60,000 images to train on and 10,000 to test; also Debian's files."""
+    """Fashion-MNIST: 10 classes of clothes in 28x28 pixels, 60,000 training and 10,000 test images; also Debian's files."""
 
     hub_id = "zalando-datasets/fashion_mnist"
 

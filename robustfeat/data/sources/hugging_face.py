@@ -1,4 +1,4 @@
-"""Data sets of the Hub, through Hugging Face `datasets`."""
+"""This module reads data sets of the Hub with Hugging Face `datasets`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class HuggingFace(Source):
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name is "owner/name" or "owner/name:config" of the Hub, if there is no file or folder of that name."""
+    """Return whether a name is "owner/name" or "owner/name:config" of the Hub, if no file or folder has that name."""
     return name.count("/") == 1 and not name.startswith(PATHS) and not name.endswith(".parquet")
 
 
 def _load(source: str, *arguments: Any, **options: Any) -> Table:
-    """datasets.load_dataset with our errors, which name the source."""
+    """Call datasets.load_dataset and turn its errors into ours, which name the source."""
     with needed("reading data sets of the Hub", "datasets"):  # a package that takes a second to import, and few need
         import datasets
 

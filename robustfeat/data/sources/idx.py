@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and of the data sets made in its likeness."""
+"""This module reads IDX files, the format of MNIST and of data sets that follow it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class IDX(Source):
 
 
 def holds(folder: Path, split: str) -> bool:
-    """Whether the folder has the two files of a split."""
+    """Return whether the folder has the two files of a split."""
     return all(path.is_file() for path in _paths(folder, split))
 
 
@@ -45,7 +45,14 @@ def _paths(folder: Path, split: str) -> tuple[Path, Path]:
 
 
 def read(folder: Path, split: str) -> tuple[Tensor, Tensor]:
-    """Images as uint8 RGB (n, 3, h, w) and labels (n,). Raises ValueError for a truncated or foreign file."""
+    """Read the images and the labels of a split.
+
+    Returns:
+        Images as uint8 RGB (n, 3, h, w), and labels (n,).
+
+    Raises:
+        ValueError: if a file is truncated or has another format.
+    """
     image_path, label_path = _paths(folder, split)
     grey, labels = _array(image_path, 3), _array(label_path, 1)
     if len(grey) != len(labels):
@@ -55,7 +62,7 @@ def read(folder: Path, split: str) -> tuple[Tensor, Tensor]:
 
 
 def _array(path: Path, dimensions: int) -> np.ndarray:
-    """Magic (two zero bytes, type 8 = uint8, number of dimensions), one big-endian length per dimension, then the data."""
+    """Parse magic (two zero bytes, type 8 = uint8, number of dimensions), one big-endian length per dimension, then the data."""
     try:
         content = gzip.decompress(path.read_bytes())
     except (EOFError, OSError, zlib.error) as error:

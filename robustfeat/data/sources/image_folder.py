@@ -1,4 +1,4 @@
-"""Folders of images as a table: a folder per class, and above them, where there are splits, a folder per split."""
+"""This module reads folders of images as a table: a folder per class, below a folder per split where there are splits."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ class ImageFolder(Source):
 
 
 def image_folder(root: Path, split: str) -> Table:
-    """The images of a split, sorted by folder and name.
+    """Return the images of a split, sorted by folder and name.
 
-    The folders in `root` are splits where one of them is called as splits are ("train", "Test", "val"), or as the split that is
-    asked for; else all is "train". No name below says anything about splits. Each folder that holds images is a class, called by
+    The folders in `root` are splits if one of them has the name of a split ("train", "Test", "val") or of the requested split;
+    otherwise all images are "train". Names further below do not define splits. Each folder that holds images is a class, named by
     its path below the split; the leading folders that all classes share are left out of their names. Classes are sorted by name
-    and have the same number in every split. A single folder of images tells no classes apart and has no labels.
+    and have the same number in every split. A single folder of images has no classes and no labels.
 
-    Raises ValueError for images at different depths, for folders that may be splits or classes, and where there are no images;
-    UnknownNameError for a split that is not there.
+    Raises:
+        ValueError: for images at different depths, for folders that may be splits or classes, and if there are no images.
+        UnknownNameError: if there is no such split.
     """
     listing = images_below(root)
     if not listing.paths:
@@ -74,7 +75,7 @@ def image_folder(root: Path, split: str) -> Table:
 
 
 def _splits(root: Path, listing: Listing, split: str) -> list[str] | None:
-    """The names of the splits; None where there are none."""
+    """Return the names of the splits, or None if there are none."""
     names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     known = [name for name in names if name.casefold() in KNOWN]
     if not known and split not in names:
@@ -90,7 +91,7 @@ def _splits(root: Path, listing: Listing, split: str) -> list[str] | None:
 
 
 def _classes(root: Path, folders: dict[Path, tuple[str, Parts]]) -> dict[Parts, int]:
-    """The number of each folder that is a class, over all splits; none for a single one. Splits without classes have no say."""
+    """Return the number of each class folder over all splits, except splits without classes; empty for a single class folder."""
     found: dict[int, tuple[Path, str]] = {}
     labelled = {split for split, parts in folders.values() if parts}
     for path, (split, parts) in folders.items():
@@ -107,7 +108,7 @@ def _classes(root: Path, folders: dict[Path, tuple[str, Parts]]) -> dict[Parts, 
 
 
 def _names(classes: Sequence[Parts]) -> list[str]:
-    """Paths of folders without what is the same at the beginning of all."""
+    """Return the folder paths without their common beginning."""
     shared = 0
     while len({parts[: shared + 1] for parts in classes}) == 1:
         shared += 1

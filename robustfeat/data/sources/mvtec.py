@@ -1,5 +1,7 @@
-"""Sets for industrial anomaly detection as MVTec AD lays them out (Bergmann et al. 2019): normal images to learn from, defects
-to find, and masks that say where these are."""
+"""This module reads industrial anomaly data in the layout of MVTec AD (Bergmann et al. 2019).
+
+The training split has normal images, the test split normal images and defects, and masks mark the defects.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ SUFFIX = "_mask"  # between the name of an image and the ending of its mask
 class MVTec(Source):
     """A folder with train/good, test/good, test/DEFECT and ground_truth/DEFECT/IMAGE_mask.png: normal images and defects.
 
-    Class 0 is "good", the others are the defects in the order of their names, in both splits.
+    Class 0 is "good"; the others are the defects in the order of their names, in both splits.
     """
 
     breadth = 1
@@ -57,7 +59,7 @@ def _is_class(path: Path) -> bool:
 
 
 def _masks(root: Path, images: list[tuple[Path, int]]) -> list[Path | None]:
-    """The mask of each image of the test split, None for a good one; ValueError unless each defect has one, and nothing else."""
+    """Return the mask of each test image, None for a good one; ValueError unless each defect, and no other image, has one."""
     found = {
         path.relative_to(root / "ground_truth").with_suffix(""): path
         for path in images_below(root / "ground_truth").paths

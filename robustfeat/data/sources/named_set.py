@@ -1,4 +1,4 @@
-"""Well-known data sets by a short name: the files of somebody who has them, else the Hub."""
+"""This module reads well-known data sets by a short name, from local files if there are any, else from the Hub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from robustfeat.data.sources.hugging_face import HuggingFace
 
 
 class NamedSet(Source):
-    """A folder of that name under $ROBUSTFEAT_DATA or in the working directory, whatever its layout, else the Hub."""
+    """A data set in a folder of its name under $ROBUSTFEAT_DATA or in the working directory, in any layout, else on the Hub."""
 
     hub_id: ClassVar[str]
 
@@ -27,6 +27,6 @@ class NamedSet(Source):
 
 
 def data_folder(name: str) -> Path | None:
-    """Where files of that name lie, if there is a folder for data at all."""
+    """Return the folder of that name under $ROBUSTFEAT_DATA, or None if the variable is not set."""
     root = os.environ.get("ROBUSTFEAT_DATA")
     return Path(root).expanduser() / name if root else None

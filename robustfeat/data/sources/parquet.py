@@ -1,4 +1,7 @@
-"""Parquet files. Small tables are read; larger ones are mapped from an Arrow file in the cache, which is written on first use."""
+"""This module reads parquet files: small tables are read into memory, larger ones are mapped from an Arrow file in the cache.
+
+The Arrow file is written on first use.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +47,18 @@ def _files(path: Path) -> list[Path]:
 
 
 def parquet(files: Sequence[Path], split: str) -> Table:
-    """The files of a split: those whose name begins with it (`train-00000-of-00001.parquet`); other single files are "train".
+    """Return the table of a split: the files whose name begins with it (`train-00000-of-00001.parquet`).
 
-    Files that number the names of their classes differently are numbered alike, in this split and all others.
+    A single file with another name is "train". Files that number the names of their classes differently are renumbered alike, in
+    all splits.
+
+    Args:
+        files: the parquet files of all splits.
+        split: the name of the split.
+
+    Raises:
+        UnknownNameError: if there is no such split.
+        ValueError: if a file cannot be read, or the split is empty.
     """
     if len(files) == 1 and not files[0].name.startswith(SPLITS):
         if split != "train":
@@ -92,6 +104,6 @@ def _alike(rows: pa.Table, names: Names) -> pa.Table:
 
 
 def _fingerprint(files: Sequence[Path], names: Names) -> str:
-    """Of names, sizes and times of the last change: the content may be too much to read."""
+    """Hash file names, sizes and modification times, because the content may be too large to read."""
     facts: list[object] = [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in files]
     return hashlib.sha256(repr(facts + ([names] if names else [])).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""STL-10, by its name."""
+"""This module registers STL-10 by its name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from robustfeat.data.sources.named_set import NamedSet
 
 @SOURCES.register("stl10")
 class STL10(NamedSet):
-    """STL-10: 10 kinds of objects in 96x96 pixels, 5,000 labelled images to train on and 8,000 to test."""
+    """STL-10: 10 classes of objects in 96x96 pixels, 5,000 labelled training and 8,000 test images."""
 
     hub_id = "tanganke/stl10"
