@@ -1,4 +1,4 @@
-"""Teacher and student of a training run, from its recipe."""
+"""Teacher and student of a training run, built from its recipe."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ from robustfeat.training.objects import Model, loaded
 def teacher_of(
     recipe: Recipe, objective: Objective, given: Model | None = None
 ) -> tuple[Network | None, Card | None, ModelRef | None]:
-    """The teacher with its card, and name and sha256 of its weights; None where the recipe names none.
+    """Return the teacher, its card, and the reference to it; three times None if the recipe names no teacher.
 
-    given: the object that the recipe names.
+    Args:
+        recipe: the recipe, which names the teacher.
+        objective: the training method.
+        given: an object to use as the teacher that the recipe names.
 
-    Raises ValueError where the objective needs one; what `load` raises.
+    Raises:
+        ValueError: if the objective requires a teacher and the recipe names none.
+        Exception: whatever `load` raises.
     """
     if recipe.teacher is None:
         if objective.needs_teacher:
@@ -35,7 +40,7 @@ def teacher_of(
 
 
 def with_head_for(data: ImageDataset, network: Network | None, card: Card | None) -> Network | None:
-    """The network, if its head tells apart the classes of the data, in their order; else None."""
+    """Return the network if its head distinguishes the classes of the data, in their order; otherwise None."""
     if network is None or card is None or card.head == "none":
         return None
     if card.classes and data.classes:
@@ -44,7 +49,7 @@ def with_head_for(data: ImageDataset, network: Network | None, card: Card | None
 
 
 def number_of_classes(data: ImageDataset) -> int:
-    """How many classes a student of this data tells apart: 1 where it has no labels."""
+    """Return the number of classes of a student of this data: 1 if the data has no labels."""
     if data.classes:
         return len(data.classes)
     return 1 if data.labels is None else int(data.labels.max()) + 1
@@ -57,11 +62,17 @@ def _facts(network: Network, card: Card) -> ModelRef:
 
 
 def student_of(recipe: Recipe, data: ImageDataset, given: Model | None = None) -> tuple[Network, ModelRef | None]:
-    """A new network, whose weights depend on the seed alone, or one to start from, with name and sha256 of its weights.
+    """Return the student and the reference to the model that it starts from, or None for a new network.
 
-    given: the object to start from that the recipe names; else it is loaded by its name.
+    The initial weights of a new network depend on the seed alone.
 
-    Raises ValueError where the data has one class only, and where the saved one is of another architecture.
+    Args:
+        recipe: the recipe, which names the architecture and the model to start from.
+        data: the training images.
+        given: an object to use as the model to start from; None loads it by its name.
+
+    Raises:
+        ValueError: if the data has one class only, and if the model to start from has another architecture.
     """
     labels = data.labels
     classes = number_of_classes(data)
