@@ -1,4 +1,4 @@
-"""Feature extractors: their cards, how they are loaded, saved and fetched, and how they run over a data set."""
+"""Feature extractors: cards, loading, saving and downloading models, and feature extraction over data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features that were computed before: one file per model and data set, by the digests of both."""
+"""The cache of computed features: one file per model and data set, found by the digests of both."""
 
 from __future__ import annotations
 
@@ -28,10 +28,19 @@ def cached_features(
     *,
     progress: bool = False,
 ) -> np.ndarray:
-    """`extractor.transform(data)`, float32 (n, d), from `folder` where it is there; otherwise computed, and kept there.
+    """Return `extractor.transform(data)` from the cache, or compute and store it.
 
-    None keeps nothing. A file is found by the digest of the weights and the fingerprint of the data, and read when its sha256 is
-    right; a damaged one is computed again. Of several processes the first one writes, and all read.
+    A file is found by the digest of the weights and the fingerprint of the data, and its sha256 is verified; the features of a
+    damaged file are computed again. With several processes the first one writes and all read.
+
+    Args:
+        extractor: the feature extractor.
+        data: the images.
+        folder: the folder of the cache; None disables the cache.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Features (n, d), float32.
     """
     if folder is None:
         return extractor.transform(data, progress=progress)
@@ -44,7 +53,7 @@ def cached_features(
 
 
 def _ensure(root: Path, name: str, extractor: FeatureExtractor, data: ImageDataset, progress: bool) -> None:
-    """See that the features are there and whole."""
+    """Ensure that the file exists and is intact."""
     try:
         _read(root, name, len(data), extractor.feature_dim)
         return

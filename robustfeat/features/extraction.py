@@ -1,4 +1,4 @@
-"""Features of a whole data set in one safetensors file, written piece by piece: memory stays flat, a kill loses one batch."""
+"""Features of a data set in one safetensors file, written batch by batch with constant memory; a kill loses one batch."""
 
 from __future__ import annotations
 
@@ -25,12 +25,24 @@ def extract(
     batch_size: int = 64,
     progress: bool = True,
 ) -> Path:
-    """Write features (n, d) float32, labels (n,) and rows (n,) int64 in data order; labels are -1 where there are none.
+    """Write features (n, d) float32, labels (n,) int64 and rows (n,) int64 in data order; missing labels are -1.
 
-    out: the file, whose name ends in .safetensors. Raises ValueError for another suffix, IsADirectoryError for a folder.
+    If a call is interrupted, the next call with the same model, data and batch size continues from the last batch. The file
+    appears under its name when it is complete.
 
-    Interrupted, it goes on where it was when called again with the same model, data and batch size; the file appears under
-    its name when it is complete.
+    Args:
+        extractor: the feature extractor.
+        data: the images.
+        out: the file, whose name ends in .safetensors.
+        batch_size: images per batch.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: for another suffix and for a batch size below 1.
+        IsADirectoryError: if `out` is a folder.
     """
     if Path(out).is_dir():
         raise IsADirectoryError(f"{str(out)!r} is a folder; give the name of a file")
@@ -68,7 +80,7 @@ def extract(
 
 
 def _layout(n: int, dim: int, extractor: FeatureExtractor, data: ImageDataset) -> tuple[bytes, dict[str, int], int]:
-    """The safetensors header (8 bytes of length, then JSON), where each tensor begins in the file, and the file's size."""
+    """Return the safetensors header (8 bytes of length, then JSON), the file offset of each tensor, and the size of the file."""
     sizes = {"features": ("F32", [n, dim], 4 * n * dim), "labels": ("I64", [n], 8 * n), "rows": ("I64", [n], 8 * n)}
     entries: dict[str, object] = {
         "__metadata__": {
@@ -90,7 +102,7 @@ def _layout(n: int, dim: int, extractor: FeatureExtractor, data: ImageDataset) -
 
 
 def _resume_at(part: Path, size: int, notes: Path, identity: dict[str, object]) -> int:
-    """Rows that an earlier, interrupted call has finished for the same model and data."""
+    """Return the number of rows that an earlier, interrupted call has completed for the same model and data."""
     try:
         found = json.loads(notes.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Images in, features out: the thing that tasks stand on."""
+"""The feature extractor, which turns images into features and on which all tasks are built."""
 
 from __future__ import annotations
 
@@ -26,9 +26,14 @@ ImageSource = Tensor | np.ndarray | ImageDataset | Sequence[str | os.PathLike[st
 
 
 class FeatureExtractor(nn.Module):
-    """A backbone with its normalisation, in eval mode.
+    """A backbone with its input normalisation, in eval mode.
 
-    card: where it comes from.  feature_dim: width of the features.  network: the module behind it, with its head.
+    Args:
+        network: the backbone with its head.
+        card: the description of the model and of its origin.
+
+    Attributes:
+        feature_dim: the width of the features.
     """
 
     def __init__(self, network: Network, card: Card) -> None:
@@ -39,7 +44,7 @@ class FeatureExtractor(nn.Module):
         self.eval()
 
     def __repr__(self) -> str:
-        """`FeatureExtractor('gacd-resnet18', resnet18, 512 features, 32x32, linf 8/255)`; the threat, where it withstands one."""
+        """Return for example `FeatureExtractor('gacd-resnet18', resnet18, 512 features, 32x32, linf 8/255)`."""
         return f"{type(self).__name__}({self.card.summary(self._width())})"
 
     def _width(self) -> str:
@@ -47,13 +52,19 @@ class FeatureExtractor(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """The device of the network."""
         return self.network.mean.device
 
     def sized(self, image_size: int | None) -> FeatureExtractor:
-        """The same weights for images of so many pixels per side; None, or its own size, is this extractor.
+        """Return an extractor with the same weights for images of another size.
 
-        Features of another size are other features, so the digest is another one: an index of these refuses those.
-        Raises ValueError for a size below 1 and for a network that is made for one size, as vision transformers are.
+        The features at another size differ, and so does the digest: an index that was built with one size refuses the other.
+
+        Args:
+            image_size: pixels per side; None, or the extractor's own size, returns this extractor.
+
+        Raises:
+            ValueError: for a size below 1, and for a network that is built for one size, as vision transformers are.
         """
         architecture = self.card.architecture
         if image_size is None or image_size == architecture.image_size:
@@ -70,7 +81,7 @@ class FeatureExtractor(nn.Module):
         return FeatureExtractor(self.network, dataclasses.replace(self.card, architecture=other))
 
     def digest(self) -> str:
-        """sha256 of architecture and weights as they are now; the card knows only what they were when loaded."""
+        """Return the sha256 of architecture and current weights; the card records the weights at loading time only."""
         architecture = self.card.architecture
         digest = hashlib.sha256(repr(architecture).encode())
         if architecture.framing is not None:  # features of photographs depend on it
@@ -81,16 +92,35 @@ class FeatureExtractor(nn.Module):
         return digest.hexdigest()
 
     def forward(self, images: Images) -> Features:
-        """Features (n, d) of images (n, 3, h, w) in [0, 1], always differentiable. Raises ValueError for other ranges."""
+        """Compute the features of a batch, always differentiably.
+
+        Args:
+            images: (n, 3, h, w) in [0, 1].
+
+        Returns:
+            Features (n, d).
+
+        Raises:
+            ValueError: for images of another range.
+        """
         return self.network.features(check_images(images).to(self.network.mean.dtype))
 
     def transform(self, images: ImageSource, *, batch_size: int | None = None, progress: bool = False) -> np.ndarray:
-        """Features as a float32 array (n, d), without gradient and in eval mode.
+        """Compute features as an array, without gradient and in eval mode.
 
-        images: a tensor or array (n, 3, h, w) in [0, 1], a data set, or a sequence of paths or PIL images, which are turned
-            as their EXIF orientation says, laid on white where they are transparent, and made squares of the size the
-            backbone was trained with, as its architecture says.
-        batch_size: images at a time; None takes what is fast on the device.
+        Args:
+            images: a tensor or array (n, 3, h, w) in [0, 1], a data set, or a sequence of paths or PIL images. Paths and PIL
+                images are rotated by their EXIF orientation, composited on white where they are transparent, and made squares
+                of the size that the backbone was trained with, as its architecture specifies.
+            batch_size: images per batch; None selects a size that is fast on the device.
+            progress: whether to show a progress bar.
+
+        Returns:
+            Features (n, d), float32.
+
+        Raises:
+            ValueError: for a batch size below 1 and for pixel values outside [0, 1].
+            TypeError: for images of another type.
         """
         if batch_size is None:
             batch_size = BATCH_SIZE.get(self.device.type, 512)
@@ -107,7 +137,7 @@ class FeatureExtractor(nn.Module):
 
     @torch.inference_mode()
     def transform_batch(self, images: Images) -> Features:
-        """Features of one batch, float32 on the CPU; the caller has checked the range and put the extractor in eval mode."""
+        """Compute features of one batch, float32 on the CPU; the caller checks the range and sets the extractor to eval mode."""
         moved = images.to(self.device, self.network.mean.dtype, memory_format=torch.channels_last)
         return self.network.features(moved).float().cpu()
 
@@ -130,9 +160,14 @@ class FeatureExtractor(nn.Module):
 
 
 def read_image(item: str | os.PathLike[str] | Image.Image, architecture: Architecture) -> Tensor:
-    """One image as float (3, side, side) in [0, 1], as `read_picture` sees it and the architecture wants it.
+    """Read one image with `read_picture` and fit it to the architecture.
 
-    Raises FileNotFoundError for a missing file, BrokenImageError, which names it, for one that cannot be read.
+    Returns:
+        A float tensor (3, side, side) in [0, 1].
+
+    Raises:
+        FileNotFoundError: if the file is missing.
+        BrokenImageError: if the image cannot be read; the message names it.
     """
     try:
         seen = read_picture(item)

@@ -1,4 +1,4 @@
-"""Where models come from and go to: `load` and `save`. Nothing is parsed before its size and sha256 are right."""
+"""`load` and `save`, the entry points for models. No file is parsed before its size and sha256 are verified."""
 
 from __future__ import annotations
 
@@ -39,20 +39,26 @@ def load(
     revision: str | None = None,
     local_files_only: bool | None = None,
 ) -> FeatureExtractor:
-    """A feature extractor in eval mode.
+    """Load a feature extractor in eval mode.
 
-    name: a published model ("gacd-resnet18"; see `models()`), a folder that `save` or training wrote, "hf:ORG/REPO" or
-        "hf:ORG/REPO@REVISION" for a model that somebody pushed to the Hugging Face Hub, "timm:resnet18" for the untrained timm
-        architecture, or "timm:resnet18.a1_in1k" for timm's weights (from the Hub, once).
-    device: "cpu", "cuda", ...
-    image_size: pixels per side, to which images are scaled; None takes the size that the model was trained with.
-    revision: branch, tag or commit, for "hf:" only; "main" if None.
-    local_files_only: True never asks the Hub. None asks it, and takes what is cached where it does not answer. False insists on
-        an answer. Of timm's weights it is timm that asks; False insists that the Hub can be reached.
+    Args:
+        name: a published model ("gacd-resnet18"; see `models()`), a folder that `save` or training wrote, "hf:ORG/REPO" or
+            "hf:ORG/REPO@REVISION" for a model on the Hugging Face Hub, "timm:resnet18" for the untrained timm architecture, or
+            "timm:resnet18.a1_in1k" for timm's weights (downloaded from the Hub once).
+        device: "cpu", "cuda", ...
+        image_size: pixels per side to which images are scaled; None takes the size that the model was trained with.
+        revision: branch, tag or commit, for "hf:" only; None takes "main".
+        local_files_only: True never contacts the Hub. None contacts it and falls back to the cache if it does not respond.
+            False requires a response. For timm's weights timm itself contacts the Hub; False requires that the Hub can be
+            reached.
 
-    Raises KeyError for an unknown name, IntegrityError where the files are not what was published, OfflineError where something
-    has to be downloaded and cannot be, FileNotFoundError where a folder, repository, revision or file is not there, and
-    PermissionError where a repository is private or gated.
+    Raises:
+        KeyError: for an unknown name.
+        ValueError: for a device that cannot be used, an image size that the network does not accept, and an invalid revision.
+        IntegrityError: if the files differ from what was published.
+        OfflineError: if a file must be downloaded and cannot be.
+        FileNotFoundError: if a folder, repository, revision or file does not exist.
+        PermissionError: if a repository is private or gated.
     """
     network, card = load_network(name, revision=revision, local_files_only=local_files_only)
     try:
@@ -64,7 +70,7 @@ def load(
 def load_network(
     name: str | os.PathLike[str], *, revision: str | None = None, local_files_only: bool | None = None
 ) -> tuple[Network, Card]:
-    """Network with head, and card, behind a name that `load` understands."""
+    """Load the network with its head, and the card, of a name that `load` understands."""
     text = os.fspath(name)
     if text.startswith(TIMM):
         _no_revision(text, revision)
@@ -87,7 +93,13 @@ def load_network(
 
 
 def find(name: str, *, revision: str | None = None, local_files_only: bool | None = None) -> Path:
-    """The folder of a model: a path with a card (or the `best` folder of a run), a published name, or hf:ORG/REPO, fetched."""
+    """Return the folder of a model, downloading it if necessary.
+
+    Args:
+        name: a path with a card (or a run folder with `best`), a published name, or hf:ORG/REPO.
+        revision: as for `load`.
+        local_files_only: as for `load`.
+    """
     if name.startswith(HF):
         return fetch(*repository(name, revision), local_files_only=local_files_only)
     _no_revision(name, revision)
@@ -113,10 +125,17 @@ def save(
     half: bool = False,
     max_shard_size: int | str | None = None,
 ) -> Card:
-    """Write model.safetensors, card.json, README.md, and config.json for timm; returns the card with size and sha256 added.
+    """Write model.safetensors, card.json, README.md, and config.json for timm.
 
-    half: store the weights in half precision.
-    max_shard_size: bytes of weights in one file, as a number or as "15MB"; more are written as parts with an index.
+    Args:
+        folder: the model folder.
+        network: the network with its head.
+        card: the description of the model.
+        half: store the weights in half precision.
+        max_shard_size: bytes of weights in one file, as a number or as "15MB"; larger weights are written as parts with an index.
+
+    Returns:
+        The card with size and sha256 of the weights added.
     """
     target = Path(folder)
     state = {}
@@ -138,7 +157,7 @@ def _no_revision(name: str, revision: str | None) -> None:
 
 
 def _from_timm(name: str, local_files_only: bool | None) -> tuple[Network, Card]:
-    """A plain timm model: "resnet18" untrained, "resnet18.a1_in1k" with timm's weights."""
+    """Load a plain timm model: "resnet18" untrained, "resnet18.a1_in1k" with timm's weights."""
     architecture_name, _, tag = name.partition(".")
     check_name(architecture_name)
     try:

@@ -1,8 +1,8 @@
-"""huggingface_hub's cache of one repository, in the layout that it documents, so that timm and `hf cache` find the same files.
+"""The cache of one repository in the documented layout of huggingface_hub, so that timm and `hf cache` find the same files.
 
 blobs/ETAG                  the content
 snapshots/COMMIT/NAME       a link to it
-refs/REVISION               the commit that a branch or tag stood for when the Hub was last asked
+refs/REVISION               the commit of a branch or tag at the last request to the Hub
 """
 
 from __future__ import annotations
@@ -22,13 +22,21 @@ from robustfeat.runtime.files import atomic_file, sha256, write_text
 
 
 class HubCache:
-    """folder: of the repository, below `root`, which is HF_HUB_CACHE if None."""
+    """The cached files of one repository.
+
+    Args:
+        repo: the repository as ORG/REPO.
+        root: the folder of the cache; None takes HF_HUB_CACHE.
+
+    Attributes:
+        folder: the folder of the repository, below `root`.
+    """
 
     def __init__(self, repo: str, root: Path | None = None) -> None:
         self.folder = Path(root or constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
 
     def find(self, revision: str, names: Sequence[str]) -> Path | None:
-        """The snapshot that a revision stands for, if it has these files."""
+        """Return the snapshot of a revision if it contains these files, otherwise None."""
         commit = revision
         if not COMMIT.fullmatch(revision):
             try:
@@ -41,13 +49,15 @@ class HubCache:
         return folder if all((folder / name).is_file() for name in names) else None
 
     def snapshot(self, commit: str) -> Path:
+        """Return the snapshot folder of a commit."""
         return self.folder / "snapshots" / commit
 
     def blob(self, etag: str) -> Path:
+        """Return the path of a blob."""
         return self.folder / "blobs" / etag
 
     def link(self, commit: str, name: str, etag: str) -> None:
-        """Make a blob a file of a snapshot, at once, also where other processes do the same."""
+        """Add a blob to a snapshot atomically; several processes may do so at the same time."""
         folder = self.snapshot(commit)
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -60,19 +70,19 @@ class HubCache:
                 shutil.copyfile(self.blob(etag), temporary)
 
     def refer(self, revision: str, commit: str) -> None:
-        """Remember what a branch or tag stands for."""
+        """Store the commit of a branch or tag."""
         path = self.folder / "refs" / revision
         if revision != commit and not (path.is_file() and path.read_text(encoding="utf-8") == commit):
             write_text(path, commit)
 
 
 def etag_of(path: Path) -> str:
-    """The name of the blob that a file of a snapshot is, empty where it is a copy."""
+    """Return the name of the blob that a snapshot file links to; empty if the file is a copy."""
     return Path(os.readlink(path)).name if path.is_symlink() else ""
 
 
 def content_is(path: Path, etag: str) -> bool:
-    """Whether a file's content has this etag. An etag that is not a digest cannot be compared, and is accepted."""
+    """Return whether the content of a file has this etag. An etag that is not a digest cannot be compared and is accepted."""
     if len(etag) == 64:
         return sha256(path) == etag
     if len(etag) == 40:  # git's id of a small file; some mirrors give the plain SHA-1

@@ -1,4 +1,4 @@
-"""What lies in a model folder, and whether it is what was written there."""
+"""The files of a model folder and the check that its weights are those that were written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ CONFIG = "config.json"  # for timm; folders of the first version have none
 
 
 def read_card(folder: Path) -> Card:
-    """The card of a model folder."""
+    """Read the card of a model folder.
+
+    Raises:
+        IntegrityError: if the card is missing or not valid.
+    """
     try:
         return Card.from_json((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -21,6 +25,10 @@ def read_card(folder: Path) -> Card:
 
 
 def verify(folder: Path, card: Card) -> None:
-    """Raise IntegrityError where the weights of a folder are not those of its card."""
+    """Check that the weights of a folder are those of its card.
+
+    Raises:
+        IntegrityError: if a weight file is missing, damaged or surplus.
+    """
     if wrong := weights_fault(folder, card.weights):
         raise IntegrityError(f"{wrong}; fetch the model again")

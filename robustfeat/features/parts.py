@@ -1,4 +1,4 @@
-"""Which files weights are: one, or parts with an index, as the Hub's libraries name them; and whether they are as described."""
+"""The files that hold weights, one file or parts with an index, named as by the Hub's libraries, and their integrity checks."""
 
 from __future__ import annotations
 
@@ -18,24 +18,32 @@ PART = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 
 @dataclass(frozen=True)
 class FileFacts:
-    """Of a file, or of several one after another."""
+    """Size and digest of a file, or of several files one after another.
+
+    Args:
+        bytes: the size in bytes.
+        sha256: the hexadecimal digest.
+    """
 
     bytes: int
     sha256: str
 
     @classmethod
     def of(cls, *paths: Path) -> Self:
-        """Of files that are there."""
+        """Compute the facts of existing files."""
         return cls(sum(path.stat().st_size for path in paths), sha256(*paths))
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a card says about them.
+    """What a card records about the files of the weights.
 
-    file: model.safetensors, or the index of the parts.  bytes, sha256: of all parts one after another.
-    dtype: of the numbers in them; empty where it is not known.
-    files: where there are parts, each and the index by name; else empty.
+    Args:
+        file: model.safetensors, or the index of the parts.
+        bytes: the size of all parts one after another.
+        sha256: the digest of all parts one after another.
+        dtype: the data type of the tensors; empty if it is unknown.
+        files: the facts of each part and of the index by file name; empty if the weights are one file.
     """
 
     file: str
@@ -46,14 +54,18 @@ class Weights:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `as_dict`. Raises IntegrityError for names that are not those of weights, KeyError, TypeError or
-        ValueError for anything else."""
+        """Read the values that `as_dict` returns.
+
+        Raises:
+            IntegrityError: for file names that are not those of weights.
+            KeyError, TypeError, ValueError: for any other invalid value.
+        """
         parts = _parts(values["files"]) if "files" in values else {}
         whole = _file_facts(values)
         return cls(str(values["file"]), whole.bytes, whole.sha256, str(values.get("dtype", "")), parts)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         values = {"file": self.file, "bytes": self.bytes, "sha256": self.sha256}
         if self.files:
             values |= {"files": {name: dataclasses.asdict(one) for name, one in self.files.items()}}
@@ -77,12 +89,12 @@ def _file_facts(values: Mapping[str, Any]) -> FileFacts:
 
 
 def weight_files(weights: Weights) -> Mapping[str, FileFacts]:
-    """The files of the weights by name."""
+    """Return the facts of the weight files by file name."""
     return weights.files or {WEIGHTS: FileFacts(weights.bytes, weights.sha256)}
 
 
 def file_fault(path: Path, facts: FileFacts) -> str | None:
-    """What is wrong with a file, None if nothing is: its size, then its sha256, against those of the card."""
+    """Describe what is wrong with a file: its size, then its sha256, compared with the card. Returns None if nothing is wrong."""
     if not path.is_file():
         return "is missing"
     size = path.stat().st_size
@@ -94,7 +106,7 @@ def file_fault(path: Path, facts: FileFacts) -> str | None:
 
 
 def weights_fault(folder: Path, weights: Weights | None) -> str | None:
-    """Which file of a folder's weights is missing, damaged or one too many, and how; None if none is."""
+    """Describe the first weight file of a folder that is missing, damaged or surplus. Returns None if there is no such file."""
     if weights is None:
         return f"{folder / WEIGHTS} is not described in the card"
     files = weight_files(weights)
@@ -112,15 +124,15 @@ def weights_fault(folder: Path, weights: Weights | None) -> str | None:
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file is called as weights, their parts or their index are."""
+    """Return whether a file name is that of weights, of a part of them or of their index."""
     return name in (WEIGHTS, INDEX) or PART.fullmatch(name) is not None
 
 
 def with_tensors(weights: Weights) -> list[str]:
-    """The files with tensors, in order."""
+    """Return the names of the files that hold tensors, in order."""
     return sorted(weight_files(weights).keys() - {INDEX})
 
 
 def present(folder: Path) -> set[str]:
-    """The files of a folder that are called as weights are."""
+    """Return the names of the files in a folder that are named like weights."""
     return {path.name for path in folder.iterdir() if is_weights(path.name)}

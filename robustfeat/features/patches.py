@@ -1,4 +1,4 @@
-"""Intermediate maps of a backbone as features: one vector for each place of an image instead of one for all of it."""
+"""Intermediate maps of a backbone as features: one vector for each location in an image instead of one for the whole image."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from robustfeat.numerics.types import Features, Images
 
 
 class PatchExtractor(FeatureExtractor):
-    """Locally averaged maps, flattened: images -> (n, c h w), float32, always differentiable. Roth et al. 2022, section 3.1.
+    """Extracts locally averaged intermediate maps, flattened and always differentiable, as in Roth et al. 2022, section 3.1.
 
-    The map of each layer is averaged over 3x3 neighbours (at the border over those that exist) and scaled bilinearly to the
-    size of the largest; then all are stacked. Everything that takes an extractor takes this one; the detector for it is
-    `robustfeat.tasks.PatchCore`. An image costs 4 c h w bytes: 1.2 MB for a resnet18 at 224 pixels.
+    Images become features (n, c h w), float32. The map of each layer is averaged over 3x3 neighbours (at the border over those
+    that exist) and scaled bilinearly to the size of the largest map; then all maps are stacked. Every function that accepts an
+    extractor accepts this one; the matching detector is `robustfeat.tasks.PatchCore`. An image costs 4 c h w bytes: 1.2 MB for
+    a resnet18 at 224 pixels.
 
-    extractor: where the network comes from; it is shared, not copied.
-    layers: names of timm's `feature_info`, in any order. None takes the two before the last: "layer2" and "layer3" of a
-        ResNet, as in the paper.
-    grid: (c, h, w) for images of the size in the card; images whose maps have another size are refused.
+    Args:
+        extractor: the extractor that provides the network, which is shared, not copied.
+        layers: names from timm's `feature_info`, in any order. None takes the two before the last: "layer2" and "layer3" of a
+            ResNet, as in the paper.
 
-    Raises ValueError for layers that the network does not have, and for a network without maps.
+    Attributes:
+        grid: (c, h, w) for images of the size in the card. Images whose maps have another size are refused.
+
+    Raises:
+        ValueError: if the network does not have one of the layers, or has no intermediate maps.
     """
 
     def __init__(self, extractor: FeatureExtractor, layers: Sequence[str] | None = None) -> None:
@@ -56,11 +61,21 @@ class PatchExtractor(FeatureExtractor):
         return f"{'x'.join(map(str, self.grid))} maps"
 
     def digest(self) -> str:
-        """sha256 of the weights as they are now, and of the layers."""
+        """Return the sha256 of the current weights and of the layers."""
         return hashlib.sha256(f"{super().digest()} {self.layers}".encode()).hexdigest()
 
     def forward(self, images: Images) -> Features:
-        """Features (n, c h w) of images (n, 3, h, w) in [0, 1]. Raises ValueError for other ranges and sizes."""
+        """Compute the features of a batch.
+
+        Args:
+            images: (n, 3, h, w) in [0, 1].
+
+        Returns:
+            Features (n, c h w).
+
+        Raises:
+            ValueError: for images of another range or size.
+        """
         maps = self._maps(check_images(images).to(self.network.mean.dtype))
         if maps.shape[1:] != self.grid:
             side = self.card.architecture.image_size
@@ -75,7 +90,7 @@ class PatchExtractor(FeatureExtractor):
         return self(images.to(self.device, memory_format=torch.channels_last)).cpu()
 
     def _maps(self, images: Images) -> Tensor:
-        """(n, c, h, w), float32."""
+        """Compute the stacked maps (n, c, h, w), float32."""
         normalised = (images - self.network.mean).div_(self.network.std)
         maps = self.network.model.forward_intermediates(
             normalised, indices=self._levels, stop_early=True, intermediates_only=True

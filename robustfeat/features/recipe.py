@@ -1,4 +1,4 @@
-"""Every hyper-parameter of a training run, once: flags, config files, cards and the resume check all come from here."""
+"""All hyper-parameters of a training run, defined once for flags, config files, cards and the check on resuming."""
 
 from __future__ import annotations
 
@@ -19,59 +19,61 @@ STEM: Stem = "small"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run trains, on what, how long and with which optimiser. The objective's own options are beside it.
+    """The data, networks, duration and optimiser of a training run. The options of the objective are kept separately.
 
     Args:
         data: a name or path that `robustfeat.dataset` understands.
         train: the split to train on.
-        held_out: the split that decides which weights are best; never the test split.
-        image_size: pixels per side, eps being in pixels after scaling; None takes that of `start`, else the data's own size.
-        image: the image column, where the data has several.
-        label: the label column, where the data has several.
-        label_noise: share of the training labels that are made wrong at random, to study teachers that err.
+        held_out: the split that selects the best weights; never the test split.
+        image_size: pixels per side, eps being in pixels after scaling; None takes that of `start`, else the size of the data.
+        image: the image column, for data with several.
+        label: the label column, for data with several.
+        label_noise: share of the training labels that are replaced by wrong ones at random, to study teachers that err.
         student: any timm architecture; None takes that of `start`, else resnet18.
-        stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (as is); None takes that of `start`, else
-            "small".
-        start: a model folder or name whose weights the student starts from; None starts from scratch.
-        teacher: a model folder or name; needed by the objectives that distil.
-        head: the linear head of a student whose objective trains none: "teacher" (the frozen one of the teacher), "linear"
-            (fitted on clean images), "adversarial" (on attacked ones), or "best", the one of these that keeps most on
-            held-out images, robust accuracy first.
-        cache_teacher: compute the teacher's outputs on the clean images once, before training; needs crop, flip and cutout off.
+        stem: "small" (3x3 stride 1, max-pool kept), "cifar" (no max-pool) or "timm" (unchanged); None takes that of `start`,
+            else "small".
+        start: a model folder or name whose weights initialise the student; None trains from scratch.
+        teacher: a model folder or name; required by objectives that distil.
+        head: the linear head of a student whose objective trains none: "teacher" (the teacher's frozen head), "linear" (fitted
+            on clean images), "adversarial" (fitted on attacked images), or "best", the one of these with the best held-out
+            accuracy, robust accuracy first.
+        cache_teacher: compute the teacher's outputs on the clean images once, before training; requires crop, flip and cutout
+            to be off.
         norm: the norm that bounds the inner attack.
         eps: the size of the inner attack in pixel units, for example 8/255; None takes 8/255 for linf, 128/255 for l2.
         steps: gradient steps of the inner attack.
         step_size: size of one step in pixel units; None takes min(2.5 / steps, 1.25) x eps.
         eps_warmup: share of the run over which eps grows from 0.
-        epochs: passes over the training data; ignored when minutes or max_steps is given.
+        epochs: passes over the training data; ignored if minutes or max_steps is given.
         max_steps: optimiser steps; overrides epochs.
-        minutes: a time budget: the schedule follows the clock, and training time counts across resumes.
+        minutes: a time budget: the schedule follows the clock, and training time is counted across resumed sessions.
         batch_size: images per optimiser step, over all processes and accumulated parts together.
-        accumulate: parts into which a batch is cut to save memory.
+        accumulate: number of parts into which a batch is divided to save memory.
         optimizer: "sgd" (with Nesterov momentum) or "adamw".
         lr: the largest learning rate.
-        momentum: of SGD.
-        weight_decay: on weights; not on biases and normalisation layers.
+        momentum: momentum of SGD.
+        weight_decay: weight decay, applied to weights but not to biases and normalisation layers.
         schedule: "cosine", "onecycle", "multistep" (a tenth after 1/2 and 3/4 of the run) or "constant".
         warmup: share of the run over which the learning rate grows (onecycle: the rising part).
         clip: largest gradient norm; None does not clip.
-        awp: gamma of adversarial weight perturbation, which doubles the passes of training but not those of the attack; 0 is off.
-        awp_warmup: share of the run before it sets in.
-        ema: decay of the averaged weights that are evaluated and saved; 0 turns averaging off.
-        ema_start: share of the run over which the average just follows the weights; it begins after that.
+        awp: gamma of adversarial weight perturbation, which doubles the passes of training but not those of the attack; 0 turns
+            it off.
+        awp_warmup: share of the run before adversarial weight perturbation begins.
+        ema: decay of the exponential moving average (EMA) of the weights, which is then evaluated and saved; 0 turns it off.
+        ema_start: share of the run before averaging begins; until then the EMA equals the current weights.
         crop: pixels of zero padding before a random crop.
         flip: mirror half of the images.
-        cutout: side of the square that is blanked out; 0 for none.
+        cutout: side of the square that is blanked out, in pixels; 0 turns it off.
         precision: "no" (float32), "bf16" or "fp16".
         channels_last: memory layout of images and convolutions.
         compile: run the student through torch.compile, in training and in the inner attack.
-        seed: everything random in the run follows from it.
-        eval_minutes: time between two held-out measurements; None measures every eval_epochs.
-        eval_epochs: epochs between two held-out measurements.
-        eval_images: held-out images used for them.
-        eval_steps: PGD steps used for them.
-        checkpoint_minutes: at most so much work is lost by a kill.
-        keep: checkpoints that are kept.
+        seed: seed of all random numbers of the run.
+        eval_minutes: minutes between two held-out evaluations; None evaluates every eval_epochs.
+        eval_epochs: epochs between two held-out evaluations.
+        eval_images: number of held-out images to evaluate on.
+        eval_steps: PGD steps in these evaluations.
+        checkpoint_minutes: minutes between two checkpoints, the most work that a kill can lose.
+        keep: number of checkpoints to keep.
         log_steps: optimiser steps between two log lines.
     """
 
@@ -157,11 +159,11 @@ class Recipe:
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """The entries that were no names but objects, given to `train` in Python."""
+        """The entries that were given to `train` as Python objects and not as names."""
         return tuple(name for name in ("data", "start", "teacher") if str(getattr(self, name)).startswith(OBJECT))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; eps as it is printed, so that reading it back gives the same float."""
+        """Return plain JSON values; eps is written as it is printed, so that reading it back gives the same float."""
         return {
             field.name: repr(value) if isinstance(value := getattr(self, field.name), Eps) else value
             for field in dataclasses.fields(self)
@@ -169,12 +171,16 @@ class Recipe:
 
     @classmethod
     def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """What `as_dict` gave in an older version, with the entries that came later at their defaults: so the run was made."""
+        """Complete the values of an older version's `as_dict` with the defaults of later entries, which that run used."""
         return cls().as_dict() | values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """The inverse of `as_dict`."""
+        """Read the values that `as_dict` returns.
+
+        Raises:
+            ValueError: for unknown entries and invalid values.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(values.keys() - known):
             raise ValueError(f"the recipe has unknown entries {unknown}; it was written by another version")

@@ -1,4 +1,4 @@
-"""Models of the Hugging Face Hub on this disk: `fetch` brings card and weights into the Hub's own cache, checked, or nothing."""
+"""Models of the Hugging Face Hub: `fetch` downloads card and weights into the Hub's own cache, verified as a whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,15 @@ REVISION = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
 
 
 def repository(name: str, revision: str | None = None) -> tuple[str, str]:
-    """Repository and revision of "hf:ORG/REPO" or "hf:ORG/REPO@REVISION"; ValueError for anything else."""
+    """Split "hf:ORG/REPO" or "hf:ORG/REPO@REVISION" into repository and revision.
+
+    Args:
+        name: the name, with or without a revision.
+        revision: the revision of a name without one; None takes "main".
+
+    Raises:
+        ValueError: for any other name, for two different revisions, and for an invalid revision.
+    """
     repo, at, own = name.removeprefix(HF).partition("@")
     try:
         validate_repo_id(repo)
@@ -43,16 +51,21 @@ def repository(name: str, revision: str | None = None) -> tuple[str, str]:
 def fetch(
     repo: str, revision: str = "main", *, local_files_only: bool | None = None, cache: Path | None = None
 ) -> Path:
-    """The folder with card.json and the weights of a repository, in one file or in parts, as its card says.
+    """Return the folder with card.json and the weights of a repository, in one file or in parts, as its card specifies.
 
-    revision: branch, tag or commit. Of a branch, the Hub is asked each time what it stands for; a commit that is in the cache
-        needs no network.
-    local_files_only: True never asks the Hub. None asks it, unless HF_HUB_OFFLINE is set, and takes what is cached where it does
-        not answer. False insists on an answer.
-    cache: another folder than HF_HUB_CACHE.
+    Args:
+        repo: the repository as ORG/REPO.
+        revision: branch, tag or commit. The commit of a branch is requested from the Hub each time; a commit that is in the
+            cache needs no network access.
+        local_files_only: True never contacts the Hub. None contacts it, unless HF_HUB_OFFLINE is set, and falls back to the
+            cache if it does not respond. False requires a response.
+        cache: a folder to use instead of HF_HUB_CACHE.
 
-    Raises OfflineError where the Hub does not answer and the cache has nothing, IntegrityError where files are not what the card
-    says, FileNotFoundError where the Hub has no such repository, revision or file, PermissionError where it lets nobody in.
+    Raises:
+        OfflineError: if the Hub does not respond and the cache does not have the files.
+        IntegrityError: if files differ from what the card specifies.
+        FileNotFoundError: if the Hub has no such repository, revision or file.
+        PermissionError: if the Hub denies access.
     """
     cached = HubCache(repo, cache)
     kept = _kept(cached, revision)
@@ -77,7 +90,7 @@ def fetch(
 
 
 def _current(repo: str, revision: str, cached: HubCache) -> Path:
-    """The snapshot that the Hub has now. Files that are here already, and right, are not fetched."""
+    """Return the current snapshot on the Hub. Files that are cached and intact are not downloaded again."""
     if not reachable(hub_endpoint()):
         raise OfflineError(
             f"{hub_endpoint()} cannot be reached for {repo!r}; check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
@@ -100,10 +113,10 @@ def _current(repo: str, revision: str, cached: HubCache) -> Path:
 def _bring(
     file: HubFile, found: Headers, size: int | None, cached: HubCache, fault: Callable[[Path], str | None]
 ) -> None:
-    """A file into its snapshot, if there is no fault in it.
+    """Download a file into its snapshot, provided that it has no fault.
 
-    Several processes may do so at once: each writes a file of its own, and the last to finish wins, with the same content. A lock
-    would save their bandwidth, and make all of them wait for one whose connection hangs.
+    Several processes may do so at the same time: each writes its own temporary file, and the last to finish replaces the others
+    with the same content. A lock would save bandwidth, but would make all processes wait for one whose connection hangs.
     """
     blob = cached.blob(found.etag)
     if not blob.is_file() or fault(blob):
@@ -115,7 +128,7 @@ def _bring(
 
 
 def _kept(cached: HubCache, revision: str) -> Path | None:
-    """The snapshot of a revision, if it has all files that its card names."""
+    """Return the cached snapshot of a revision if it has all files that its card names."""
     folder = cached.find(revision, [CARD])
     if folder is None:
         return None
@@ -127,7 +140,7 @@ def _kept(cached: HubCache, revision: str) -> Path | None:
 
 
 def _compare(file: HubFile, found: Headers, facts: FileFacts) -> None:
-    """Weights that are not the card's are not worth a download."""
+    """Refuse weights that differ from the card before they are downloaded."""
     if found.size is not None and found.size != facts.bytes:
         raise _refused(file, f"has {found.size} bytes instead of {facts.bytes}")
     if len(found.etag) == 64 and found.etag != facts.sha256:
@@ -135,7 +148,7 @@ def _compare(file: HubFile, found: Headers, facts: FileFacts) -> None:
 
 
 def _described(folder: Path) -> Mapping[str, FileFacts]:
-    """The files of weights that the card of a folder names. Raises IntegrityError where it names none."""
+    """Return the weight files that the card of a folder names. Raises IntegrityError if it names none."""
     weights = read_card(folder).weights
     if weights is None:
         raise IntegrityError(f"{folder / CARD} names no weights")
@@ -160,7 +173,7 @@ def _card_fault(path: Path, etag: str) -> str | None:
 
 
 def _fault(folder: Path) -> str | None:
-    """What is wrong with a snapshot, None if nothing is."""
+    """Describe what is wrong with a snapshot; None if nothing is."""
     card = folder / CARD
     if wrong := _card_fault(card, etag_of(card)):
         return f"{card} {wrong}"

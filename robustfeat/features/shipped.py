@@ -1,4 +1,4 @@
-"""The models that come with the library."""
+"""The models that are shipped with the library."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from robustfeat.features.model_folder import CARD
 
 
 def home() -> Path:
-    """The folder that they lie in."""
+    """Return the folder of the shipped models."""
     return Path(str(files("robustfeat.pretrained")))
 
 
 def folder_of(name: str) -> Path:
-    """Where one of them lies."""
+    """Return the folder of one shipped model."""
     return home() / name
 
 
 def models() -> list[str]:
-    """Names of the published models, which `load` finds without network."""
+    """Return the names of the published models, which `load` finds without network access."""
     return sorted(path.name for path in home().iterdir() if (path / CARD).is_file())

@@ -1,4 +1,4 @@
-"""An extractor as a step of scikit-learn: pipelines, cross-validation and grid searches over models."""
+"""A scikit-learn transformer around an extractor, for pipelines, cross-validation and grid searches over models."""
 
 from __future__ import annotations
 
@@ -24,27 +24,34 @@ with needed("FeatureTransformer", "sklearn", "scikit-learn"):
 
 
 class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Images in, the features of `FeatureExtractor.transform` out; nothing is trained.
+    """Transforms images into the features of `FeatureExtractor.transform`; no weights are trained.
 
-    model: a name or folder that `robustfeat.load` understands, or a FeatureExtractor, of which `fit` takes a copy.
-    batch_size: images at a time; None takes what is fast on the device.
-    device: "cpu", "cuda", ...; where the images are processed, whatever the device of `model` is.
+    In all methods X is a list, array or column of paths or a list of PIL images, scaled and cropped to the size that the model
+    was trained with; an array or tensor (n, 3, h, w) in [0, 1]; a data set (which scikit-learn's splitters cannot divide); or a
+    table (n, 3 * side * side) in [0, 1] whose rows are such images, flattened, with sides of card.architecture.image_size.
 
-    X, everywhere: a list, array or column of paths or a list of PIL images, scaled and cropped to the size that the model was
-    trained with; an array or tensor (n, 3, h, w) in [0, 1]; a data set (which scikit-learn's splitters cannot cut); or a table
-    (n, 3 * side * side) in [0, 1] whose rows are such images with sides of card.architecture.image_size, flattened.
+    joblib's hash of a FeatureExtractor differs from that of its copy, so a pipeline with `memory` caches only if `model` is a
+    name. scikit-learn's `check_estimator` uses random tables of 1 to 20 columns, which are refused because they are not images:
+    only the checks that need no fit or expect a refusal pass. tests/test_transformer_checks.py lists them, and shows that all
+    checks pass once such tables are replaced by images.
 
-    After fit: extractor_, n_features_out_ (columns of the result), n_features_in_ (columns that a table must have), and
-    feature_names_in_ where fit was given a table with names.
+    Args:
+        model: a name or folder that `robustfeat.load` understands, or a FeatureExtractor, which `fit` copies.
+        batch_size: images per batch; None selects a size that is fast on the device.
+        device: "cpu", "cuda", ...; the device that processes the images, whatever the device of `model`.
 
-    Raises NotFittedError before `fit`; TypeError for what is not several images; ValueError for no images, NaN, values outside
-    [0, 1], tables of another width and devices that cannot be used; what `load` raises for an unknown or damaged model;
-    FileNotFoundError for a missing file.
+    Attributes:
+        extractor_: the extractor, after `fit`.
+        n_features_out_: the columns of the result, after `fit`.
+        n_features_in_: the columns that a table must have, after `fit`.
+        feature_names_in_: the column names, if `fit` was given a table with names.
 
-    joblib's hash of a FeatureExtractor differs from that of its copy, so a pipeline with `memory` caches only where `model` is a
-    name. Of scikit-learn's `check_estimator`, whose random tables of 1 to 20 columns are refused here as being no images, those
-    checks pass that need no fit or expect a refusal; tests/test_transformer_checks.py has the list, and shows that all pass
-    once such tables are made images.
+    Raises:
+        NotFittedError: before `fit`.
+        TypeError: if X is not a collection of images.
+        ValueError: for no images, NaN, values outside [0, 1], tables of another width and devices that cannot be used.
+        FileNotFoundError: for a missing file.
+        Exception: whatever `load` raises for an unknown or damaged model.
     """
 
     def __init__(
@@ -58,7 +65,7 @@ class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.device = device
 
     def fit(self, X: Any, y: object = None) -> FeatureTransformer:  # noqa: N803
-        """Load the model, check all of an array and the first image of anything else. y is ignored."""
+        """Load the model, and check all images of an array or the first image of any other input. y is ignored."""
         for name in ("extractor_", "feature_names_in_"):  # so that a fit that fails leaves nothing of an earlier one
             self.__dict__.pop(name, None)
         extractor = self._new_extractor()
@@ -72,7 +79,7 @@ class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self
 
     def transform(self, X: Any) -> np.ndarray:  # noqa: N803
-        """Features, float32 (n, d)."""
+        """Compute features (n, d), float32."""
         check_is_fitted(self)
         images = self._images(X, self.extractor_, fitting=False)
         return self.extractor_.transform(images, batch_size=self.batch_size)
@@ -86,7 +93,7 @@ class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     @property
     def _n_features_out(self) -> int:
-        """What get_feature_names_out counts to."""
+        """The number of names that get_feature_names_out generates."""
         return self.n_features_out_
 
     def _new_extractor(self) -> FeatureExtractor:
@@ -102,7 +109,7 @@ class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             raise ValueError(f"device {str(self.device)!r} cannot be used: {error}") from error
 
     def _images(self, given: Any, extractor: FeatureExtractor, *, fitting: bool) -> ImageSource:
-        """What the extractor takes, at least one image of it."""
+        """Return the input in a form that the extractor accepts, with at least one image."""
         images: ImageSource
         if isinstance(given, ImageDataset):
             images = given
@@ -121,7 +128,7 @@ class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return images
 
     def _unflatten(self, rows: np.ndarray, side: int) -> np.ndarray:
-        """Rows of a table as images (n, 3, side, side)."""
+        """Reshape the rows of a table to images (n, 3, side, side)."""
         if rows.shape[1] != 3 * side * side:
             raise ValueError(
                 f"a table must have 3 * {side} * {side} = {3 * side * side} columns, the pixels of {side}x{side} images, "
@@ -131,7 +138,7 @@ class FeatureTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
 
 def _files(given: Any) -> list[Any] | None:
-    """The items of a list, tuple, array or column of paths or PIL images; None for arrays and tables."""
+    """Return the items of a list, tuple, array or column of paths or PIL images; None for arrays and tables."""
     listed = isinstance(given, Sequence) and not isinstance(given, str)
     if not listed and not hasattr(given, "__array__") and not hasattr(given, "shape"):
         raise TypeError(

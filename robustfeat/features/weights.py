@@ -1,4 +1,4 @@
-"""Tensors to the disk and back: in one file, or in parts of limited size with an index, laid out as by the Hub's libraries."""
+"""Reading and writing of tensors: one file, or parts of limited size with an index, laid out as by the Hub's libraries."""
 
 from __future__ import annotations
 
@@ -21,10 +21,19 @@ UNLIMITED = 1 << 62
 
 
 def write_weights(folder: Path, state: Mapping[str, Tensor], max_shard_size: int | str | None = None) -> Weights:
-    """Write tensors by name, each file whole or not at all, and remove what weights lay there before; returns their facts.
+    """Write tensors by name, each file atomically, and remove the earlier weights of the folder.
 
-    max_shard_size: bytes of tensors in one file, as a number or as "15MB"; a larger tensor has a file of its own. None, and
-        tensors that fit into one file, make it model.safetensors.
+    Args:
+        folder: the model folder.
+        state: the tensors by name.
+        max_shard_size: bytes of tensors in one file, as a number or as "15MB"; a larger tensor gets a file of its own. With
+            None, or if the tensors fit into one file, that file is model.safetensors.
+
+    Returns:
+        The facts about the files.
+
+    Raises:
+        ValueError: for an invalid size.
     """
     limit = UNLIMITED if max_shard_size is None else _limit(max_shard_size)
     split = split_torch_state_dict_into_shards(dict(state), filename_pattern=PATTERN, max_shard_size=limit)
@@ -45,7 +54,11 @@ def write_weights(folder: Path, state: Mapping[str, Tensor], max_shard_size: int
 
 
 def read_weights(folder: Path, weights: Weights) -> dict[str, Tensor]:
-    """The tensors by name, of files without a fault; IntegrityError where two parts hold the same tensor."""
+    """Read the tensors by name from files that have been verified.
+
+    Raises:
+        IntegrityError: if two parts hold the same tensor.
+    """
     state: dict[str, Tensor] = {}
     for name in with_tensors(weights):
         part = load_file(folder / name)
@@ -56,7 +69,7 @@ def read_weights(folder: Path, weights: Weights) -> dict[str, Tensor]:
 
 
 def _limit(size: int | str) -> int | str:
-    """ValueError for what is no size."""
+    """Return a valid size. Raises ValueError for anything else."""
     match = SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
     number = float(match[1]) if match else size
     if isinstance(number, str) or not number > 0:

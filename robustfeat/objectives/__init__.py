@@ -1,4 +1,4 @@
-"""Objectives: what the inner attack raises and what training lowers, one file per method."""
+"""Objectives: the loss that the inner attack raises and the loss that training minimises, one file per method."""
 
 from __future__ import annotations
 

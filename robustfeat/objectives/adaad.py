@@ -1,4 +1,4 @@
-"""AdaAD, Huang et al. 2023 (CVPR): look for the images near x on which student and teacher disagree, and make them agree."""
+"""AdaAD, Huang et al. 2023 (CVPR): attacks where student and teacher disagree most, and trains them to agree there."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class AdaAD(Objective):
 
         L = KL(T(x') || S(x')),  x' raising the same
 
-    The attack follows the gradient through the teacher as well, which doubles its cost with a teacher of the student's size;
-    in L the teacher is a constant. The authors' code can mix in KL(T(x) || S(x)) (its share is 0 by default), averages the KL
-    over classes too on CIFAR-10, and starts the attack at x plus normal noise of 0.001, where ours starts anywhere in the ball.
+    The attack follows the gradient through the teacher as well, which doubles its cost with a teacher of the student's size; in
+    L the teacher is a constant. The authors' code can mix in KL(T(x) || S(x)) (its share is 0 by default), averages the KL over
+    classes too on CIFAR-10, and starts the attack at x plus normal noise of 0.001, here anywhere in the ball.
 
     Args:
-        igdm: weight of the matching of input gradients (`gradient_matching`).
+        igdm: weight of input gradient matching (`gradient_matching`).
     """
 
     needs_teacher = True

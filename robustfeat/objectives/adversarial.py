@@ -15,12 +15,12 @@ from robustfeat.objectives.views import Views
 
 @OBJECTIVES.register("at")
 class AdversarialTraining(Objective):
-    """Cross-entropy on images that were attacked to raise it.
+    """Adversarial training: cross-entropy on images that are attacked to raise it.
 
     Args:
         label_smoothing: share of each label that is spread over all classes, in training only.
-        eps_spread: the attack's size goes from (1 - eps_spread) eps, on images that the student gets wrong, to (1 + eps_spread)
-            eps, on those that it is sure of (`own_eps`); 0 for the same everywhere.
+        eps_spread: the attack's size ranges from (1 - eps_spread) eps, on images that the student misclassifies, to (1 +
+            eps_spread) eps, on those that it classifies with confidence (`own_eps`); 0 uses eps for all.
     """
 
     def __init__(self, label_smoothing: float = 0.0, eps_spread: float = 0.0) -> None:

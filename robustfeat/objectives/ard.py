@@ -20,8 +20,8 @@ class ARD(Objective):
         L = alpha T^2 KL(T(x) || S(x')) + (1 - alpha) CE(S(x), y),  both softmax at temperature T in the KL
 
     The authors' code differs: its KL is a mean over classes too, so that its first term is smaller by the number of classes;
-    its student is in training mode during the attack; it runs the student on clean images (for batch norm's statistics, in
-    effect) where alpha is 1 and they are not in the loss; its second learning-rate decay repeats the first.
+    its student is in training mode during the attack; it runs the student on clean images (in effect for the statistics of
+    batch norm) if alpha is 1 and they are not in the loss; its second learning-rate decay repeats the first.
 
     Args:
         alpha: share of the distillation term, in [0, 1]; the authors use 1 on CIFAR-10.

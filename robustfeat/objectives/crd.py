@@ -22,18 +22,19 @@ MOMENTUM = 0.5  # of the banks
 
 @OBJECTIVES.register("crd")
 class CRD(Objective, Decided):
-    """Contrastive distillation with a memory: the embeddings of an image in both networks match, those of other classes do not.
+    """Contrastive distillation with memory banks: both networks' embeddings of an image match, those of other classes do not.
 
         s = normalise(g_S(f_S(x))),  t = normalise(g_T(f_T(x))),  g: trained linear layers to `dim`
         l(u, V)_i = softplus(-a_ii) + sum over k of softplus(a_ik),  a_ik = u_i . V_k / tau - log(c N)
         L = CE(S(x), y) + crd mean_i [ l(s, bank of t)_i + l(t, bank of s)_i ]
 
     Both banks hold one vector per training image, momentum 0.5; k runs over N rows of other classes ("exact" mode), and the
-    true partner, too, is the stored one, as it was before this step. c is each half's mean of exp(u.V / tau) over the first
-    batch. Where the bank is detached no gradient reaches the student: the half with the teacher as anchor trains g_T alone.
+    positive, too, is a stored vector: the image's own in the other bank, as it was before this step. c is each half's mean of
+    exp(u.V / tau) over the first batch. The banks carry no gradient, so that the half with the teacher as anchor trains g_T
+    alone and not the student.
 
     The authors' code computes the same from exp(u.V / tau) / (c M) with the chance level N / M and two logarithms, with 1e-7
-    added; it starts the banks with uniform numbers and not with unit vectors, and draws without replacement where it can.
+    added; it initialises the banks with uniform numbers instead of unit vectors, and draws without replacement where it can.
 
     Args:
         crd: weight of the contrastive term.
@@ -88,7 +89,7 @@ class CRD(Objective, Decided):
         return Losses({"ce": ce, "crd": self.crd * contrast}, {})
 
     def _half(self, scores: Tensor, c: Tensor) -> Tensor:
-        """Mean over anchors of l(u, V), from u.V / tau; the first column is the anchor's partner."""
+        """Compute the mean of l(u, V) over anchors from u.V / tau; the first column belongs to the anchor's positive."""
         a = scores - torch.log(c * self.drawn)
         return (F.softplus(-a[:, 0]) + F.softplus(a[:, 1:]).sum(dim=1)).mean()
 
@@ -102,5 +103,5 @@ class CRD(Objective, Decided):
 
 
 def embed(layer: nn.Linear, features: Features) -> Embeddings:
-    """A trained layer, then length 1: (n, dim)."""
+    """Apply a trained layer and normalise to length 1: (n, dim)."""
     return F.normalize(layer(features), dim=1)

@@ -1,4 +1,4 @@
-"""The noise-contrastive critic of CRD and GACD: does a pair of embeddings belong together? Tian et al. 2020, section 3.2."""
+"""The noise-contrastive critic of CRD and GACD, which classifies pairs of embeddings, Tian et al. 2020, section 3.2."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from robustfeat.runtime.parallel import mean_over_processes
 
 
 class Critic(Decided):
-    """Loss of anchors against live and stored embeddings.
+    """The loss of anchors against current and stored embeddings.
 
         a_ij = score_ij - log(c N),  l_i = softplus(-a_ii) + sum over negatives j of softplus(a_ij)
 
-    N: number of negatives.  c: mean of exp(score) over the first batch (of the stored scores, where there are any), which
-    takes the place of CRD's partition function.
+    N is the number of negatives. c is the mean of exp(score) over the first batch (of the stored scores, if there are any),
+    which replaces CRD's partition function.
     """
 
     c: Tensor
@@ -31,10 +31,12 @@ class Critic(Decided):
     def forward(
         self, scores: Tensor, stored: Tensor | None = None, *, keep: bool = True
     ) -> tuple[PerExample, PerExample]:
-        """Per anchor the loss l_i and log h(+), the critic's log-belief in the true pair.
+        """Compute the loss l_i and log h(+), the critic's log-probability of the true pair, for each anchor.
 
-        scores: (n, n), t.s / tau of anchors by live embeddings, pairs on the diagonal.  stored: (n, N), of stored negatives.
-        keep: whether the first call decides c for good; an attack makes do with its own.
+        Args:
+            scores: (n, n), t.s / tau of anchors by current embeddings, with pairs on the diagonal.
+            stored: (n, N), scores of stored negatives.
+            keep: whether the first call sets c permanently; an attack uses its own c instead.
         """
         n = negatives(scores, stored)
         a = scores - (offset := torch.log(self._constant(scores if stored is None else stored, keep)) + math.log(n))
@@ -55,5 +57,5 @@ class Critic(Decided):
 
 
 def negatives(scores: Tensor, stored: Tensor | None) -> int:
-    """Negatives per anchor; at least 1, for a batch of one image without a bank."""
+    """Return the number of negatives per anchor; at least 1, for a batch of one image without a bank."""
     return max(1, len(scores) - 1 + (0 if stored is None else stored.shape[1]))

@@ -1,4 +1,4 @@
-"""FARE, Schlarmann et al. 2024 (Robust CLIP, arXiv 2402.12336): attacked features stay where the original model put them."""
+"""FARE, Schlarmann et al. 2024 (Robust CLIP, arXiv 2402.12336): features under attack stay at the original clean features."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from robustfeat.objectives.views import Views
 
 @OBJECTIVES.register("fare")
 class FARE(Objective):
-    """Fine-tuning without labels that keeps clean features compatible, so that indexes built with the original go on working.
+    """Fine-tuning without labels that keeps clean features compatible, so that existing indexes of the original remain usable.
 
         L = |f_S(x') - f_T(x)|^2,  x' raising the same
 
     The teacher is the *original, non-robust* model and the student starts as its copy: give the same folder or name as
-    `teacher` and as `start` of the recipe. Another width is refused, since a map between the spaces would give up what the
-    method is for. The head is chosen when training is over.
+    `teacher` and as `start` of the recipe. Another width is refused, since a map between the spaces would defeat the purpose of
+    the method. The head is selected when training is over.
 
     The squared distance is summed over features and averaged over images, as in the authors' code; it grows with the scale of
     the features, so `lr` must be small (they use AdamW, 1e-5, and PGD with 10 steps).

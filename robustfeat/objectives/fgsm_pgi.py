@@ -1,4 +1,4 @@
-"""FGSM-PGI, Jia et al. 2022 (ECCV, arXiv 2207.08859): each image's single step starts where its last one ended."""
+"""FGSM-PGI, Jia et al. 2022 (ECCV, arXiv 2207.08859): the single step starts from the image's previous perturbation."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ FULL = 127  # the whole number that means eps
 
 
 class GuidedSignStep(SignStep):
-    """One step of eps from x + eps prior / 127, back into the ball.
+    """One step of eps from x + eps prior / 127, projected onto the ball.
 
-    prior: (n, 3, h, w), whole numbers from -127 to 127.
+    Args:
+        threat: the threat model, with norm linf.
+        name: the name of the objective, for error messages.
+        prior: (n, 3, h, w), integers from -127 to 127.
     """
 
     def __init__(self, threat: Threat, name: str, prior: Tensor) -> None:
@@ -33,27 +36,28 @@ class GuidedSignStep(SignStep):
         return (images + self.threat.eps / FULL * self.prior.to(images)).clamp(0, 1)
 
     def perturbation(self, attacked: Images, images: Images) -> Tensor:
-        """x' - x in the units of the prior, rounded."""
+        """Return x' - x in the units of the prior, rounded."""
         return ((attacked - images) * (FULL / self.threat.eps)).round().to(torch.int8).contiguous()
 
 
 @OBJECTIVES.register("fgsm-pgi")
 class FGSMPGI(AdversarialTraining):
-    """Single steps that start at the image's last perturbation (FGSM-EP in the paper); `steps` and `step_size` are not used.
+    """Single steps from the image's last perturbation (FGSM-EP in the paper); `steps` and `step_size` are not used.
 
         L = CE(S(x'), y) + consistency mean over classes of (S(x') - S(x0))^2
         x0 = x + d,  x' = x + d',  d' = d + eps sign(gradient of CE at x0), kept in the ball and in [0, 1]
 
-    d is the d' of the epoch before, at first +eps or -eps at random; gradients go through both S(x') and S(x0).
+    d is the d' of the epoch before, initially +eps or -eps at random; gradients flow through both S(x') and S(x0).
 
-    Memory: d is kept for every training image, as one signed byte per number in units of eps / 127, so that it grows with eps
-    in a warm-up: 154 MB for CIFAR-10, on the device and in each checkpoint. Only for small images. Crop and flip move the image
-    and not its d, which stays where it was in the frame that the network sees, as in the authors' code: where they are on, the
-    start is a perturbation that fooled the network on a shifted or mirrored copy. Without them it is that of the very image.
+    Memory: d is stored for every training image, as one signed byte per number in units of eps / 127, so that it grows with eps
+    in a warm-up: 154 MB for CIFAR-10, on the device and in each checkpoint. The method is suitable for small images only. Crop
+    and flip move the image but not its d, which keeps its position in the network's input, as in the authors' code: with them
+    the start is a perturbation that fooled the network on a shifted or mirrored copy. Without them it is that of the same
+    image.
 
-    The authors' code has the gradient of the smoothed loss from a student in training mode, ours that of CE in eval mode, for
-    which x0 takes a pass more. It draws d anew every 40 epochs and, in its main variant (FGSM-MEP), moves the stored d along
-    gradients gathered over all epochs; neither is done here.
+    In the authors' code the gradient is that of the smoothed loss from a student in training mode, here it is that of CE in
+    eval mode, which costs another pass for x0. Their code draws d again every 40 epochs and, in its main variant (FGSM-MEP),
+    moves the stored d along gradients accumulated over all epochs; neither is implemented here.
 
     Args:
         label_smoothing: share of each label that is spread over all classes, in training only; the authors' 0.4 on the wrong
@@ -85,7 +89,7 @@ class FGSMPGI(AdversarialTraining):
         return super().inner(views)
 
     def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> InnerAttack:
-        """Of the rows of the views that `inner` saw last."""
+        """Return the step for the rows of the views in the last call of `inner`."""
         return GuidedSignStep(threat, self.name, self.prior[self._rows])
 
     def forward(self, views: Views) -> Losses:
@@ -97,7 +101,7 @@ class FGSMPGI(AdversarialTraining):
         return Losses(terms, notes)
 
     def after_step(self) -> None:
-        """Keep the perturbations of all processes, in rank order, so that all have the same."""
+        """Store the perturbations of all processes, in rank order, so that all processes have the same."""
         for rows, perturbation in self._seen:
             self.prior[gather(rows)] = gather(perturbation)
         self._seen.clear()

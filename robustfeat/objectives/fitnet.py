@@ -1,4 +1,4 @@
-"""FitNets, Romero et al. 2015 (arXiv 1412.6550): the student's features repeat the teacher's, number by number."""
+"""FitNets, Romero et al. 2015 (arXiv 1412.6550): each feature of the student is trained to equal the teacher's."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from robustfeat.objectives.views import Views
 
 @OBJECTIVES.register("fitnet")
 class FitNet(Objective):
-    """Mean squared distance of features on clean images; needs no labels, and the head is chosen when training is over.
+    """Mean squared distance of features on clean images; needs no labels, and the head is selected when training is over.
 
         L = mean over images and features of (g(f_S(x)) - f_T(x))^2
 
-    g is the identity where the widths agree, else one trained linear layer. The paper guides a hidden layer through a
+    g is the identity if the widths agree, otherwise one trained linear layer. The paper guides a hidden layer through a
     convolution, with half the *sum* over its maps, and trains the whole network by kd afterwards; here the hint is the pooled
-    penultimate feature, the one that is kept, and there is no second stage.
+    penultimate feature, which is the one that extractors return, and there is no second stage.
     """
 
     needs_teacher = True

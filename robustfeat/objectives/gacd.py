@@ -1,7 +1,7 @@
 """GACD: guided adversarial contrastive distillation, Bai et al. 2020 (arXiv 2009.09922).
 
 Implements the method described in the paper's abstract; unspecified details follow CRD (Tian et al. 2020). docs/guide/gacd.md
-lists every free choice.
+lists every choice.
 """
 
 from __future__ import annotations
@@ -33,40 +33,40 @@ MOMENTUM = 0.5  # of the banks, as in CRD
 
 @OBJECTIVES.register("gacd")
 class GACD(Objective, Decided):
-    """The teacher's embedding is the anchor of a noise-contrastive critic; each sample weighs as much as the teacher is right.
+    """Guided adversarial contrastive distillation: each sample is weighted by the teacher's correctness on it.
 
         v_i = g_T(f_T(x_i)),  u_j = g_S(f_S(x~_j)),  t_i = v_i / |v_i|,  s_j = u_j / |u_j|
         a_ij = t_i . s_j / tau - log(c N)
         l_i = softplus(-a_ii) + sum over negatives j of softplus(a_ij) + align |u_i - v_i|^2 / r^2
         L = sum_i w_i l_i / sum_i w_i + guide mean_i CE(h_T(r s_i), y_i),  w_i = p_T(y_i | x_i) ^ beta
 
-    Negatives are the live student embeddings of the other images of the batch (within a process) and, with `bank`, stored
-    ones of other classes. c is the mean of exp(t.s / tau), r that of |v|, over the first batch. h_T is the teacher's own head,
-    frozen. g_T is the identity unless `teacher_map` says otherwise; g_S is the identity where the widths then agree, else
-    r W f / |W f| with trained W: as it stays at the teacher's mean length, no learning rate makes it grow without end.
+    The teacher's embedding t_i is the anchor. The N negatives are the current student embeddings of the other images of the
+    batch (within a process) and, with `bank`, stored ones of other classes. c is the mean of exp(t.s / tau) and r that of |v|
+    over the first batch. h_T is the teacher's frozen head. g_T is the identity unless `teacher_map` selects another map; g_S is
+    the identity if the widths then agree, otherwise r W f / |W f| with trained W, bounded at any learning rate.
 
-    Alignment and guide are ours; without them (align = guide = 0) it is plain GACD. The critic is content once a pair is told
-    from the others, long before the student's features lie where the teacher's do; alignment pulls on until they do, in
-    direction and length. The guide pulls on the directions that the labels need, however little of the teacher's variance they
-    are, and on images where the teacher errs.
+    Alignment and guide are additions to plain GACD (align = guide = 0). The critic's loss saturates once a pair is
+    distinguished from the others, long before the student's features coincide with the teacher's in direction and length;
+    alignment still reduces their distance then. The guide acts on the directions that the labels require, even if they have
+    little of the teacher's variance, and on images where the teacher errs.
 
     Args:
         tau: temperature.
         align: weight of the alignment term.
         guide: weight of the guide. Without labels y is the teacher's best class.
         weight: "teacher_probability" of the label (without labels: of its best class), "teacher_correct" (0 or 1), "entropy" of
-            its prediction over that of a uniform one (needs weight_on="attacked") or "none".
+            its prediction over that of a uniform one (requires weight_on="attacked") or "none".
         beta: exponent of the weight.
-        weight_on: the image on which the teacher is judged, "clean" or "attacked".
-        view: what the student sees: "student_adv" (attacked to raise `inner_loss`), "teacher_adv" (fools the teacher) or "clean".
-        inner_loss: what the attack on the student raises: "objective" (l_i and the guide, without stored negatives),
+        weight_on: the image on which the weight is computed, "clean" or "attacked".
+        view: the student's input: "student_adv" (attacked to raise `inner_loss`), "teacher_adv" (fools the teacher) or "clean".
+        inner_loss: the loss that the attack on the student raises: "objective" (l_i and the guide, without stored negatives),
             "cosine" (1 - t.s) or "teacher_head" (the guide's cross-entropy alone).
         bank: stored negatives drawn per image; 0 for none.
-        symmetric: add CRD's other half: the student's embedding as anchor against the teacher's of other images.
+        symmetric: add the other half of CRD: the student's embedding as anchor, the teacher's of other images as negatives.
         teacher_map: "none", or a "fixed" (random) or "trained" linear map of the teacher's features to `map_dim`.
-        map_dim: width of that space.
-        ce: weight of a cross-entropy term on the student's own head; 0 leaves the head to be chosen afterwards.
-        igdm: weight of the matching of input gradients (`gradient_matching`), those of h_T(r s) being the student's.
+        map_dim: width of the space of `teacher_map`.
+        ce: weight of a cross-entropy term on the student's own head; 0 leaves the head to be selected after training.
+        igdm: weight of input gradient matching (`gradient_matching`), with h_T(r s) as the student's logits.
     """
 
     needs_teacher = True
@@ -115,7 +115,7 @@ class GACD(Objective, Decided):
 
     @property
     def uses_teacher_head(self) -> bool:
-        """Whether the teacher's head is put on the student's features, in training or in the attack."""
+        """Whether the teacher's head is applied to the student's features, in training or in the attack."""
         return self.guide > 0 or self.igdm > 0 or (self.view == "student_adv" and self.inner_loss == "teacher_head")
 
     @property
@@ -157,27 +157,27 @@ class GACD(Objective, Decided):
                 self.teacher_bank = MemoryBank(classes, dim, MOMENTUM, generator)
 
     def targets(self, teacher_features: Features) -> Embeddings:
-        """v, (n, e). The first call decides r."""
+        """Compute v, (n, e). The first call sets r."""
         targets = losses.wide(self.teacher_side(teacher_features))
         if not self.decided("radius"):
             self.decide("radius", mean_over_processes(targets.norm(dim=1).mean()))
         return targets
 
     def embed(self, student_features: Features) -> Embeddings:
-        """u, (n, e); once `targets` has decided r."""
+        """Compute u, (n, e); call `targets` first, which sets r."""
         mapped = losses.wide(self.student_side(student_features))
         return mapped if isinstance(self.student_side, nn.Identity) else self.radius * F.normalize(mapped, dim=1)
 
     def alignment(self, targets: Embeddings, embeddings: Embeddings) -> PerExample:
-        """align |u - v|^2 / r^2, (n,)."""
+        """Compute align |u - v|^2 / r^2, (n,)."""
         return self.align * (embeddings - targets).square().sum(dim=1) / self.radius**2
 
     def classify(self, embeddings: Embeddings, views: Views) -> Logits:
-        """h_T(r s), (n, k)."""
+        """Compute h_T(r s), (n, k)."""
         return views.teacher.classify(self.radius * F.normalize(embeddings, dim=1))
 
     def through_head(self, embeddings: Embeddings, views: Views) -> PerExample:
-        """CE(h_T(r s), y), (n,); without labels y is the teacher's best class."""
+        """Compute CE(h_T(r s), y), (n,); without labels y is the teacher's best class."""
         return losses.cross_entropy(self.classify(embeddings, views), views.labels_or_best)
 
     def inner(self, views: Views) -> Loss | None:
@@ -234,7 +234,7 @@ class GACD(Objective, Decided):
         return Losses(terms, notes)
 
     def _stored(self, name: str, anchors: Embeddings, views: Views) -> Tensor | None:
-        """t.s / tau of each anchor with `bank` negatives drawn from a memory bank."""
+        """Compute t.s / tau of each anchor with `bank` negatives drawn from a memory bank."""
         if not self.bank:
             return None
         memory: MemoryBank = getattr(self, name)

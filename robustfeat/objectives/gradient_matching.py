@@ -1,4 +1,4 @@
-"""IGDM, Lee, Cho & Kim 2023 (arXiv 2312.03286): a term that draws the student's input gradient to the teacher's."""
+"""IGDM, Lee, Cho & Kim 2023 (arXiv 2312.03286): a term that matches the student's input gradient to the teacher's."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from robustfeat.objectives.views import Views
 
 
 def own_logits(output: Output) -> Logits:
-    """Those of the network's own head."""
+    """Return the logits of the network's own head."""
     return output.logits
 
 
 def gradient_matching(
     weight: float, views: Views, student: Callable[[Output], Logits] = own_logits
 ) -> dict[str, Tensor]:
-    """The term by its name, and nothing, not even a pass through a network, where the weight is 0.
+    """Compute the term by its name; with weight 0 the result is empty and no network is evaluated.
 
         weight mean_i KL(T(x') - T(x-) || S(x') - S(x-)),  x- = x - (x' - x), kept in [0, 1];  both differences as logits
 
-    To first order S(x') - S(x-) is twice the product of the input gradient of S with the perturbation, so that no gradient is
-    taken of a gradient. Gradients go through both outputs of the student. The authors' weight grows with the epoch up to 1 on
-    CIFAR-10 and 10 on CIFAR-100 in their later code, ours stays; they do not keep x- in [0, 1].
+    To first order S(x') - S(x-) is twice the product of the input gradient of S with the perturbation, so that no second-order
+    gradient is needed. Gradients flow through both outputs of the student. In the authors' later code the weight grows with the
+    epoch up to 1 on CIFAR-10 and 10 on CIFAR-100, here it is constant; they do not keep x- in [0, 1].
 
-    student: what stands for the student's logits, from its output.
+    Args:
+        weight: weight of the term.
+        views: the views of the step.
+        student: function from the student's output to the logits that are matched.
     """
     if not weight:
         return {}

@@ -1,4 +1,4 @@
-"""IAD, Zhu et al. 2022 (ICLR, arXiv 2106.04928): trust the teacher as far as it is right on the attacked image."""
+"""IAD, Zhu et al. 2022 (ICLR, arXiv 2106.04928): the teacher is trusted as far as it is right on the attacked image."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class IAD(Objective):
 
         L = mean_i [ w_i KL(T(x_i) || S(x'_i)) + (1 - w_i) KL(S(x_i) || S(x'_i)) ],  w_i = p_T(y_i | x'_i) ^ beta
 
-    w carries no gradient; both S(x) and S(x') do, as in the authors' code. Their script for this variant (IAD-I.py) leaves w
-    out of the first term, the paper and their other script have it. For the first `warmup_steps` w is 1: the student follows
-    the teacher alone. The authors wait 60 of 200 epochs, which is 23,460 steps of CIFAR-10 in batches of 128; an objective is
-    told steps and not the length of a run, so that the default is not to wait. Their student is in training mode during the
+    w carries no gradient; both S(x) and S(x') do, as in the authors' code. Their script for this variant (IAD-I.py) omits w in
+    the first term, whereas the paper and their other script have it. For the first `warmup_steps` w is 1: the student follows
+    the teacher alone. The authors use 60 of 200 epochs, which is 23,460 steps of CIFAR-10 in batches of 128; an objective
+    receives steps and not the length of a run, so the default is no warm-up. Their student is in training mode during the
     attack.
 
     Args:
         beta: exponent of the weight.
-        warmup_steps: optimiser steps before the weight sets in.
+        warmup_steps: optimiser steps before the weight is applied.
     """
 
     needs_teacher = True

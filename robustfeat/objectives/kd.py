@@ -15,12 +15,12 @@ from robustfeat.objectives.views import Views
 
 @OBJECTIVES.register("kd")
 class KD(Objective):
-    """Soft labels of the teacher and hard ones of the data, both on clean images.
+    """Knowledge distillation: soft labels of the teacher and hard labels of the data, both on clean images.
 
         L = T^2 KL(T(x) || S(x)) + ce CE(S(x), y),  both softmax at temperature T in the KL, at 1 in the CE
 
-    T^2 keeps the gradient of the soft term at the size of the hard one (section 2 of the paper). The paper gives no code and
-    several settings; temperature 4 is that of CRD's comparison, which weighs the terms 0.9 and 0.1 instead of 1 and 1.
+    T^2 keeps the gradient of the soft term at the scale of the hard one (section 2 of the paper). The paper gives no code and
+    several settings; temperature 4 is that of CRD's comparison, which weights the terms 0.9 and 0.1 instead of 1 and 1.
 
     Args:
         temperature: T.

@@ -1,4 +1,4 @@
-"""LIET, Pan et al. 2025 (ICCV): single steps that start from what tells labels without an image, and unlearn it."""
+"""LIET, Pan et al. 2025 (ICCV): single steps from a start that contains label information, which training eliminates."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ from robustfeat.runtime.parallel import follow_first
 
 
 class EliminatingStep(SignStep):
-    """One step of eps from x + eps v or x - eps v, back into the ball.
+    """One step of eps from x + eps v or x - eps v, projected onto the ball.
 
-    v is the pattern of the image's label with a share of its numbers, between `least` and `most`, replaced by uniform noise. The
-    share and the sign are drawn once for the batch.
-    patterns: (n, 3, h, w), -1, 0 or 1.
+    v is the pattern of the image's label, with a share of its numbers, between `least` and `most`, replaced by uniform noise.
+    The share and the sign are drawn once for the batch.
+
+    Args:
+        threat: the threat model, with norm linf.
+        name: the name of the objective, for error messages.
+        patterns: (n, 3, h, w), with values -1, 0 or 1.
+        least: the smallest share that is replaced.
+        most: the largest share that is replaced.
     """
 
     def __init__(self, threat: Threat, name: str, patterns: Tensor, least: float, most: float) -> None:
@@ -51,20 +57,23 @@ class LIET(Objective):
         x0 = x +- eps v,  v = V_y with a share of its numbers replaced by noise
         V_k = sign(gradient of CE(S(grey), k) at a grey image)
 
-    q has 1 - smoothing on y and the rest on the other classes in proportions drawn anew for every image and use; the step and V
-    raise the CE with such a q. JS is the Jensen-Shannon divergence in nats. V is made anew every `refresh` steps, in eval mode.
+    q has 1 - smoothing on y and the rest on the other classes in proportions that are drawn for every image and use; the step
+    and V raise the CE with such a q. JS is the Jensen-Shannon divergence in nats. V is computed again every `refresh` steps, in
+    eval mode.
 
-    The formula is that of the authors' public code for eps up to 8/255; what it is worth is not measured here. Their weight grows
-    to the end of the run, an objective is told steps and not their number: set warmup_steps to that of the run. Their student
-    is in training mode during the step, ours in eval mode, for which x0 takes a pass more, and they average weights with decay
-    0.9995 (`ema` of the recipe).
+    The formula is that of the authors' public code for eps up to 8/255; its benefit has not been measured with this library.
+    Their weight grows until the end of the run; an objective receives steps and not their total, so set warmup_steps to the
+    steps of the run. Their student is in training mode during the step; here it is in eval mode, which costs another pass for
+    x0. They also average weights with decay 0.9995 (`ema` of the recipe).
 
     Args:
-        label_smoothing: share of each label that goes to the wrong classes; the authors use 0.6 on CIFAR-10, 0.8 on CIFAR-100.
+        label_smoothing: share of each label that is moved to the wrong classes; the authors use 0.6 on CIFAR-10, 0.8 on
+            CIFAR-100.
         consistency: weight of the divergence between start and end; the authors use 100 and 200.
         warmup_steps: optimiser steps over which that weight grows; 38,300 are the authors' 100 epochs of CIFAR-10.
-        least, most: the smallest and the largest share of a pattern that is replaced.
-        refresh: optimiser steps between two makings of the patterns; the authors use 10 and 20.
+        least: the smallest share of a pattern that is replaced by noise.
+        most: the largest share of a pattern that is replaced by noise.
+        refresh: optimiser steps between two computations of the patterns; the authors use 10 and 20.
     """
 
     patterns: Tensor
@@ -92,7 +101,7 @@ class LIET(Objective):
         self._labels = torch.empty(0, dtype=torch.long)
 
     def _begin(self, steps: int) -> None:
-        """Count on from so many steps, where the host need not wait for the device."""
+        """Continue counting from this number of steps, without waiting for the device."""
         self._steps, self._stale = steps, steps % self.refresh == 0
 
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
@@ -112,7 +121,7 @@ class LIET(Objective):
         return found
 
     def targets(self, labels: Labels, generator: torch.Generator) -> Tensor:
-        """q, (n, k)."""
+        """Draw q, (n, k)."""
         right = (labels[:, None] == torch.arange(len(self.patterns), device=labels.device)).float()
         wrong = (uniform(right.shape, right, generator) + 1) * (1 - right)
         spread = wrong / wrong.sum(dim=1, keepdim=True).clamp_min(1e-12)
@@ -127,7 +136,7 @@ class LIET(Objective):
         return lambda images: soft_cross_entropy(student(images).logits, targets)
 
     def _make_patterns(self, views: Views) -> None:
-        """What raises the loss of each class on an image that says nothing."""
+        """Compute the signs that raise the loss of each class on an image without information."""
         student, grey = views.student, torch.full_like(self.patterns, 0.5, dtype=views.clean.dtype)
         targets = self.targets(torch.arange(len(grey), device=grey.device), views.generator)
         goal = Goal.of(lambda images: soft_cross_entropy(student(images).logits, targets), grey)
@@ -135,7 +144,7 @@ class LIET(Objective):
         follow_first([self.patterns])
 
     def attack(self, threat: Threat, steps: int, step_size: Eps | None) -> InnerAttack:
-        """Of the labels of the views that `inner` saw last."""
+        """Return the step for the labels of the views in the last call of `inner`."""
         return EliminatingStep(threat, self.name, self.patterns[self._labels], self.least, self.most)
 
     def forward(self, views: Views) -> Losses:
@@ -150,12 +159,12 @@ class LIET(Objective):
 
 
 def soft_cross_entropy(logits: Logits, targets: Tensor) -> PerExample:
-    """-sum_k q_k log softmax(logits)_k."""
+    """Compute -sum_k q_k log softmax(logits)_k, (n,)."""
     return -(targets * losses.wide(logits).log_softmax(dim=1)).sum(dim=1)
 
 
 def jensen_shannon(one: Logits, two: Logits) -> PerExample:
-    """Mean of KL(p || m) and KL(q || m), m = (p + q) / 2, for the predictions p and q of two logits; in [0, log 2]."""
+    """Compute the mean of KL(p || m) and KL(q || m), m = (p + q) / 2, of the predictions p and q; in [0, log 2], (n,)."""
     log_p, log_q = (losses.wide(logits).log_softmax(dim=1) for logits in (one, two))
     log_m = torch.logaddexp(log_p, log_q) - math.log(2)
     return ((log_p.exp() * (log_p - log_m)).sum(dim=1) + (log_q.exp() * (log_q - log_m)).sum(dim=1)) / 2

@@ -1,4 +1,4 @@
-"""One stored embedding per training sample: the pool from which a contrastive objective draws more negatives."""
+"""A memory bank with one embedding per training sample, from which a contrastive objective draws more negatives."""
 
 from __future__ import annotations
 
@@ -16,11 +16,18 @@ QUERIES_AT_ONCE = 64
 class MemoryBank(nn.Module):
     """M unit vectors of width d, one per sample, updated with momentum (CRD, Tian et al. 2020, "exact" mode).
 
-    All state is in persistent buffers, so a resumed run draws and scores the same. Under several processes every rank
-    must write the embeddings of all ranks, in the same order, or the banks drift apart.
+    All state is in persistent buffers, so a resumed run draws and scores the same. With several processes every rank must write
+    the embeddings of all ranks, in the same order; otherwise the banks diverge.
 
-    labels: (M,), the class of every sample; negatives come from other classes. Without classes, pass arange(M): then
-        every other sample is a negative.
+    Args:
+        labels: (M,), the class of every sample; negatives come from other classes. Without classes, pass arange(M): then every
+            other sample is a negative.
+        dim: d.
+        momentum: the weight of the old vector in an update.
+        generator: the source of the initial vectors.
+
+    Raises:
+        ValueError: if all samples belong to one class.
     """
 
     vectors: Tensor
@@ -46,7 +53,7 @@ class MemoryBank(nn.Module):
         return len(self.vectors)
 
     def draw(self, rows: Labels, n: int, generator: torch.Generator) -> Tensor:
-        """For each sample in `rows`, n bank rows of other classes, uniformly with replacement: (len(rows), n)."""
+        """Draw n bank rows of other classes for each sample in `rows`, uniformly with replacement: (len(rows), n)."""
         classes = self.labels[rows]
         own_first, own_count = self.first[classes, None], self.count[classes, None]
         uniform = torch.rand(len(rows), n, generator=generator, device=generator.device).to(rows.device)
@@ -55,22 +62,26 @@ class MemoryBank(nn.Module):
         return self.by_class[position + own_count * (position >= own_first)]
 
     def scores(self, queries: Features, columns: Tensor) -> Tensor:
-        """Inner products of each query with its drawn vectors: (n, N), differentiable in the queries.
+        """Compute inner products of each query with its drawn vectors: (n, N), differentiable in the queries.
 
-        Matrix products with the whole bank and a gather of columns: the same numbers as gathering (n, N, d) vectors first,
+        Matrix products with the whole bank and a gather of columns give the same numbers as gathering (n, N, d) vectors first,
         without the gigabytes.
+
+        Args:
+            queries: (n, d).
+            columns: (n, N), the drawn rows of the bank.
         """
         return _DrawnScores.apply(queries.to(self.vectors.dtype), self.vectors, columns)
 
     @torch.no_grad()
     def update(self, rows: Labels, embeddings: Features) -> None:
-        """vector <- normalise(momentum vector + (1 - momentum) embedding) for the samples in `rows`."""
+        """Set vector <- normalise(momentum vector + (1 - momentum) embedding) for the samples in `rows`."""
         mixed = self.momentum * self.vectors[rows] + (1 - self.momentum) * embeddings.to(self.vectors.dtype)
         self.vectors[rows] = F.normalize(mixed, dim=1)
 
 
 class _DrawnScores(torch.autograd.Function):
-    """(queries @ vectors.T).gather(1, columns), a few queries at a time: the full (n, M) matrix never exists."""
+    """Compute (queries @ vectors.T).gather(1, columns), a few queries at a time, without storing the full (n, M) matrix."""
 
     @staticmethod
     def forward(ctx: Any, queries: Tensor, vectors: Tensor, columns: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Ordinary training on clean images, the baseline without robustness."""
+"""Standard training on clean images, the baseline without robustness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""N-FGSM, de Jorge et al. 2022: adversarial training with one step, made safe from catastrophic overfitting by strong noise."""
+"""N-FGSM, de Jorge et al. 2022: adversarial training with one step, in which strong noise prevents catastrophic overfitting."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from robustfeat.objectives.sign_step import SignStep, uniform
 
 
 class NoisySignStep(SignStep):
-    """x + u + eps sign(gradient at x + u), u uniform in [-noise eps, noise eps], kept in [0, 1] and *not* in the ball.
+    """The step x + u + eps sign(gradient at x + u), with u uniform in [-noise eps, noise eps], kept in [0, 1].
 
-    It leaves its threat by design.
+    It is *not* projected onto the ball and leaves its threat model by design.
+
+    Args:
+        threat: the threat model, with norm linf.
+        name: the name of the objective, for error messages.
+        noise: half width of the uniform noise, in units of eps.
     """
 
     def __init__(self, threat: Threat, name: str, noise: float) -> None:
@@ -34,7 +39,7 @@ class NoisySignStep(SignStep):
 class NFGSM(AdversarialTraining):
     """Adversarial training on single noisy steps; `steps` and `step_size` of the recipe are not used.
 
-    The authors' code differs: its student is in training mode during the step, ours in eval mode.
+    In the authors' code the student is in training mode during the step, here it is in eval mode.
 
     Args:
         label_smoothing: share of each label that is spread over all classes, in training only.

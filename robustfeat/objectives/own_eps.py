@@ -1,4 +1,4 @@
-"""Inner attacks that go further on images that the student is sure of: one size for each image."""
+"""Inner attacks with a size per image, larger on images that the student classifies with confidence."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from robustfeat.numerics.types import Images, Loss
 
 @dataclass(frozen=True)
 class OwnEps:
-    """PGD within eps_i = eps (1 + spread (2 p_i - 1)), p_i = exp(-loss(x_i)); needs one forward pass more.
+    """PGD within eps_i = eps (1 + spread (2 p_i - 1)), p_i = exp(-loss(x_i)); costs one more forward pass.
 
-    Where the loss is a cross-entropy, p_i is what the student gives the label of the clean image: eps_i goes from (1 - spread)
-    eps, where it is wrong, to (1 + spread) eps, where it is right by far. Steps grow with it.
+    If the loss is a cross-entropy, p_i is the student's probability of the label on the clean image: eps_i ranges from (1 -
+    spread) eps, where the student is wrong, to (1 + spread) eps, where it is right with confidence. Steps are scaled likewise.
+
+    Args:
+        attack: the attack, with its threat model.
+        spread: the relative change of eps, in [0, 1).
     """
 
     attack: PGD

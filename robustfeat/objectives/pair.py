@@ -10,14 +10,22 @@ from robustfeat.objectives.base import Spaces
 
 
 def teacher_width(spaces: Spaces, name: str) -> int:
-    """Width of the teacher's features; ValueError without a teacher. name: of the objective, for the message."""
+    """Return the width of the teacher's features.
+
+    Args:
+        spaces: the facts about student, teacher and data.
+        name: the name of the objective, for error messages.
+
+    Raises:
+        ValueError: if there is no teacher.
+    """
     if spaces.teacher_dim is None:
         raise ValueError(f"{name} distils from a teacher; give one with teacher=...")
     return spaces.teacher_dim
 
 
 def need_common_classes(spaces: Spaces, name: str) -> None:
-    """ValueError where the teacher's logits are not about the classes of the student."""
+    """Check that the teacher has as many classes as the student. Raises ValueError if it does not."""
     teacher_width(spaces, name)
     if spaces.teacher_classes != spaces.classes:
         raise ValueError(
@@ -27,21 +35,26 @@ def need_common_classes(spaces: Spaces, name: str) -> None:
 
 
 def need_labels(spaces: Spaces, name: str) -> Labels:
-    """The labels of the training set (M,); ValueError where it has none."""
+    """Return the labels of the training set (M,). Raises ValueError if it has none."""
     if spaces.labels is None:
         raise ValueError(f"{name} needs labels and the data set has none; fare, fitnet, rslad and adaad need none")
     return spaces.labels
 
 
 def to_teacher(spaces: Spaces, name: str, generator: torch.Generator) -> nn.Module:
-    """Student features (n, student_dim) -> (n, teacher_dim): the identity where the widths agree, else one trained layer."""
+    """Return the map from student features (n, student_dim) to (n, teacher_dim).
+
+    It is the identity if the widths agree, otherwise one trained layer.
+    """
     width = teacher_width(spaces, name)
     return nn.Identity() if spaces.student_dim == width else affine(spaces.student_dim, width, generator)
 
 
 def affine(before: int, after: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
-    """A linear layer with a bias of 0 (or none), whose first weights keep the mean square of its input and depend on the
-    generator."""
+    """Return a linear layer with a bias of 0 (or none), initialised from the generator.
+
+    The initial weights preserve the mean square of the input.
+    """
     layer = nn.utils.skip_init(nn.Linear, before, after, bias=bias)  # the global generator is not ours to draw from
     nn.init.normal_(layer.weight, std=before**-0.5, generator=generator)
     if bias:

@@ -19,19 +19,19 @@ Kind = Literal["teacher_probability", "teacher_correct", "entropy", "none"]
 
 
 def probability(logits: Logits, labels: Labels | None) -> PerExample:
-    """p_T(y | x), in [0, 1]; without labels that of the best class."""
+    """Compute p_T(y | x), in [0, 1]; without labels the probability of the best class."""
     p = losses.wide(logits).softmax(dim=1)
     return p.amax(dim=1) if labels is None else p.gather(1, labels[:, None]).squeeze(1)
 
 
 def correct(logits: Logits, labels: Labels | None) -> PerExample:
-    """1 where the teacher's best class is y, else 0."""
+    """Return 1 if the teacher's best class is y, otherwise 0, for each image."""
     assert labels is not None, "setup refuses data without labels"
     return (logits.argmax(dim=1) == labels).float()
 
 
 def entropy(logits: Logits, labels: Labels | None) -> PerExample:
-    """-sum_k p_k log p_k / log K of the teacher's K class probabilities: 0 where it is sure, 1 where it knows nothing."""
+    """Compute -sum_k p_k log p_k / log K of the teacher's K class probabilities: 0 if it is certain, 1 if uniform."""
     if logits.shape[1] < 2:
         raise ValueError("the teacher tells no classes apart, and has no entropy to weigh with; use another weight")
     log_p = losses.wide(logits).log_softmax(dim=1)
@@ -42,14 +42,20 @@ WEIGHTS = {"teacher_probability": probability, "teacher_correct": correct, "entr
 
 
 class Rightness:
-    """w(x, y), in [0, 1]: one of WEIGHTS to the power of beta, or 1.
+    """The weight w(x, y), in [0, 1]: one of WEIGHTS to the power of beta, or 1.
 
-    "entropy" is in the spirit of SAAD (Lee & Chung 2025, arXiv 2512.10275): images whose attack carries over to the teacher teach
-    most, and the teacher's entropy on the attacked image tells them at no cost. Their code weighs with 5 (H_i - min_j H_j) over
-    the batch, H in nats, and gives the clean term the rest; here H_i / log K is divided by the sum of the batch, as the other
-    weights are.
+    "entropy" is in the spirit of SAAD (Lee & Chung 2025, arXiv 2512.10275): images whose attack transfers to the teacher teach
+    most, and the teacher's entropy on the attacked image identifies them at no cost. Their code uses the weight 5 (H_i - min_j
+    H_j) over the batch, H in nats, and gives the rest to the clean term; here H_i / log K is divided by the sum of the batch,
+    like the other weights.
 
-    on: the image on which the teacher is judged.
+    Args:
+        kind: the name of the weight, or "none" for 1.
+        beta: exponent of the weight.
+        on: the image on which the teacher is evaluated.
+
+    Raises:
+        ValueError: for a negative beta, and for "entropy" on clean images.
     """
 
     def __init__(self, kind: Kind, beta: float, on: Literal["clean", "attacked"]) -> None:
@@ -62,7 +68,7 @@ class Rightness:
         self.looked = False
 
     def __call__(self, views: Views) -> PerExample:
-        """(n,), without gradient."""
+        """Compute the weights (n,), without gradient."""
         if self.kind == "none":
             return torch.ones(len(views.clean), device=views.clean.device)
         teacher = views.teacher_clean if self.on == "clean" else views.teacher_attacked
@@ -71,7 +77,7 @@ class Rightness:
         return weights
 
     def _remark(self, weights: PerExample) -> None:
-        """Say where the weights of the first batch are all 1: then there is nothing to reweight. Later ones are in the log."""
+        """Warn if the mean weight of the first batch is close to 1, so that nothing is reweighted; the log has later ones."""
         if self.looked:
             return
         self.looked = True

@@ -1,4 +1,4 @@
-"""RKD, Park et al. 2019 (arXiv 1904.05068): distances and angles between the images of a batch, not the features themselves."""
+"""RKD, Park et al. 2019 (arXiv 1904.05068): distils distances and angles between the images of a batch, not the features."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class RKD(Objective):
         d_ij = |f_i - f_j| / mean over pairs,  a_ijk = cos of the angle at f_j between f_i and f_k
         L = CE(S(x), y) + distance mean_ij huber(d_ij(S) - d_ij(T)) + angle mean_ijk huber(a_ijk(S) - a_ijk(T))
 
-    Pairs and triples are of different images of the own part of a batch; the Huber loss turns linear at 1. The authors' code
-    averages over all n^2 and n^3 tuples, including those of an image with itself, which add 0: its terms are smaller by
-    (n - 1) / n and (n - 1)(n - 2) / n^2. Its classification script also takes features of length 1 and adds 16 KL at
-    temperature 4; the formula of the paper, here, has neither. Memory grows with n^2 d and n^3.
+    Pairs and triples are of different images of the process's own part of a batch; the Huber loss becomes linear at 1. The
+    authors' code averages over all n^2 and n^3 tuples, including those of an image with itself, which add 0: its terms are
+    smaller by (n - 1) / n and (n - 1)(n - 2) / n^2. Its classification script also takes features of length 1 and adds 16 KL at
+    temperature 4; the formula of the paper, used here, has neither. Memory grows with n^2 d and n^3.
 
     Args:
         distance: weight of the distances; the paper uses 25 for classification.
@@ -62,13 +62,13 @@ class RKD(Objective):
 
 
 def distances(features: Features) -> Tensor:
-    """Distance of each pair i < j over the mean distance: (n (n - 1) / 2,)."""
+    """Compute the distance of each pair i < j divided by the mean distance: (n (n - 1) / 2,)."""
     d = F.pdist(features)
     return d / d.mean().clamp_min(1e-12)
 
 
 def angles(features: Features) -> Tensor:
-    """[j, i, k]: cosine of the angle at image j between images i and k; 0 where one of them lies on j. (n, n, n)."""
+    """Compute [j, i, k]: the cosine of the angle at image j between images i and k; 0 if one of them equals j. (n, n, n)."""
     difference = features[None] - features[:, None]
     length = difference.norm(dim=2, keepdim=True)
     # x / inf and not x / tiny: two images with one feature have no direction, and must not have a gradient of 1 / tiny.

@@ -1,4 +1,4 @@
-"""RRM, Vaishnavi et al. 2022 (USENIX Security, arXiv 2202.09994): match a robust teacher's features, on clean images only."""
+"""RRM, Vaishnavi et al. 2022 (USENIX Security, arXiv 2202.09994): matches a robust teacher's features, on clean images only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from robustfeat.objectives.views import Views
 
 @OBJECTIVES.register("rrm")
 class RRM(Objective):
-    """Robust representation matching: the cosine of features decides, and the labels hardly count.
+    """Robust representation matching: the cosine of features dominates the loss, and the labels have a small weight.
 
         L = ce CE(S(x), y) - cos(g(f_S(x)), f_T(x))
 
-    g is the identity where the widths agree, as the authors need them to, else one trained linear layer.
+    g is the identity if the widths agree, which the authors require, otherwise one trained linear layer.
 
     Args:
         ce: weight of the cross-entropy; the authors use 0.005 on CIFAR-10.

@@ -1,4 +1,4 @@
-"""RSLAD, Zi et al. 2021 (ICCV, arXiv 2108.07969): the teacher's clean prediction takes the place of the label everywhere."""
+"""RSLAD, Zi et al. 2021 (ICCV, arXiv 2108.07969): the teacher's clean prediction replaces the label in all terms."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class RSLAD(Objective):
         L = alpha KL(T(x) || S(x')) + (1 - alpha) KL(T(x) || S(x))
 
     The authors' code differs: its KL is a mean over classes too (multiplied by 10 for CIFAR-100, to keep the scale), and its
-    attack starts at x plus normal noise of 0.001, where ours starts anywhere in the ball. They train 300 epochs with decay at
-    215, 260 and 285.
+    attack starts at x plus normal noise of 0.001, here anywhere in the ball. They train 300 epochs with decay at 215, 260 and
+    285.
 
     Args:
         alpha: share of the attacked term, in [0, 1].
-        igdm: weight of the matching of input gradients (`gradient_matching`).
+        igdm: weight of input gradient matching (`gradient_matching`).
     """
 
     needs_teacher = True

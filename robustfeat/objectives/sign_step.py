@@ -1,4 +1,4 @@
-"""Adversarial training with a single step: what its methods have in common. They differ in where the step starts."""
+"""Adversarial training with a single step: the common part of methods that differ in where the step starts."""
 
 from __future__ import annotations
 
@@ -13,25 +13,33 @@ from robustfeat.numerics.types import Images, Loss
 
 
 class SignStep(ABC):
-    """x' = ended(start + eps sign(gradient at start)): a way to make training images, once, and no attack to measure with.
+    """A single step x' = ended(start + eps sign(gradient at start)), for training images only, not for evaluation.
 
-    start: the images that the step began at; known once it was taken.
+    Args:
+        threat: the threat model.
+        name: the name of the objective, for error messages.
+
+    Attributes:
+        start: the images at which the step began; available after a call.
+
+    Raises:
+        ValueError: for norms other than linf.
     """
 
     start: Images
 
     def __init__(self, threat: Threat, name: str) -> None:
-        """name: of the objective, for the message. Raises ValueError for other norms than linf."""
+        """Check the norm."""
         if threat.norm != "linf":
             raise ValueError(f"{name} is defined for norm 'linf' only, got {threat.norm!r}; use at with steps=1")
         self.threat = threat
 
     @abstractmethod
     def begin(self, images: Images, generator: torch.Generator | None) -> Images:
-        """Where the step starts, in [0, 1]."""
+        """Return the images at which the step starts, in [0, 1]."""
 
     def ended(self, stepped: Images, images: Images) -> Images:
-        """The training images; those of the ball that are nearest to where the step led, unless the method has its own."""
+        """Return the training images: the result of the step, projected onto the ball unless the method overrides this."""
         return self.threat.around(images).project(stepped)
 
     def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images:
@@ -41,6 +49,6 @@ class SignStep(ABC):
 
 
 def uniform(shape: Sequence[int], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Numbers in [-1, 1) of the kind and on the device of `like`, wherever the generator lives."""
+    """Draw numbers in [-1, 1) with the dtype and on the device of `like`, whatever the device of the generator."""
     device = like.device if generator is None else generator.device
     return torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1).to(like)

@@ -16,12 +16,12 @@ from robustfeat.objectives.views import Views
 class TRADES(Objective):
     """Accuracy on clean images plus stability of the prediction around them.
 
-    Both gradients, through S(x) and S(x'), are kept, as in the authors' code. It differs in that the attack starts at x plus
-    normal noise of 0.001, where ours starts anywhere in the ball, and that older versions attack in training mode.
+    Gradients flow through both S(x) and S(x'), as in the authors' code. That code differs in two points: the attack starts at x
+    plus normal noise of 0.001, here anywhere in the ball, and its older versions attack in training mode.
 
     Args:
         beta: weight of the stability term; the authors use 6.
-        label_smoothing: share of each label that is spread over all classes in CE(S(x)); the KL has no label in it.
+        label_smoothing: share of each label that is spread over all classes in CE(S(x)); the KL does not use the label.
     """
 
     def __init__(self, beta: float = 6.0, label_smoothing: float = 0.0) -> None:

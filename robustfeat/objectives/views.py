@@ -1,4 +1,4 @@
-"""Student and teacher on one batch, clean and attacked: each output is computed when it is first used, and kept."""
+"""The outputs of student and teacher on one batch, clean and attacked, each computed on first use and cached."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from robustfeat.objectives.sign_step import SignStep
 
 
 class Views:
-    """What an objective sees of one step.
+    """The networks, images and outputs of one training step, as an objective uses them.
 
-    student, teacher: the networks, for the losses that an attack raises (call them on the attacked images).
-    clean, labels, rows: of the batch.  attacked: the adversarial images; the clean ones where there is no inner attack.
-    attack: what made them, None where there was no inner attack.
-    *_clean, *_attacked, *_mirrored (of the opposite perturbation): outputs, cached. The teacher's carry no gradient.
-    generator: for the random numbers of this step.
-    known: what the teacher says about the clean images, where that is known already.
+    Args:
+        student: the student, for the loss that an attack raises (call it on the attacked images).
+        teacher: the teacher, for the same purpose; None for objectives without one.
+        batch: the clean images, their labels and their rows.
+        generator: the source of the random numbers of this step.
+        known: the teacher's output on the clean images, if it is cached; None computes it on first use.
+
+    Attributes:
+        clean: the clean images.
+        rows: the rows of the images in the data set.
+        attacked: the adversarial images; the clean ones without an inner attack.
+        attack: the inner attack that made them; None without one.
     """
 
     def __init__(
@@ -46,26 +52,28 @@ class Views:
 
     @property
     def teacher(self) -> Network:
+        """The teacher. Raises ValueError if there is none."""
         if self._teacher is None:
             raise ValueError("this objective distils from a teacher; give one with teacher=...")
         return self._teacher
 
     @property
     def labels(self) -> Labels:
+        """The labels. Raises ValueError if there are none."""
         if self.batch.labels is None:
             raise ValueError("this objective needs labels and the data set has none")
         return self.batch.labels
 
     @property
     def labels_or_best(self) -> Labels:
-        """The labels; where the data has none, the teacher's best class of the clean image."""
+        """The labels; if the data has none, the teacher's best class of the clean image."""
         return self.teacher_clean.logits.argmax(dim=1) if self.batch.labels is None else self.batch.labels
 
     @contextmanager
     def attacking(self) -> Iterator[None]:
-        """While the inner attack runs, cached student outputs are out of reach.
+        """Forbid the use of cached student outputs while the inner attack runs.
 
-        What is cached then would be computed in eval mode and belong to the attack: the training term would later find
+        An output that is cached then would be computed in eval mode and belong to the attack: the training term would later use
         an output without a usable gradient, and silently train nothing.
         """
         self._during_attack = True
@@ -84,10 +92,12 @@ class Views:
 
     @cached_property
     def student_clean(self) -> Output:
+        """The student's output on the clean images."""
         return self._run_student(self.clean)
 
     @cached_property
     def student_attacked(self) -> Output:
+        """The student's output on the attacked images."""
         return self.student_clean if self.attacked is self.clean else self._run_student(self.attacked)
 
     @cached_property
@@ -97,23 +107,27 @@ class Views:
 
     @cached_property
     def student_mirrored(self) -> Output:
+        """The student's output on the mirrored images."""
         return self.student_clean if self.mirrored is self.clean else self._run_student(self.mirrored)
 
     @cached_property
     def student_start(self) -> Output:
-        """Where a single step began; of the clean images without one."""
+        """The student's output at the start of a single step; without one, on the clean images."""
         return self._run_student(self.attack.start) if isinstance(self.attack, SignStep) else self.student_clean
 
     @cached_property
     def teacher_clean(self) -> Output:
+        """The teacher's output on the clean images, without gradient."""
         return self._run_teacher(self.clean) if self._known is None else self._known
 
     @cached_property
     def teacher_attacked(self) -> Output:
+        """The teacher's output on the attacked images, without gradient."""
         return self.teacher_clean if self.attacked is self.clean else self._run_teacher(self.attacked)
 
     @cached_property
     def teacher_mirrored(self) -> Output:
+        """The teacher's output on the mirrored images, without gradient."""
         return self.teacher_clean if self.mirrored is self.clean else self._run_teacher(self.mirrored)
 
     def _run_teacher(self, images: Tensor) -> Output:

@@ -1,4 +1,4 @@
-"""Training: one loop for every objective, resumable to the bit, with heads and weights chosen on held-out images."""
+"""Training: one loop for all objectives, resumable bit by bit, with heads and weights selected on held-out images."""
 
 from __future__ import annotations
 

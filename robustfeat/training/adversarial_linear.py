@@ -1,4 +1,4 @@
-"""Adversarial linear fine-tuning ("ALF"): a linear head that learns from attacked images, on a network that stays as it is."""
+"""Adversarial linear fine-tuning ("ALF"): a linear head trained on attacked images, on top of a frozen network."""
 
 from __future__ import annotations
 
@@ -32,25 +32,26 @@ def fit_attacked(
     label: str = "adversarial head",
     quiet: bool = False,
 ) -> Linear:
-    """Minimises cross-entropy on images that PGD attacks through features and head, by SGD with momentum and a cosine rate.
+    """Minimise cross-entropy on images that PGD attacks through features and head, by SGD with momentum and a cosine rate.
 
-    The protocol of ACL and DynACL takes 25 epochs from scratch; starting from a clean head takes a few.
+    The protocol of ACL and DynACL takes 25 epochs from scratch; from a head that was fitted on clean images a few suffice.
 
     Args:
-        features: images (n, 3, h, w) in [0, 1] -> features (n, d), differentiable and in eval mode.
-        data: the labelled images that are learnt from.
-        start: the head to begin with, on the device of the network.
-        threat: what the attacker may do to the training images.
+        features: differentiable function in eval mode from images (n, 3, h, w) in [0, 1] to features (n, d).
+        data: the labelled training images.
+        start: the initial head, on the device of the network.
+        threat: the threat model of the attack on the training images.
         mean_square: E|f|^2 over the clean images.
-        steps: of PGD on each batch.
+        steps: PGD steps on each batch.
         epochs: passes over the images.
-        lr: in units of 1 / mean_square, so that the scale of the features is no matter.
+        lr: learning rate in units of 1 / mean_square, so that the scale of the features does not matter.
         batch_size: images per step.
-        seed: of the order and the random starts.
-        label: how the progress bar is called.
-        quiet: whether there is none.
+        seed: seed of the order and of the random starts.
+        label: the label of the progress bar.
+        quiet: whether to hide the progress bar.
 
-    Raises ValueError where the data has no labels, and for features of a scale at which SGD in float32 loses its steps.
+    Raises:
+        ValueError: if the data has no labels, and for features of a scale at which SGD in float32 loses its steps.
     """
     labels = data.require_labels()
     weight, bias = (values.detach().clone().requires_grad_() for values in start)
@@ -87,7 +88,7 @@ def fit_attacked(
 
 
 class _CrossEntropy:
-    """images -> cross-entropy of a head on their features."""
+    """The cross-entropy of a head on the features of images."""
 
     def __init__(self, features: Callable[[Images], Features], head: Linear, labels: Tensor) -> None:
         self.features, self.head, self.labels = features, head, labels

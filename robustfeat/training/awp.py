@@ -1,4 +1,4 @@
-"""AWP, adversarial weight perturbation, Wu et al. 2020 (NeurIPS, arXiv 2004.05884): the gradient at weights made worse."""
+"""Adversarial weight perturbation (AWP), Wu et al. 2020 (NeurIPS, arXiv 2004.05884): the gradient at perturbed weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from torch import nn
 
 @contextmanager
 def perturbed(network: nn.Module, gamma: float) -> Iterator[None]:
-    """Inside, each weight w of the network is w + gamma |w| g / |g|; after, all tensors are what they were, bit by bit.
+    """Perturb the weights of a network within the context, and restore all tensors afterwards bit by bit.
 
-    g is the gradient that w has when this begins. Weights are parameters of more than one dimension, each by itself, in the l2
-    norm of all its numbers; biases and normalisation layers stay. So does a weight whose gradient is 0, not finite or missing.
+    Each weight w becomes w + gamma |w| g / |g|, where g is its gradient on entering the context. Weights are parameters of more
+    than one dimension, each by itself, in the l2 norm of all its numbers; biases and normalisation layers do not change.
+    Neither does a weight whose gradient is 0, not finite or missing.
+
+    Args:
+        network: the network, with gradients.
+        gamma: the relative size of the perturbation.
     """
     tensors = [*network.parameters(), *network.buffers()]
     saved = [tensor.detach().clone() for tensor in tensors]

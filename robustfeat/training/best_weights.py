@@ -1,4 +1,4 @@
-"""The best weights of a run: measured on held-out images, kept while it goes on, and published."""
+"""The best weights of a run: evaluated on held-out images, stored during training, and published."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from robustfeat.training.run import Run
 
 
 class Best:
-    """Measures snapshots of a run and keeps the best in `run.best`, which its checkpoints hold, and in the folder best/."""
+    """Evaluates snapshots of a run and stores the best one in `run.best`, which its checkpoints contain, and in the folder best/.
+
+    Args:
+        run: the training run.
+        out: the output folder of the run.
+        journal: the log of the run.
+        bar: the progress bar, which shows the results.
+    """
 
     def __init__(self, run: Run, out: Path, journal: Journal, bar: Progress) -> None:
         self.run, self.out, self.journal, self.bar = run, out, journal, bar
@@ -24,11 +31,15 @@ class Best:
 
     @property
     def measured_at(self) -> int:
-        """The step that was measured last; -1 before the first time."""
+        """The step of the last evaluation; -1 before the first one."""
         return -1 if self.run.best is None else self.run.best["measured_at"]
 
     def measure(self, minutes: float) -> None:
-        """Held-out accuracy of a snapshot, which is kept if it is the best so far. minutes: trained by now."""
+        """Evaluate a snapshot on held-out images and store it if it is the best so far.
+
+        Args:
+            minutes: the training time so far.
+        """
         run = self.run
         network = run.snapshot()
         head = "none" if run.heads is None else run.heads.meanwhile
@@ -51,8 +62,10 @@ class Best:
         self._last = network
 
     def choose_head(self) -> None:
-        """Give the best weights the best of the heads that they may have; only when training is over, since some take
-        minutes to fit."""
+        """Select the best of the possible heads for the best weights.
+
+        It is called only at the end of training, because some heads take minutes to fit.
+        """
         run, heads = self.run, self.run.heads
         assert run.best is not None
         if heads is None or heads.kinds == (heads.meanwhile,) or "heads" in run.best:
@@ -67,7 +80,11 @@ class Best:
         self.journal.event(run.step, {"head": head}, f"head {head}, chosen on held-out images of: {tried}", self.bar)
 
     def finish(self, minutes: float) -> None:
-        """Write last/, with the kind of head that was chosen, and best/ again from memory, in case a kill lost it."""
+        """Write last/, with the selected kind of head, and write best/ again from memory, in case a kill lost it.
+
+        Args:
+            minutes: the training time of the run.
+        """
         run = self.run
         network = self._last or run.snapshot()
         assert run.best is not None

@@ -1,4 +1,4 @@
-"""Checkpoints that are complete or not there: tensors in safetensors, the rest in JSON, a manifest with sha256 written last."""
+"""Atomic checkpoints: tensors in safetensors, other state in JSON, and a manifest with sha256 digests that is written last."""
 
 from __future__ import annotations
 
@@ -22,14 +22,29 @@ _NAME = re.compile(r"^\d{9}$")
 
 
 class Checkpoint(NamedTuple):
-    """Named groups of tensors (student, optimizer, ...) and a JSON state (step, seconds, recipe, ...)."""
+    """The content of a checkpoint.
+
+    Attributes:
+        tensors: named groups of tensors (student, optimizer, ...).
+        state: JSON values (step, seconds, identity, ...).
+    """
 
     tensors: dict[str, dict[str, Tensor]]
     state: dict[str, Any]
 
 
 def save(folder: Path, step: int, checkpoint: Checkpoint, keep: int) -> Path:
-    """Write `folder`/<step> atomically, then remove all but the `keep` newest. On any error the older ones are untouched."""
+    """Write `folder`/<step> atomically, then remove all but the newest checkpoints; an error leaves the older ones untouched.
+
+    Args:
+        folder: the folder of all checkpoints of a run.
+        step: the optimiser step, which names the checkpoint.
+        checkpoint: the content.
+        keep: the number of checkpoints to keep.
+
+    Returns:
+        The folder of this checkpoint.
+    """
     target = folder / f"{step:09d}"
     if target.exists():
         if _is_valid(target):
@@ -51,7 +66,11 @@ def save(folder: Path, step: int, checkpoint: Checkpoint, keep: int) -> Path:
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint; IntegrityError if any file is missing, foreign or not what was written."""
+    """Read and verify a checkpoint.
+
+    Raises:
+        IntegrityError: if a file is missing, surplus or damaged.
+    """
     try:
         digests = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         names = set(digests)
@@ -72,7 +91,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def latest(folder: Path) -> tuple[Path | None, list[str]]:
-    """The newest valid checkpoint, or None, and what is wrong with the newer ones that were passed over."""
+    """Return the newest valid checkpoint, or None, and the faults of the newer ones that were skipped."""
     problems = []
     for path in reversed(_all(folder)):
         try:
@@ -97,7 +116,7 @@ def _is_valid(path: Path) -> bool:
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The state of an optimiser (momentum, moments, counters) as flat tensors; its hyper-parameters come from the recipe."""
+    """Return the state of an optimiser (momentum, moments, counters) as flat tensors, without the recipe's hyper-parameters."""
     return {
         f"{parameter}.{name}": torch.as_tensor(value)
         for parameter, entries in optimizer.state_dict()["state"].items()
@@ -107,7 +126,7 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `pack_optimizer`, into an optimiser over the same parameters."""
+    """Restore the tensors of `pack_optimizer` in an optimiser over the same parameters."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():

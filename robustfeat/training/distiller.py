@@ -1,4 +1,4 @@
-"""One training step as one forward pass, so that DistributedDataParallel synchronises once whatever the attack does inside."""
+"""One training step as one forward pass, so that DistributedDataParallel synchronises once, whatever the attack computes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,30 @@ from robustfeat.training.teacher_cache import TeacherCache
 
 
 class Made(NamedTuple):
-    """The images that are trained on and the inner attack that made them; the clean ones and None without one."""
+    """The images of a training step and the inner attack that made them; without an attack, the clean images and None."""
 
     images: Images
     attack: InnerAttack | None
 
 
 class Distiller(nn.Module):
-    """Student, teacher and objective. `forward` attacks the student and returns the terms to lower.
+    """Combines student, teacher and objective; `forward` attacks the student and returns the loss terms to minimise.
 
-    The teacher is frozen and stays in eval mode, whatever mode the distiller is in. The inner attack runs with the student
-    in eval mode; every module's mode is restored afterwards. Gradients of the attack go to the images alone: weights get
-    none, and none are computed.
+    The teacher is frozen and stays in eval mode, whatever mode the distiller is in. The inner attack runs with the student in
+    eval mode; the mode of every module is restored afterwards. Gradients of the attack are computed for the images only, never
+    for weights.
 
-    teacher_cache: set it to the teacher's outputs on the training images where those are the same in every epoch.
-    made: the attack of the last forward and its images.
+    Args:
+        student: the network to train.
+        teacher: the network to distil from; None for objectives without one.
+        objective: the training method.
+        threat: the threat model of the inner attack.
+        steps: gradient steps of the inner attack.
+        step_size: size of one step in pixel units; None selects the default of the attack.
+
+    Attributes:
+        teacher_cache: the teacher cache; set it if the training images are the same in every epoch.
+        made: the images and the attack of the last forward pass.
     """
 
     def __init__(
@@ -60,10 +69,13 @@ class Distiller(nn.Module):
         return self
 
     def forward(self, batch: Batch, key: tuple[int, ...], strength: float = 1.0, made: Made | None = None) -> Losses:
-        """One step on a batch.
+        """Compute the losses of one step on a batch.
 
-        key: names the random numbers of this step, for example (seed, step, rank).  strength: scales eps (warm-up), in [0, 1].
-        made: what an earlier pass over this batch has made, in place of another inner attack.
+        Args:
+            batch: the clean images, labels and rows.
+            key: identifies the random numbers of this step, for example (seed, step, rank).
+            strength: factor on eps (warm-up), in [0, 1].
+            made: the images and the attack of an earlier pass over this batch, which replace a new inner attack.
         """
         random = generator(*key[:1], Stream.ATTACK, *key[1:], device=batch.images.device)
         known = None if self.teacher_cache is None else self.teacher_cache[batch.rows]

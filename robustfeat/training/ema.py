@@ -1,4 +1,4 @@
-"""Exponential moving average of a network's weights: what is evaluated and saved when a run averages."""
+"""Exponential moving average (EMA) of the weights of a network, which is evaluated and saved if a run averages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from robustfeat.backbones.network import Network
 
 
 class MovingAverage(nn.Module):
-    """A copy of a network whose weights and running statistics follow it, with decay d: average <- d average + (1 - d) current.
+    """The EMA of weights and running statistics: average <- d average + (1 - d) current, with decay d.
 
-    The first update copies; over the next updates t the decay is at most (1 + t) / (10 + t). Whole numbers, such as the batch
-    counter of batch norm, are those of the network.
+    The first update copies; in update t, counted from 0, the decay is at most (1 + t) / (10 + t). Integers, such as the batch
+    counter of batch norm, are copied from the network.
 
-    module: the averaged network.  n_averaged: updates so far, as torch's AveragedModel stores them.
+    Args:
+        network: the network to average.
+        decay: d, in [0, 1).
+
+    Attributes:
+        module: the averaged network.
+        n_averaged: the number of updates so far, stored as in torch's AveragedModel.
     """
 
     n_averaged: Tensor
@@ -32,9 +38,11 @@ class MovingAverage(nn.Module):
 
     @torch.no_grad()
     def update(self, network: Network, *, begun: bool = True) -> None:
-        """Take in the network as it is now: all tensors in one call, without a wait for the device.
+        """Update the average with the current network: all tensors in one call, without waiting for the device.
 
-        begun: False as long as the average only follows; then this update, like the first one, copies.
+        Args:
+            network: the current network.
+            begun: whether averaging has begun; until then each update copies, like the first one.
         """
         if not begun:
             self.updates = 0

@@ -1,4 +1,4 @@
-"""Linear heads for a network that was trained without one: which there are, and which of them is kept."""
+"""The linear heads that a network without a trained head may get, and the selection among them."""
 
 from __future__ import annotations
 
@@ -36,27 +36,28 @@ def fit_head(network: Network, data: ImageDataset, *, seed: int = 0) -> None:
 
 @dataclass(frozen=True)
 class Heads:
-    """The linear heads that a trained network may get, and the choice among them.
+    """The linear heads that a trained network may get, and the selection among them on held-out images.
 
-    "teacher" is the teacher's frozen head; where the features lie elsewhere than the teacher's, it sees them through the linear
-    map that brings those of clean images closest to the teacher's. "linear" is fitted on clean images ("SLF"), "adversarial" on
-    attacked ones ("ALF"); "trained" is the network's own.
+    "teacher" is the teacher's frozen head; if the student's features are not in the teacher's space, they first pass through
+    the linear map that brings those of clean images closest to the teacher's. "linear" is fitted on clean images ("SLF"),
+    "adversarial" on attacked ones ("ALF"); "trained" is the network's own head.
 
-    Attributes:
-        wanted: the kind that is asked for, or "best".
-        trained: whether training has made a head already; then "best" is to keep it.
-        robust: whether robust accuracy decides, before clean accuracy; otherwise clean accuracy does.
-        teacher: with a head for the same classes; None where there is none.
-        in_teachers_space: whether its head fits these features as it is.
-        data: the labelled images that heads are fitted on; the first 5,000 of them are.
+    Args:
+        wanted: the requested kind, or "best".
+        trained: whether training has produced a head; then "best" keeps it.
+        robust: whether robust accuracy decides before clean accuracy; otherwise clean accuracy decides first.
+        teacher: a teacher with a head for the same classes; None if there is none.
+        in_teachers_space: whether the teacher's head fits the features without a map.
+        data: the labelled images; heads are fitted on the first 5,000 of them.
         held_out: the images that decide.
-        threat: what the network was trained to withstand.
+        threat: the threat model of training.
         eval_steps: PGD steps on held-out images.
-        batch_size: images at a time.
-        seed: of everything random.
-        quiet: whether there is no progress bar.
+        batch_size: images per batch.
+        seed: seed of all random numbers.
+        quiet: whether to hide the progress bar.
 
-    Raises ValueError where the teacher's head is asked for and there is none.
+    Raises:
+        ValueError: if the teacher's head is requested and there is none.
     """
 
     wanted: Kind | Literal["best"]
@@ -80,9 +81,9 @@ class Heads:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """The heads that are compared, the one that costs least first.
+        """The heads that are compared, the cheapest first.
 
-        The adversarial one costs minutes. It is worth trying where the teacher's does not fit as it is.
+        The adversarial one takes minutes. It is compared only if the teacher's head does not fit without a map.
         """
         if self.wanted != "best":
             return (self.wanted,)
@@ -94,7 +95,7 @@ class Heads:
 
     @property
     def meanwhile(self) -> Kind:
-        """The head that the network is measured with during training: it takes no minutes to fit."""
+        """The kind of head with which the network is evaluated during training; it does not take minutes to fit."""
         return "trained" if self.trained else "linear" if self.kinds[0] == "adversarial" else self.kinds[0]
 
     def put(self, network: Network, kind: Kind) -> None:
@@ -108,7 +109,11 @@ class Heads:
         _put(network, makers[kind](network))
 
     def choose(self, network: Network) -> dict[Kind, Accuracy]:
-        """Give the network the best head of `kinds` on held-out images; returns what each of them has there, the best first."""
+        """Give the network the head of `kinds` that is best on held-out images.
+
+        Returns:
+            The accuracy of each head, the best first.
+        """
         found: dict[Kind, tuple[Accuracy, Linear]] = {}
         for kind in self.kinds:
             self.put(network, kind)
@@ -118,13 +123,13 @@ class Heads:
         return {kind: found[kind][0] for kind in ranked}
 
     def measure(self, network: Network) -> Accuracy:
-        """Clean and robust accuracy of the network with the head it has, on the held-out images."""
+        """Measure clean and robust accuracy of the network with its current head on the held-out images."""
         return heldout.measure(
             network, self.held_out, self.threat, self.eval_steps, batch_size=self.batch_size, seed=self.seed
         )
 
     def rank(self, accuracy: Accuracy) -> tuple[float, float]:
-        """What is compared: larger is better."""
+        """Return the key by which heads are compared; larger is better."""
         return (accuracy.robust, accuracy.clean) if self.robust else (accuracy.clean, accuracy.robust)
 
     def _taught(self, network: Network) -> Linear:
@@ -158,14 +163,14 @@ class Heads:
 
 @torch.no_grad()
 def _features(network: Network, data: ImageDataset) -> Features:
-    """Features of the clean images, on the network's device."""
+    """Compute features of the clean images, on the network's device."""
     device = network.mean.device
     with evaluating(network):
         return torch.cat([network.features(b.images.to(device)) for b in data.batches(BATCH)])
 
 
 def _logistic(network: Network, data: ImageDataset, features: Features, seed: int) -> Linear:
-    """The clean linear probe, on the network's device."""
+    """Fit the clean linear probe, on the network's device."""
     labels, classes = data.require_labels(), network.head.out_features
     linear, _ = logistic.fit_held_out(features.cpu(), labels, classes, generator(seed, Stream.HEAD))
     return Linear(*(values.to(network.mean.device) for values in linear))
@@ -179,16 +184,20 @@ def _put(network: Network, linear: Linear) -> None:
 
 
 def linear_of(network: Network) -> Linear:
-    """A copy of a network's head; a bias that it lacks is 0."""
+    """Return a copy of a network's head; a missing bias is 0."""
     weight, bias = network.head.weight.detach(), network.head.bias
     return Linear(weight.clone(), weight.new_zeros(len(weight)) if bias is None else bias.detach().clone())
 
 
 def closest(features: Features, targets: Features) -> Linear:
-    """The linear map W f + b that brings features (n, d) closest to targets (n, e), in the mean square (ridge regression).
+    """Fit the linear map W f + b that brings features closest to targets in the mean square (ridge regression).
 
-    The penalty on W is 0.01 of the mean variance of a feature: without one, directions that hardly vary among these images
-    would be stretched, and an attacker could use them.
+    The penalty on W is 0.01 of the mean variance of a feature: without it, directions that hardly vary among these images would
+    be stretched, and an attacker could use them.
+
+    Args:
+        features: (n, d).
+        targets: (n, e).
     """
     x, y = features.double(), targets.double()
     centre, aim = x.mean(dim=0), y.mean(dim=0)

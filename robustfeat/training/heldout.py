@@ -1,4 +1,4 @@
-"""Clean and robust accuracy of a network's own head on held-out images: what chooses the best weights of a run."""
+"""Clean and robust accuracy of a network with its own head on held-out images, which select the best weights of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robustfeat.runtime.parallel import mean_over_processes, rank, world_size
 
 
 class Accuracy(NamedTuple):
-    """Fractions of images that are classified correctly, as they are and under PGD."""
+    """Accuracy on clean images and under PGD, in [0, 1]."""
 
     clean: float
     robust: float
@@ -26,7 +26,18 @@ class Accuracy(NamedTuple):
 def measure(
     network: Network, data: ImageDataset, threat: Threat, steps: int, *, batch_size: int, seed: int
 ) -> Accuracy:
-    """Accuracy clean and under PGD on cross-entropy; the batches are shared among processes, all get the same answer."""
+    """Measure clean accuracy and accuracy under PGD on the cross-entropy.
+
+    The processes share the batches and all return the same result.
+
+    Args:
+        network: the network with its head.
+        data: the labelled held-out images.
+        threat: the threat model of the attack.
+        steps: PGD steps; 0 runs no attack, and the robust accuracy is then 0.
+        batch_size: images per batch.
+        seed: seed of the random starts.
+    """
     attack = PGD(threat, steps=steps) if steps else None
     device = network.mean.device
     correct = torch.zeros(2, dtype=torch.float64)

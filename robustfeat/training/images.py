@@ -1,4 +1,4 @@
-"""The images of a run: those that are learnt from, and those that choose its best weights."""
+"""The images of a run: the training images, and the held-out images that select its best weights."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from robustfeat.features.recipe import Recipe
 
 
 def images_of(recipe: Recipe, given: ImageDataset | None) -> tuple[ImageDataset, ImageDataset | None]:
-    """Training and held-out images, the latter None where there are no labels.
+    """Return training and held-out images; the latter are None if the data has no labels.
 
-    given: the whole of which both splits are parts, in the place of the recipe's name; which split that is does not matter.
+    Args:
+        recipe: the recipe, which names data and splits.
+        given: a data set that replaces the recipe's data, of which both splits are parts, whatever the name of their split.
 
-    Raises ValueError where train and held_out are of different splits, and one object was given; what `dataset` raises.
+    Raises:
+        ValueError: if `given` is a data set and train and held_out belong to different splits.
+        Exception: whatever `dataset` raises.
     """
     if given is not None and parse_split(recipe.train).name != parse_split(recipe.held_out).name:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a flag that long work looks at between two steps, so that it can save before it ends."""
+"""Ctrl-C and SIGTERM as a flag that a long computation checks between two steps, so that it can save before it ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from types import FrameType, TracebackType
 
 
 class Interrupts:
-    """Inside the context, the first SIGINT or SIGTERM sets `pending`; a second one interrupts at once."""
+    """Context manager in which the first SIGINT or SIGTERM sets `pending` and the second one interrupts immediately.
+
+    Attributes:
+        pending: whether a signal has arrived.
+    """
 
     def __init__(self) -> None:
         self.pending = False

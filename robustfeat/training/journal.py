@@ -17,7 +17,7 @@ from robustfeat.runtime.progress import Progress
 
 
 class Journal:
-    """`log.jsonl` of a run, written by the main process only."""
+    """Writes `log.jsonl` of a run, in the main process only."""
 
     def __init__(self, path: Path, accelerator: Accelerator) -> None:
         self.path, self.accelerator = path, accelerator
@@ -27,7 +27,7 @@ class Journal:
         self._since = time.monotonic()
 
     def rewind(self, step: int) -> None:
-        """Forget the lines after `step`: they are about to be made again."""
+        """Remove the lines after `step`, which the resumed run writes again."""
         if not self.accelerator.is_main_process or not self.path.exists():
             return
         kept = []
@@ -40,7 +40,12 @@ class Journal:
         write_text(self.path, "".join(kept))
 
     def add(self, losses: Losses, images: int) -> None:
-        """Take note of one optimiser step, or of one of its equal parts."""
+        """Add the losses of one optimiser step, or of one of its equal parts, to the averages.
+
+        Args:
+            losses: the terms and notes of the step or part.
+            images: the number of images over all processes.
+        """
         for name, value in {**losses.terms, **losses.notes}.items():
             value = value.detach().float()
             if value.ndim:
@@ -51,7 +56,16 @@ class Journal:
         self._images += images
 
     def step(self, step: int, epoch: float, lr: float, progress: float, seconds: float, bar: Progress) -> None:
-        """Write the averages since the last call."""
+        """Write the averages since the last call.
+
+        Args:
+            step: the optimiser step.
+            epoch: the epoch so far, with fraction.
+            lr: the learning rate.
+            progress: the completed share of the run, in [0, 1].
+            seconds: the training time so far.
+            bar: the progress bar to update.
+        """
         spent = time.monotonic() - self._since
         values: dict[str, Any] = {name: float(total) / self._parts for name, total in self._sums.items()}
         eta = seconds * (1 - progress) / max(progress, 1e-9)
@@ -74,7 +88,7 @@ class Journal:
         self._since = time.monotonic()
 
     def event(self, step: int, values: dict[str, Any], text: str, bar: Progress) -> None:
-        """Write a measurement that is not about one step, and say it."""
+        """Write a measurement that does not belong to a single training step, and show it on the terminal."""
         self._write({"step": step} | values)
         self._tracked({"step": step} | values)
         bar.say(text)

@@ -1,4 +1,4 @@
-"""`train`: the one training loop, for every objective, on Accelerate."""
+"""`train`: the one training loop for all objectives, based on Accelerate."""
 
 from __future__ import annotations
 
@@ -52,20 +52,27 @@ def train(
 ) -> Path:
     """Train a student and return the folder of its best weights, which `robustfeat.load` reads.
 
-    objective: a method with its options, for example GACD(tau=0.2), or a name for its defaults.
-    out: gets best/ and last/ (models: best by held-out robust accuracy, and the final one), checkpoints/ and log.jsonl.
-    data: all images as an object, in the place of the recipe's name; train and held_out are parts of it.
-    student: a network or extractor whose weights the student starts from, in the place of start; its architecture is that of the
-        student.  teacher: one in the place of the recipe's. Objects are copied. Recipe and card know them by name and digest.
-    resume: continue from the latest valid checkpoint in `out`, from the beginning where there is none. A run that counts
-        in epochs or steps ends bit-identical on a CPU to one that was never interrupted. epochs, max_steps and minutes may
-        be changed then, and the schedule with them.
-    log_with: an Accelerate tracker, or the name of one such as "tensorboard".
+    With each log line, and before anything is evaluated or saved, losses and weights are checked for finite values; a check at
+    every step would make the host wait. Recipe and card record objects by name and digest.
 
-    Raises ValueError for settings and objects that do not fit together, TypeError for objects of another kind, FileExistsError
-    where `out` holds a run and resume is False, DivergedError where a loss or weight is not finite, InterruptedTraining (a
-    KeyboardInterrupt) after saving on Ctrl-C. Divergence is looked at with the next log line, and before anything is measured or
-    saved: at every step it would make the host wait.
+    Args:
+        objective: a method with its options, for example GACD(tau=0.2), or a name for its defaults.
+        recipe: the hyper-parameters of the run.
+        out: the folder for best/ (best held-out robust accuracy), last/ (final model), checkpoints/ and log.jsonl.
+        data: all images as an object that replaces the recipe's data; train and held_out are parts of it.
+        student: a network or extractor, which is copied, with the initial weights and the architecture; it replaces start.
+        teacher: a network or extractor, which is copied, that replaces the recipe's teacher.
+        resume: continue from the latest valid checkpoint in `out`, if any; epochs, max_steps and minutes, and so the schedule,
+            may change. On a CPU, a resumed run that counts in epochs or steps is bit-identical to an uninterrupted one.
+        log_with: an Accelerate tracker, or the name of one such as "tensorboard".
+        quiet: whether to hide the progress bar.
+
+    Raises:
+        ValueError: for settings and objects that do not fit together.
+        TypeError: for objects of an unsupported type.
+        FileExistsError: if `out` contains a run and resume is False.
+        DivergedError: if a loss or weight is not finite.
+        InterruptedTraining: after saving on Ctrl-C; it is a KeyboardInterrupt.
     """
     out = Path(out)
     given = Objects(data, student, teacher)
@@ -73,9 +80,8 @@ def train(
         objective = OBJECTIVES[objective]()
     if not resume and (out / "checkpoints").exists():
         raise FileExistsError(f"{str(out)!r} holds a run already; resume it, or choose another folder")
-    AcceleratorState._reset_state(
-        reset_partial_state=False
-    )  # an earlier run of this process may have used another precision
+    # An earlier run of this process may have used another precision.
+    AcceleratorState._reset_state(reset_partial_state=False)
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=log_with, project_dir=str(out))
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), Interrupts() as interrupts:
@@ -89,7 +95,7 @@ def train(
 
 
 class Loop:
-    """Steps, log lines, held-out measurements and checkpoints of one run."""
+    """Steps, log lines, held-out evaluations and checkpoints of one run."""
 
     def __init__(self, run: Run, out: Path, interrupts: Interrupts, *, quiet: bool) -> None:
         self.run, self.out, self.interrupts = run, out, interrupts
@@ -103,7 +109,7 @@ class Loop:
         self.best = Best(run, out, self.journal, self.bar)
 
     def go(self, resume: bool, log_with: str | GeneralTracker | None) -> Path:
-        """From the first or the resumed step to the end."""
+        """Train from the first or the resumed step to the end."""
         folder = self.out / "checkpoints"
         if resume:
             self._resume(folder)
@@ -144,7 +150,7 @@ class Loop:
         return self.out / "best"
 
     def progress(self) -> float:
-        """Share of the run that is done, by the clock or by steps."""
+        """Return the completed share of the run, by the clock or by steps."""
         if self.recipe.minutes:
             return min(1.0, self.run.seconds / (60 * self.recipe.minutes))
         return min(1.0, self.run.step / self.total)
@@ -160,7 +166,7 @@ class Loop:
         self.bar.say(f"resumed at step {self.run.step} after {duration(self.run.seconds)} of training")
 
     def _step(self, parts: list[Batch]) -> None:
-        """One optimiser step over the parts of a batch."""
+        """Take one optimiser step over the parts of a batch."""
         run, recipe = self.run, self.recipe
         progress = self.progress()
         # The first step of a warm-up is not taken with rate 0.
@@ -190,7 +196,7 @@ class Loop:
             self.journal.step(run.step, epoch, lr, progress, seconds, self.bar)
 
     def _gradient(self, parts: list[Batch], share: float, made: Sequence[Made | None]) -> list[Made | None]:
-        """Add up the gradient of all parts. made: what an earlier pass has made of each.  Returns the same for a later one."""
+        """Accumulate the gradient of all parts; `made` and the result hold the attacked images of each part."""
         run = self.run
         found: list[Made | None] = []
         for i, batch in enumerate(parts):
@@ -209,7 +215,7 @@ class Loop:
         return found
 
     def _look(self) -> None:
-        """Raise what went wrong since the last look, in all processes alike: losses, and the weights they have led to."""
+        """Raise the first error since the last check, in all processes alike: a loss or a weight that is not finite."""
         with self.checks.gathering():
             for network in filter(None, (self.run.student, self.run.average)):
                 for name, tensor in network.state_dict().items():
@@ -230,7 +236,7 @@ class Loop:
         self.last_eval = time.monotonic()
 
     def _minutes(self) -> float:
-        """Time trained, over all sessions."""
+        """Return the training time over all sessions."""
         return (time.monotonic() - self.begin) / 60
 
     def _save(self, folder: Path) -> None:
@@ -240,5 +246,5 @@ class Loop:
 
 
 def _scalars(values: dict[str, Any]) -> dict[str, Any]:
-    """What trackers accept as configuration."""
+    """Return the values that trackers accept as configuration."""
     return {key: value for key, value in values.items() if isinstance(value, int | float | str | bool)}

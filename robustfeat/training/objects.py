@@ -1,4 +1,4 @@
-"""Images and networks that a run is given as objects, in the place of names in its recipe."""
+"""Data sets and networks that are given to a run as objects and replace names in its recipe."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ Model = Network | FeatureExtractor
 
 @dataclass(frozen=True)
 class Objects:
-    """data: all images, of which the recipe's splits are parts.  student: where the weights start.  teacher: with its head.
+    """The objects that replace names in a recipe.
 
-    Raises TypeError for anything else.
+    Args:
+        data: all images; the recipe's splits are parts of them.
+        student: the model whose weights initialise the student.
+        teacher: the teacher with its head.
+
+    Raises:
+        TypeError: for objects of another type.
+        ValueError: for a network that runs through torch.compile, which cannot be copied.
     """
 
     data: ImageDataset | None = None
@@ -42,7 +49,11 @@ class Objects:
                 raise ValueError(f"{role} runs through torch.compile and cannot be copied; give it as it was before")
 
     def recorded(self, recipe: Recipe) -> Recipe:
-        """The recipe with what was given by name and digest; ValueError where it names something else in the same place."""
+        """Return the recipe with names and digests of the given objects.
+
+        Raises:
+            ValueError: if the recipe has another entry for the same purpose.
+        """
         entries: dict[str, str] = {}
         if self.data is not None:
             if recipe.image or recipe.label:
@@ -71,8 +82,10 @@ class Objects:
 
 
 def loaded(model: Model) -> tuple[Network, Card]:
-    """A copy on the CPU as `load_network` would give it, and its card, without what that says of a file of weights, which may be
-    others by now."""
+    """Return a copy of a model on the CPU, as `load_network` would return it, and its card.
+
+    The card does not describe a file of weights, because the current weights may differ from it.
+    """
     network = model.network if isinstance(model, FeatureExtractor) else model
     mine = copy.deepcopy(network).cpu().float().requires_grad_(True).eval()
     if isinstance(model, FeatureExtractor):

@@ -1,4 +1,4 @@
-"""Teacher and student of a training run, from its recipe."""
+"""Teacher and student of a training run, built from its recipe."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ from robustfeat.training.objects import Model, loaded
 def teacher_of(
     recipe: Recipe, objective: Objective, given: Model | None = None
 ) -> tuple[Network | None, Card | None, ModelRef | None]:
-    """The teacher with its card, and name and sha256 of its weights; None where the recipe names none.
+    """Return the teacher, its card, and the reference to it; three times None if the recipe names no teacher.
 
-    given: the object that the recipe names.
+    Args:
+        recipe: the recipe, which names the teacher.
+        objective: the training method.
+        given: an object to use as the teacher that the recipe names.
 
-    Raises ValueError where the objective needs one; what `load` raises.
+    Raises:
+        ValueError: if the objective requires a teacher and the recipe names none.
+        Exception: whatever `load` raises.
     """
     if recipe.teacher is None:
         if objective.needs_teacher:
@@ -35,7 +40,7 @@ def teacher_of(
 
 
 def with_head_for(data: ImageDataset, network: Network | None, card: Card | None) -> Network | None:
-    """The network, if its head tells apart the classes of the data, in their order; else None."""
+    """Return the network if its head distinguishes the classes of the data, in their order; otherwise None."""
     if network is None or card is None or card.head == "none":
         return None
     if card.classes and data.classes:
@@ -44,7 +49,7 @@ def with_head_for(data: ImageDataset, network: Network | None, card: Card | None
 
 
 def number_of_classes(data: ImageDataset) -> int:
-    """How many classes a student of this data tells apart: 1 where it has no labels."""
+    """Return the number of classes of a student of this data: 1 if the data has no labels."""
     if data.classes:
         return len(data.classes)
     return 1 if data.labels is None else int(data.labels.max()) + 1
@@ -57,9 +62,11 @@ def _facts(network: Network, card: Card) -> ModelRef:
 
 
 def start_of(recipe: Recipe, given: Model | None = None) -> tuple[Network, Card] | None:
-    """The network that the student starts from, with its card; None from scratch.
+    """Return the network that the student starts from, with its card; None for a student from scratch.
 
-    given: the object that the recipe names; else it is loaded by its name.
+    Args:
+        recipe: the recipe, which names the model to start from.
+        given: an object to use as that model; None loads it by its name.
     """
     if recipe.start is None:
         return None
@@ -67,11 +74,15 @@ def start_of(recipe: Recipe, given: Model | None = None) -> tuple[Network, Card]
 
 
 def completed(recipe: Recipe, start: tuple[Network, Card] | None, *, sized: bool) -> Recipe:
-    """The recipe with the student, stem and image size that it leaves open.
+    """Return the recipe with the student, stem and image size that it leaves open.
 
-    sized: whether the images have a size already, because they were given as an object.
+    Args:
+        recipe: the recipe.
+        start: the network that the student starts from, with its card.
+        sized: whether the images have a size already, because they were given as an object.
 
-    Raises ValueError where it names another student or stem than those of the network to start from.
+    Raises:
+        ValueError: if it names another student or stem than those of the network to start from.
     """
     if start is None:
         return dataclasses.replace(recipe, student=recipe.student or STUDENT, stem=recipe.stem or STEM)
@@ -88,11 +99,17 @@ def completed(recipe: Recipe, start: tuple[Network, Card] | None, *, sized: bool
 def student_of(
     recipe: Recipe, data: ImageDataset, start: tuple[Network, Card] | None = None
 ) -> tuple[Network, ModelRef | None]:
-    """A new network, whose weights depend on the seed alone, or the one to start from, with name and sha256 of its weights.
+    """Return the student and the reference to the model that it starts from, or None for a new network.
 
-    recipe: as `completed` gives it.
+    The initial weights of a new network depend on the seed alone.
 
-    Raises ValueError where the data has one class only.
+    Args:
+        recipe: the recipe, as `completed` returns it.
+        data: the training images.
+        start: the network to start from, with its card.
+
+    Raises:
+        ValueError: if the data has one class only.
     """
     assert recipe.student is not None
     assert recipe.stem is not None

@@ -1,4 +1,4 @@
-"""The parts of a training run, built from a recipe: data, networks, objective, optimiser, and their state on disk and back."""
+"""The parts of a training run, built from a recipe: data, networks, objective and optimiser, with their checkpoints."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ FREE = {"teacher", "epochs", "max_steps", "minutes", "eval_minutes", "checkpoint
 
 
 class Run:
-    """Everything a run holds.
+    """The complete state of a training run; `given` holds the objects that replace names in the recipe.
 
-    step: optimiser steps done.  seconds: time trained, over all sessions; stepping: that of the steps alone.
-    cache_cost: "teacher_seconds", where the outputs of the teacher were computed before the first step.
-    best: measurement and weights of the best step so far, or None.
+    Attributes:
+        step: optimiser steps done.
+        seconds: training time over all sessions, and `stepping` that of the optimiser steps alone.
+        cache_cost: "teacher_seconds", if the teacher cache was computed before the first step.
+        best: evaluation and weights of the best step so far, or None.
     """
 
     def __init__(
@@ -99,8 +101,7 @@ class Run:
         if recipe.compile:
             # Accumulated gradients must outlive the passes of the other parts, which replays would not let them.
             self.student.compile_backbone("reduce-overhead" if recipe.accumulate == 1 else "default")
-        # At each step DistributedDataParallel gives all processes the first one's buffers: needed for the student's running
-        # statistics only, and a bank is large.
+        # DistributedDataParallel sends all buffers at each step: only running statistics need it, and a bank is large.
         constant = [name for name, _ in distiller.named_buffers() if not name.startswith("student.")]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(distiller, constant)
         self.distiller, self.optimizer = accelerator.prepare(distiller, self._optimizer(distiller))
@@ -128,7 +129,7 @@ class Run:
         )
 
     def _optimizer(self, distiller: Distiller) -> torch.optim.Optimizer:
-        """SGD or AdamW, fused (half the time on a CPU); no weight decay on biases and normalisation layers."""
+        """Make SGD or AdamW, fused (half the time on a CPU), without weight decay on biases and normalisation layers."""
         trained = [p for p in distiller.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
@@ -141,7 +142,7 @@ class Run:
         return torch.optim.SGD(groups, lr=self.recipe.lr, momentum=momentum, nesterov=momentum > 0, fused=True)
 
     def snapshot(self) -> Network:
-        """The network as it would be saved now: averaged if the run averages, with the head of the meantime if it trains none."""
+        """Return the network to save now: the EMA if the run averages, with a provisional head if it trains none."""
         source = self.average.module if self.average is not None else self.student
         network = self.network(source.state_dict())
         follow_first(network.buffers())  # each process has its own running statistics; the first one's are saved
@@ -150,13 +151,13 @@ class Run:
         return network
 
     def network(self, weights: dict[str, Tensor]) -> Network:
-        """A network like the student with these weights, in eval mode."""
+        """Return a network with the student's architecture and these weights, in eval mode."""
         network = new_network(self.student.architecture)
         network.load_state_dict(weights)
         return network.to(self.accelerator.device).to(memory_format=self.layout).eval()
 
     def card(self, name: str, head: str, training: dict[str, Any]) -> Card:
-        """The card of this run's student. head: where its classifier comes from."""
+        """Return the card of this run's student; `head` is the origin of its classifier."""
         data = self.train_data
         return Card(
             name=name,
@@ -175,7 +176,7 @@ class Run:
         )
 
     def _session(self) -> dict[str, Any]:
-        """How long the run has been by now, and on what."""
+        """Return the duration of the run so far and its environment."""
         return self.cache_cost | {
             "steps": self.step,
             "epochs": round(self.step / self.loader.steps_per_epoch, 2),
@@ -185,7 +186,7 @@ class Run:
         }
 
     def identity(self) -> dict[str, Any]:
-        """What must be equal for a checkpoint to continue this run."""
+        """Return the values that must be equal for a checkpoint to continue this run."""
         fixed = {key: value for key, value in self.recipe.as_dict().items() if key not in FREE}
         return fixed | {
             "objective": {"name": self.objective.name} | self.objective.options(),
@@ -196,7 +197,7 @@ class Run:
         }
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint; called by all processes, written by the first."""
+        """Write a checkpoint; all processes call this, the first one writes."""
         random = gather(torch.get_rng_state().to(self.accelerator.device)[None]).cpu()
         tensors: dict[str, dict[str, Tensor]] = {
             "student": dict(self.student.state_dict()),
@@ -225,7 +226,7 @@ class Run:
         self.accelerator.wait_for_everyone()
 
     def restore(self, path: Path) -> None:
-        """Continue from a checkpoint; ValueError where it belongs to another run."""
+        """Continue from a checkpoint. Raises ValueError if it belongs to another run."""
         tensors, state = checkpoint.read(path)
         mine, theirs = self.identity(), Recipe.completed(state["identity"])
         if theirs["objective"]["name"] == self.objective.name:

@@ -1,4 +1,4 @@
-"""The outputs of a teacher on images that do not change between epochs, computed once."""
+"""The teacher cache: outputs of a teacher on images that do not change between epochs, computed once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ BATCH = 256
 
 
 class TeacherCache:
-    """A network's outputs by row of the data set: features (N, d) and logits (N, k), kept where the network is."""
+    """The outputs of a network by row of the data set, on the device of the network.
+
+    Args:
+        output: features (N, d) and logits (N, k) of all N images.
+    """
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -26,9 +30,16 @@ class TeacherCache:
     def of(
         cls, network: Network, data: ImageDataset, layout: torch.memory_format, *, quiet: bool = False
     ) -> TeacherCache:
-        """All images in the order of the data set, in batches of a fixed size: a resumed run must find the same bits.
+        """Compute the outputs for all images in the order of the data set.
 
-        Under autocast, where the caller is: then the outputs are those of the training steps.
+        The batches have a fixed size, because a resumed run must obtain the same bits. If the caller uses autocast, it applies
+        here too, and the outputs are those of the training steps.
+
+        Args:
+            network: the teacher.
+            data: the training images.
+            layout: the memory layout of the images.
+            quiet: whether to hide the progress bar.
         """
         parts = []
         with torch.no_grad(), Progress("teacher", len(data), quiet=quiet) as bar:

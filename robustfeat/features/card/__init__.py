@@ -1,4 +1,4 @@
-"""What a model folder says about its weights: the card, the page made from it, and the command that trains it again."""
+"""The description of a model in its folder: the card, the page generated from it, and the command that trains the model again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`card.json`, written beside `model.safetensors`, and a README from it."""
+"""The card of a model: `card.json`, stored next to `model.safetensors`, from which README.md is generated."""
 
 from __future__ import annotations
 
@@ -31,26 +31,35 @@ FACTS: dict[str, type[DataFacts | ModelRef | Training | Fixture | Weights]] = {
 
 
 UNTRAINED = "It is untrained: its weights are random."
-"""Among the limits of a card, and in every report on such a model."""
+"""The limit that cards of untrained models and all reports on them contain."""
 
 
 @dataclass(frozen=True, repr=False)
 class Card:
-    """Everything there is to know about a model; what is unknown is None, what does not apply is empty.
+    """The complete description of a model. Unknown entries are None; entries that do not apply are empty.
 
-    name: how it is loaded.  architecture: how it is built.  feature_dim: width of its features.
-    head: where the classifier comes from: "trained" (with the backbone), "teacher" (the teacher's frozen one, on features that
-        were drawn to the teacher's), "linear" (fitted on its frozen features of clean images), "adversarial" (on those of
-        attacked images) or "none".
-    threat: what it was trained to withstand, for example "linf 8/255"; "none" for a naturally trained model.
-    objective, options: the method and its hyper-parameters.  recipe: of the run.  data: what it was trained on.
-    teacher, start: the model that taught, and the one whose weights the student started from.
-    training: what the run did.
-    reports: what was measured, each report with its data, rows, attacks, flags and machine.
-    limits: sentences of the publisher about what the model is not good for.
-    fixture: features of two synthetic images, by which anyone can see that the same come out.
-    weights: what is in model.safetensors or its parts, filled in on saving.
-    classes: their names, in order.
+    Args:
+        name: the name that `load` takes.
+        architecture: the architecture of the network.
+        feature_dim: the width of the features.
+        head: the origin of the classifier: "trained" (with the backbone), "teacher" (the teacher's frozen head, on features
+            that were drawn to the teacher's), "linear" (fitted on the frozen features of clean images), "adversarial" (fitted
+            on those of attacked images) or "none".
+        threat: the threat model of training, for example "linf 8/255"; "none" for a naturally trained model.
+        objective: the training method.
+        options: the hyper-parameters of the objective.
+        recipe: the recipe of the run.
+        data: the training data.
+        teacher: the model that the student was distilled from.
+        start: the model whose weights initialised the student.
+        training: the record of the training run.
+        reports: the evaluations, each with its data, rows, attacks, flags and machine.
+        limits: sentences of the publisher about the limits of the model.
+        fixture: features of two synthetic images, by which a user can check that the model computes the same features.
+        weights: the facts about model.safetensors or its parts, filled in on saving.
+        classes: the class names, in order.
+        licence: the licence of the weights.
+        versions: the versions of the packages that wrote the model.
     """
 
     name: str
@@ -74,30 +83,34 @@ class Card:
     versions: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """`Card('gacd-resnet18', resnet18, 512 features, 32x32, linf 8/255, gacd, 8 reports)`."""
+        """Return `Card('gacd-resnet18', resnet18, 512 features, 32x32, linf 8/255, gacd, 8 reports)`."""
         reports = f"{len(self.reports)} report{'s' * (len(self.reports) != 1)}"
         return (
             f"Card({', '.join(filter(None, [self.summary(f'{self.feature_dim} features'), self.objective, reports]))})"
         )
 
     def summary(self, width: str) -> str:
-        """What a model is, in a line; `width` says of its features how many there are."""
+        """Summarise the model in one line.
+
+        Args:
+            width: a text for the number of features, for example "512 features".
+        """
         side = self.architecture.image_size
         robust = [] if self.threat == "none" else [self.threat]
         return ", ".join([repr(self.name), self.architecture.name, width, f"{side}x{side}", *robust])
 
     @property
     def sha256(self) -> str | None:
-        """Of its weights; None for a model that was never saved."""
+        """The sha256 of the weights; None if it is unknown."""
         return None if self.weights is None else self.weights.sha256
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Why published numbers may flatter, one line each."""
+        """The reasons why published numbers may be too favourable, one line each."""
         return tuple(doubt for report in self.reports for doubt in report.doubts())
 
     def to_json(self) -> str:
-        """The text of card.json."""
+        """Return the text of card.json."""
         values = dataclasses.asdict(dataclasses.replace(self, reports=()))
         if self.architecture.framing is None:
             del values["architecture"]["framing"]
@@ -110,7 +123,11 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str) -> Card:
-        """Read card.json. Raises IntegrityError for anything that is not a card of a format known here."""
+        """Read the text of card.json.
+
+        Raises:
+            IntegrityError: for anything that is not a card of a supported format.
+        """
         try:
             values = json.loads(text)
             version = values.pop("format")
@@ -147,7 +164,7 @@ class Card:
             raise IntegrityError(f"card.json is not a valid card ({error}); fetch the model again") from error
 
     def readme(self) -> str:
-        """README.md of the model folder, generated: nothing in it is written by hand."""
+        """Return README.md of the model folder, which is entirely generated."""
         from robustfeat.features.card.page import page  # which needs to know what a card is
 
         return page(self)

@@ -1,4 +1,4 @@
-"""The command line that trains a model again, from what its card has recorded."""
+"""The command line that trains a model again, reconstructed from its card."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from robustfeat.objectives import OBJECTIVES
 
 
 def train_command(objective: str, options: dict[str, Any], recipe: Recipe, out: str) -> str:
-    """`robustfeat train ...` with the data and everything that differs from the defaults, ready for a shell.
+    """Return `robustfeat train ...` with the data and every value that differs from its default, quoted for a shell.
 
-    out: the folder of the run. Raises KeyError for an unknown objective.
+    Args:
+        objective: the registered name of the objective.
+        options: the options of the objective.
+        recipe: the recipe of the run.
+        out: the folder of the run.
+
+    Raises:
+        KeyError: for an unknown objective.
     """
     usual = {name: p.default for name, p in inspect.signature(OBJECTIVES[objective]).parameters.items()}
     usual |= (
@@ -22,7 +29,7 @@ def train_command(objective: str, options: dict[str, Any], recipe: Recipe, out: 
     )  # the usual eps depends on the norm
     words = ["robustfeat", "train", objective, *_flag("data", recipe.data)]
     for name, value in (options | recipe.as_dict()).items():
-        if name != "data" and (name not in usual or value != usual[name]):
+        if name != "data" and (name not in usual or value not in (usual[name], implied.get(name, usual[name]))):
             words += _flag(name, value)
     return shlex.join([*words, *_flag("out", out)])
 

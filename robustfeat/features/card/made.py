@@ -1,4 +1,4 @@
-"""How a model was made, as its card says it: by whom it was taught, how training went, and what features must come out."""
+"""The part of a card that records how a model was made: related models, the training run, and reference features."""
 
 from __future__ import annotations
 
@@ -10,23 +10,32 @@ from typing import Any, NamedTuple, Self
 
 @dataclass(frozen=True)
 class ModelRef:
-    """Another model: its name, and the sha256 of its weights; empty where that is not known."""
+    """A reference to another model.
+
+    Args:
+        name: the name of the model.
+        sha256: the digest of its weights; empty if it is unknown.
+    """
 
     name: str
     sha256: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `as_dict`. Raises KeyError or TypeError for anything else."""
+        """Read the values that `as_dict` returns.
+
+        Raises:
+            KeyError, TypeError: for anything else.
+        """
         return cls(str(values["name"]), str(values.get("sha256", "")))
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         return {"name": self.name} | ({"sha256": self.sha256} if self.sha256 else {})
 
 
 class HeadAccuracy(NamedTuple):
-    """Of one kind of classifier on held-out images, clean and under PGD."""
+    """The accuracy of one kind of classifier on held-out images, clean and under PGD, in [0, 1]."""
 
     clean: float
     robust: float
@@ -34,12 +43,21 @@ class HeadAccuracy(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """What a run did; None is not known.
+    """The record of a training run. None means unknown.
 
-    step: of the best weights.  held_out_clean, held_out_robust: their accuracy on `images` held-out images, clean and under PGD.
-    heads: of the kinds of classifiers that were tried.  minutes: of the run.
-    teacher_seconds: that the teacher's outputs took before training.
-    steps, epochs, images_per_s, processes, environment: of the run.
+    Args:
+        step: the optimiser step of the best weights.
+        held_out_clean: accuracy of the best weights on clean held-out images, in [0, 1].
+        held_out_robust: accuracy of the best weights on held-out images under PGD, in [0, 1].
+        images: the number of held-out images.
+        heads: the accuracy of each kind of classifier that was compared.
+        minutes: the duration of the run.
+        teacher_seconds: the time spent on computing the teacher's outputs before training.
+        steps: the optimiser steps of the run.
+        epochs: the epochs of the run.
+        images_per_s: training images per second.
+        processes: the number of processes.
+        environment: the machine and the versions of the software.
     """
 
     step: int | None = None
@@ -57,7 +75,7 @@ class Training:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `as_dict`; what other versions say besides is passed over."""
+        """Read the values that `as_dict` returns; entries of other versions are ignored."""
         known = {field.name for field in dataclasses.fields(cls)}
         found = {name: value for name, value in dict(values).items() if name in known}
         if "heads" in found:
@@ -65,7 +83,7 @@ class Training:
         return cls(**found)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values, without what is not known."""
+        """Return JSON values, without unknown entries."""
         known = {name: value for name, value in vars(self).items() if value is not None}
         if self.heads is not None:
             known["heads"] = {kind: accuracy._asdict() for kind, accuracy in self.heads.items()}
@@ -74,9 +92,12 @@ class Training:
 
 @dataclass(frozen=True)
 class Fixture:
-    """Features of two synthetic images (`robustfeat.publishing.fixture`).
+    """Reference features of two synthetic images (`robustfeat.publishing.fixture`).
 
-    positions: of the numbers that are kept of each.  features: those numbers, image by image.  norms: of all features.
+    Args:
+        positions: the indices of the feature values that are kept for each image.
+        features: the kept values, image by image.
+        norms: the norm of all features of each image.
     """
 
     positions: tuple[int, ...]
@@ -85,10 +106,14 @@ class Fixture:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `as_dict`. Raises KeyError or TypeError for anything else."""
+        """Read the values that `as_dict` returns.
+
+        Raises:
+            KeyError, TypeError: for anything else.
+        """
         features = tuple(tuple(map(float, one)) for one in values["features"])
         return cls(tuple(map(int, values["positions"])), features, tuple(map(float, values["norms"])))
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         return {name: list(values) for name, values in dataclasses.asdict(self).items()}

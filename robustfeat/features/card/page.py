@@ -1,4 +1,4 @@
-"""README.md of a model folder: how to load it, what it withstands, what was measured, how it was made, how to check all that."""
+"""README.md of a model folder: loading, threat model, results, training, and how to verify all of these."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BALLS = {
 
 
 def page(card: Card) -> str:
-    """The whole page; what is not known is left out."""
+    """Return the whole page; sections without information are left out."""
     sections = {
         "Load": _load(card),
         "Threat model": _threat(card),
@@ -74,7 +74,7 @@ def _threat(card: Card) -> Iterator[str]:
 
 
 def by_data(card: Card) -> dict[str, list[Report]]:
-    """The reports by the name of the data set that was measured, the one that the model was trained on first."""
+    """Return the reports by the name of the data set that was measured; the training data set of the model comes first."""
     found: dict[str, list[Report]] = {}
     for report in card.reports:
         found.setdefault(report.measured_on, []).append(report)
@@ -188,7 +188,7 @@ def _training(card: Card) -> Iterator[str]:
 
 
 def _machine(environment: Mapping[str, str | int]) -> str:
-    """Chip, threads and versions on one line."""
+    """Return chip, threads and versions on one line."""
     chip = environment.get("gpu") or environment.get("processor") or "unknown processor"
     versions = [
         f"{name} {environment[name]}" for name in ("python", "torch", "timm", "accelerate") if name in environment

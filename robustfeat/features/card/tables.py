@@ -1,4 +1,4 @@
-"""The rows of a report as Markdown tables: attacks side by side, or one attack against eps; and what exactly ran."""
+"""Markdown tables from the rows of a report: attacks side by side or one attack against eps, and the attacks that ran."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Collection
 from robustfeat.report import CLEAN, Report, Row, Sized, Title
 
 Cells = dict[tuple[Title, str, str], dict[Sized, Row]]
-"""(task, metric, which cases were attacked) -> attack -> row."""
+"""The row of each attack, by (task, metric, column of attacked cases)."""
 
 
 def _cells(report: Report, attacks: Collection[Sized]) -> Cells:
-    """Rows by what they measure; those that none of these attacks has touched are not there."""
+    """Group the rows by what they measure; rows that none of these attacks has changed are left out."""
     found: Cells = {}
     for row in report.rows:
         if row.sized in attacks:
@@ -20,7 +20,7 @@ def _cells(report: Report, attacks: Collection[Sized]) -> Cells:
 
 
 def results_table(report: Report) -> list[str]:
-    """One line per metric: clean, then under each attack of one size; empty for a report that is all curve."""
+    """Return one line per metric: clean, then under each attack of one size. Empty for a report that only has curves."""
     attacks = alone(report)
     if not attacks and report.attacks:
         return []
@@ -29,7 +29,7 @@ def results_table(report: Report) -> list[str]:
 
 
 def curve_table(report: Report) -> dict[str, list[str]]:
-    """Ladder -> one line per metric that it attacks, one column per size; 0 is the clean row."""
+    """Return for each attack of several sizes one line per attacked metric and one column per size; size 0 is the clean row."""
     tables = {}
     for attack in dict.fromkeys(sized.attack for sized in report.attacks):
         if len(sizes := report.sizes(attack)) > 1:
@@ -41,7 +41,7 @@ def curve_table(report: Report) -> dict[str, list[str]]:
 
 
 def alone(report: Report) -> list[Sized]:
-    """The attacks of a report that were run at one size."""
+    """Return the attacks of a report that ran at one size only."""
     return [sized for sized in report.attacks if len(report.sizes(sized.attack)) == 1]
 
 
@@ -55,12 +55,12 @@ def _table(cells: Cells, columns: dict[Sized, str]) -> list[str]:
 
 
 def with_interval(row: Row) -> str:
-    """A value and its 95 % interval."""
+    """Format a value with its 95 % interval."""
     return f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
 
 
 def ran(report: Report) -> list[str]:
-    """What exactly ran, and where: a budget stands for another attack on each task."""
+    """List the exact attack configurations, with their tasks: a budget selects a different attack for each task."""
     lines = [f"- attack {sized.attack}: `{report.attacks[sized]}`" for sized in alone(report)]
     plans: dict[tuple[str, str], dict[str, None]] = {}
     for run in report.runs:
