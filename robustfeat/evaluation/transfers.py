@@ -1,4 +1,4 @@
-"""Robustness transfer: every task on every data set, relative to the teacher and a natural model, and across models."""
+"""Robustness transfer: every task on every data set, relative to the teacher and a natural twin, and across models."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Transferred:
 
     The ratios are None if there is no number to divide by, or this number is 0; `low` and `high` bound `robust`.
 
-    Attributes:
+    Args:
         kept: robust / clean.
         to_teacher: robust / the robust number of the teacher.
-        to_natural: robust / the robust number of the natural model.
+        to_natural: robust / the robust number of the natural twin.
     """
 
     model: str
@@ -49,9 +49,13 @@ class Transferred:
 
 @dataclass(frozen=True)
 class Score:
-    """The score of one model: the mean over tasks and data sets of robust / the teacher's robust, in [low, high] (95 %).
+    """The score of one model relative to the teacher.
 
-    The interval is a paired bootstrap over test images; `numbers` is the number of ratios in the mean.
+    Args:
+        value: the mean over tasks and data sets of robust / the teacher's robust.
+        low: the lower end of its 95 % interval, from a paired bootstrap over test images.
+        high: the upper end of this interval.
+        numbers: the number of ratios in the mean.
     """
 
     model: str
@@ -76,7 +80,9 @@ class Correlation:
 class Transfer:
     """The table, one score per model (with a teacher), and correlations (with three models or more).
 
-    `attacks` are the attacks that ran, and `warnings` the flags of all reports.
+    Args:
+        attacks: the attacks that ran.
+        warnings: the flags of all reports.
     """
 
     source: str
@@ -105,7 +111,7 @@ def transfer(
         models: for each model, its reports by data set, all on the same images and tasks and under one attack.
         source: the data set that the models were trained on; other numbers are correlated with its first task.
         teacher: the reports of the teacher, which counts as a model in the correlations.
-        natural: the reports of a naturally trained model, which counts as a model in the correlations.
+        natural: the reports of the natural twin (an ordinarily trained model), which counts as a model in the correlations.
         seed: of the bootstrap.
 
     Raises:
