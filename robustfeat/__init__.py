@@ -1,4 +1,4 @@
-"""Adversarially robust image features: the package distils, loads, applies and evaluates feature extractors."""
+"""Image features that stay meaningful under attack: distil them, load them, use them, measure them."""
 
 from __future__ import annotations
 
