@@ -1,4 +1,4 @@
-"""A monitor that lets one class pass and calls everything else an anomaly, with a chosen false-alarm rate.
+"""Build a monitor that accepts one class and reports everything else as an anomaly, at a chosen false-alarm rate.
 
 python examples/anomaly_monitor.py MODEL [DATA]
 """

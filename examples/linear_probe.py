@@ -1,4 +1,4 @@
-"""What is a linear probe on these features worth, clean and under attack?
+"""Measure the accuracy of a linear probe on the features of a model, clean and under attack.
 
 python examples/linear_probe.py MODEL [DATA]
 """

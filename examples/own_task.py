@@ -1,4 +1,6 @@
-"""A task of one's own in one file: fit, judge, loss. All else (checks, attacks, intervals, health checks, reports) follows.
+"""Define a custom task in one file with the hooks for fit, judge and loss.
+
+The library provides everything else: input checks, attacks, intervals, health checks and reports.
 
 python examples/own_task.py MODEL [DATA]
 """
@@ -15,7 +17,7 @@ from robustfeat.testing import check_task
 
 @TASKS.register("nearest-mean")
 class NearestMean(Task):
-    """An image belongs to the class whose mean feature is nearest."""
+    """Assign an image to the class whose mean feature is nearest."""
 
     def __init__(self):
         super().__init__()
@@ -28,7 +30,7 @@ class NearestMean(Task):
         return {"accuracy": (self._distances(features).argmin(dim=1) == targets).float()}
 
     def _loss(self, features, targets):
-        """Distance to the right mean less that to the nearest wrong one: > 0 exactly for errors, as an attack wants it."""
+        """Return the distance to the right mean minus that to the nearest wrong mean; it is > 0 exactly for errors."""
         distances = self._distances(features)
         right = distances.gather(1, targets[:, None]).squeeze(1)
         wrong = distances.scatter(1, targets[:, None], torch.inf).amin(dim=1)

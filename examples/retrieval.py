@@ -1,4 +1,4 @@
-"""Build an index of images, search it, and see what an attacker can make it find.
+"""Build an index of images, search it, and measure how an attack on the queries changes the results.
 
 python examples/retrieval.py MODEL [DATA]
 """
@@ -26,7 +26,7 @@ index = FeatureIndex.load(folder, extractor=extractor.digest())
 
 
 def found(images: torch.Tensor) -> list[int]:
-    """The class of the nearest item of each image."""
+    """Return the class of the nearest item for each image."""
     hits = index.search(extractor.transform(images), k=1)
     return [index.metadata[int(key)]["class"] for key in hits.ids[:, 0]]
 

@@ -1,4 +1,4 @@
-"""python -m robustfeat, which is also what `accelerate launch -m robustfeat` runs."""
+"""The entry point of `python -m robustfeat`, which `accelerate launch -m robustfeat` also runs."""
 
 from robustfeat.command_line.cli import main
 

@@ -1,4 +1,4 @@
-"""Tasks on frozen features: one file each, with detectors and metrics in folders of their own."""
+"""Tasks on frozen features, with one file per task; detectors and metrics have separate folders."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 TASKS: Registry[Task] = Registry("task", __name__, "TASKS")
 
 CLASSIC = ("probe", "retrieval", "anomaly")
-"""The tasks that an evaluation has unless others are named."""
+"""The default tasks of an evaluation."""
 
 __all__ = [
     "CLASSIC",

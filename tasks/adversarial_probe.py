@@ -21,18 +21,19 @@ from robustfeat.training.adversarial_linear import fit_attacked
 
 @TASKS.register("adversarial-probe")
 class AdversarialProbe(LinearHead):
-    """Cross-entropy on images that PGD attacks through backbone and head; only the head learns, by SGD with momentum and a
-    cosine rate, from the clean probe on. (The protocol of ACL and DynACL takes 25 epochs from scratch.)
+    """A linear probe trained with cross-entropy on images that PGD attacks through backbone and head; only the head learns.
 
-    It learns from images (`fit_on`, which `evaluate` calls); `fit` on features alone gives the clean head it starts from.
+    The head is trained by SGD with momentum and a cosine learning rate, starting from the clean probe. (The protocol of ACL and
+    DynACL takes 25 epochs from scratch.) It is trained on images (`fit_on`, which `evaluate` calls); `fit` on features alone
+    gives the clean head that training starts from.
 
     Args:
-        threat: what the attacker may do to the training images; None takes Threat().
-        steps: of PGD on each batch.
+        threat: the threat of the attack on the training images; None takes Threat().
+        steps: PGD steps on each batch.
         epochs: passes over the training images.
-        lr: in units of 1 / E|f|^2, so that the scale of the features is no matter.
+        lr: the learning rate in units of 1 / E|f|^2, so that it does not depend on the scale of the features.
         batch_size: images per step.
-        seed: of the order and the random starts.
+        seed: of the order of the images and the random starts.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What an attack raises: losses of what a task decides by."""
+"""The aim of an attack on a task: the losses that the attack raises."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ if TYPE_CHECKING:
     from robustfeat.tasks.base import Task
 
 Losses = Mapping[str, Callable[[Any, Tensor], PerExample]]
-"""By name, (evidence of features under attack, what is asked of them) -> (n,). The first decides which of two attacks is worse;
-an attack may climb another one."""
+"""Loss functions by name, (evidence of the attacked features, result of `task.asked`) -> (n,). The first loss decides which of
+two attacks is stronger; an attack may climb another one."""
 
 
 class Aim(NamedTuple):
     """The losses of a fitted task that an attack on one of its metrics raises.
 
-    Features become evidence (`task.evidence`), once for all losses; what is asked (`task.asked`) is the same all along an attack.
+    Evidence is computed from features (`task.evidence`) once for all losses; the result of `task.asked` is constant during an
+    attack.
 
-    wins: whether the first loss is > 0 exactly where the defender has lost, and no further attack makes it worse.
-    classifier: whether the evidence is class scores, and the largest is the decision.
+    Args:
+        task: the fitted task.
+        losses: the losses by name; the first decides.
+        wins: whether the first loss is > 0 exactly where the defender has lost, so that no further attack makes it worse.
+        classifier: whether the evidence is class scores, of which the largest is the decision.
     """
 
     task: Task
@@ -32,6 +36,12 @@ class Aim(NamedTuple):
     classifier: bool = False
 
     def decides(self, features: Features, targets: Tensor, clean: Features) -> PerExample:
-        """The deciding loss of features (n, d) under attack, with their targets and the features of the clean images."""
+        """Return the deciding loss of attacked features.
+
+        Args:
+            features: (n, d), the features under attack.
+            targets: (n, ...), the targets of the cases.
+            clean: (n, d), the features of the clean images.
+        """
         decides = next(iter(self.losses.values()))
         return decides(self.task.evidence(features), self.task.asked(clean, targets))

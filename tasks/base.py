@@ -1,4 +1,4 @@
-"""What a task is: features in; a decision, a score, and a per-example loss that an attack can raise."""
+"""The base class of tasks, which compute from features a decision, a score, and a per-example loss that an attack can raise."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from robustfeat.tasks.metrics.delong import Ranking
 
 
 class Task(nn.Module, ABC):
-    """Sees features only, so it cannot forget normalisation or eps.
+    """The base class of tasks; a task sees features only, so normalisation and eps cannot be forgotten.
 
-    Give `_fit`, `_judge` and `_loss`: what they get is checked already. Features are finite floats (n, d), of the width and in
-    the precision that was learnt; targets are int64, one row for each feature, none negative. What is learnt belongs in buffers
-    (`register_buffer(name, None)` until `_fit`), which is how a fitted task is moved, copied and saved; what follows from
-    buffers and is none is made in `_restore`.
+    Subclasses implement `_fit`, `_judge` and `_loss`, whose arguments are already checked. Features are finite floats (n, d), of
+    the fitted width and precision; targets are int64, one row for each feature, none negative. Learnt values belong in buffers
+    (`register_buffer(name, None)` until `_fit`), so that a fitted task can be moved, copied and saved; `_restore` computes
+    whatever follows from the buffers and is not a buffer itself.
 
-    A task is measured on cases: pairs of a row of the test set and a target. For most tasks a case is an image with its
-    label; a task that judges an image several times (one detector per class) makes more of them.
+    A task is measured on cases, which are pairs of a row of the test set and a target. For most tasks a case is an image with its
+    label; a task that judges an image several times (one detector per class) makes several cases of it.
 
-    width: of the features it was fitted on; None until `fit`, 0 where it is not known.
+    Attributes:
+        width: the width of the features that it was fitted on; None until `fit`, 0 if unknown.
     """
 
     name: ClassVar[str]
     novel_classes: ClassVar[bool] = False
-    """Whether test labels may have classes that the training labels have not."""
+    """Whether test labels may have classes that the training labels lack."""
     learns: ClassVar[bool] = True
-    """Whether it learns from training images; one that does not is fitted on the test images, whose features are there."""
+    """Whether it learns from training images; otherwise `fit` gets the test images, whose features are already computed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,31 +46,31 @@ class Task(nn.Module, ABC):
 
     @property
     def title(self) -> str:
-        """What it is called in a report."""
+        """The title of the task in a report."""
         return self.name
 
     @classmethod
     def from_text(cls, argument: str) -> Self:
-        """What "name:argument" stands for; ValueError for a task that takes none."""
+        """Return the unfitted task for "name:argument"; a task without argument raises ValueError."""
         raise ValueError(f"task {cls.name!r} takes no argument; give {cls.name!r} without {':' + argument!r}")
 
     def options(self) -> dict[str, str]:
-        """The arguments of the constructor, as text."""
+        """Return the arguments of the constructor as text."""
         return _options(self)
 
     def __repr__(self) -> str:
-        """The options, and whether something is learnt."""
+        """Return the options, and whether the task is fitted."""
         return f"{_written(self)[:-1]}{', ' * bool(_options(self))}{'not fitted' if self.width is None else 'fitted'})"
 
     def fit(self, features: Features, targets: Tensor) -> Self:
-        """Learn from training features (m, d) and labels (m,); ValueError for what nothing can be learnt from."""
+        """Fit the task on training features (m, d) and labels (m,); invalid or insufficient data raises ValueError."""
         self._fit(features, to_learn_from(features, targets))
         self._fitted(features)
         return self
 
     @final
     def fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features) -> Self:
-        """Learn from training images and their features (m, d): for tasks that need more than the features."""
+        """Fit the task on training images and their features (m, d), for tasks that need more than the features."""
         for part in self.modules():
             if isinstance(part, Task):
                 part.arrange(getattr(extractor, "grid", None))
@@ -79,25 +80,27 @@ class Task(nn.Module, ABC):
         return self
 
     def arrange(self, grid: Sequence[int] | None) -> None:
-        """Receive, before `fit`, the shape (c, h, w) of the maps that the features are made of; None for pooled features."""
+        """Receive, before `fit`, the shape (c, h, w) of the feature maps in the features; None for pooled features."""
 
     @final
     def judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
-        """Per case what is needed to compute the metrics; by default one value per metric, whose mean is the metric.
+        """Return the values per case from which metrics are computed; by default one per metric, whose mean is the metric.
 
-        Raises RuntimeError before `fit`, ValueError for features and targets that do not fit; so do `loss` and `score`.
+        Raises:
+            RuntimeError: before `fit`; `loss` and `score` raise the same errors.
+            ValueError: for features or targets that do not match the task.
         """
         return self._judge(*self._checked(features, targets))
 
     @final
     def loss(self, features: Features, targets: Tensor) -> PerExample:
-        """Differentiable in the features; grows as the task fails, > 0 exactly when it failed, where that is defined."""
+        """Return a loss (n,), differentiable in the features, that grows as the task fails; > 0 exactly on failure if defined."""
         features, targets = self._checked(features, targets)
         return self._loss(self._evidence(features), targets)
 
     @final
     def score(self, features: Features, targets: Tensor) -> dict[str, float]:
-        """Metrics on features (n, d) with one target each."""
+        """Return the metrics on features (n, d) with one target each."""
         features, targets = self._checked(features, targets)
         if len(features) == 0:
             raise ValueError("there are no features to score")
@@ -105,61 +108,61 @@ class Task(nn.Module, ABC):
 
     @final
     def evidence(self, features: Features) -> Any:
-        """What the task decides by, differentiable in the features: class scores, similarities, anomaly scores.
+        """Return what decisions are based on, differentiable in the features: class scores, similarities or anomaly scores.
 
-        A step on the way of an attack, which has been checked by `asked`: here only that features are finite.
+        An attack calls it in every step and has been checked by `asked`, so it checks only that features are finite.
         """
         check_finite(features)
         return self._evidence(self._as_learnt(features))
 
     @final
     def asked(self, clean: Features, targets: Tensor) -> Tensor:
-        """What the losses of `aims` are asked about cases, a row for each: their targets, and what follows from the features of
-        their clean images. All that an attack hands in is checked here, once.
+        """Return the second argument of the losses of `aims`, a row per case: targets, and values from the clean features.
+
+        All input of an attack is checked here, once.
         """
         return self._asked(*self._checked(clean, targets))
 
     def maps(self, features: Features, size: int) -> Tensor | None:
-        """How anomalous each place of images is, (n, size, size), higher is more; None from a task that does not tell places."""
+        """Return anomaly maps (n, size, size), higher for more anomalous pixels; None for a task that has no maps."""
         return None
 
     def aims(self) -> dict[str, Aim]:
-        """What an attack raises, by the metric it is about; "" is about all metrics.
+        """Return the aims of attacks by the metric that they target; "" targets all metrics.
 
-        A metric without an aim is not reported under attack: moved by an attack on something else, it would look robust.
+        A metric without an aim is not reported under attack, since it would look robust under an attack on another metric.
         """
         return {"": Aim(self, {"loss": self._loss}, wins=False)}
 
     @final
     def cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
-        """Rows of the test set and their targets, each row equally often.
+        """Return rows of the test set and their targets, each row equally often.
 
-        labels: (n,) of the test set.  features: (n, d) of its clean images, for tasks that choose cases by them.
+        Args:
+            labels: (n,), the labels of the test set.
+            features: (n, d), the features of its clean images, for tasks that choose cases by them.
         """
         features, labels = self._seen(features), class_numbers(labels, len(features))
         return self._cases(labels, features)
 
     def columns(self, targets: Tensor) -> dict[str, Tensor]:
-        """Which cases an attacker controls, by the name of the column in the report; "" is the headline.
-
-        Cases that are in no column are not attacked.
-        """
+        """Return which cases an attacker controls, by column of the report ("" is the headline); other cases stay clean."""
         return {"": torch.ones(len(targets), dtype=torch.bool)}
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
-        """Metrics in [0, 1], larger is better for the defender; the first is the headline."""
+        """Return the metrics, in [0, 1], larger is better for the defender; the first is the headline."""
         return {name: float(values.double().mean()) for name, values in judged.items()}
 
     def rankings(self, judged: dict[str, PerExample], targets: Tensor) -> list[Ranking]:
-        """What a metric "auroc" is the mean over, for its interval; nothing where there is none."""
+        """Return the rankings over which a metric "auroc" is the mean, for its interval; empty without this metric."""
         return []
 
     @abstractmethod
     def _fit(self, features: Features, targets: Tensor) -> Any:
-        """Learn from features (m, d), m at least 1, and labels (m,). What it returns is of no matter."""
+        """Learn from features (m, d), m at least 1, and labels (m,); the return value is ignored."""
 
     def _fit_on(self, extractor: FeatureExtractor, data: ImageDataset, features: Features, targets: Tensor) -> Any:
-        """The same from images; by default from their features."""
+        """Learn from images; by default from their features."""
         return self._fit(features, targets)
 
     @abstractmethod
@@ -168,10 +171,10 @@ class Task(nn.Module, ABC):
 
     @abstractmethod
     def _loss(self, evidence: Any, targets: Tensor) -> PerExample:
-        """See `loss`; of the features themselves for a task without `_evidence`."""
+        """See `loss`; `evidence` is the features for a task without `_evidence`."""
 
     def _evidence(self, features: Features) -> Any:
-        """See `evidence`: what several losses share, and is computed once for them."""
+        """See `evidence`, which is computed once for all losses."""
         return features
 
     def _asked(self, clean: Features, targets: Tensor) -> Tensor:
@@ -183,27 +186,27 @@ class Task(nn.Module, ABC):
         return torch.arange(len(labels)), labels
 
     def _check_targets(self, targets: Tensor) -> None:
-        """ValueError for targets (n, ...) that this task cannot be asked about."""
+        """Raise ValueError for targets (n, ...) that are invalid for this task."""
 
     def _restore(self) -> None:
-        """Make what follows from the buffers, after they were loaded: an index, parts whose number was learnt."""
+        """Compute what follows from the buffers after they were loaded, such as an index, or parts whose number was learnt."""
 
     def _fitted(self, features: Features) -> None:
-        """Remember what was learnt from."""
+        """Store the width of the training features."""
         self.width = features.shape[1]
 
     def _unfitted(self) -> RuntimeError:
         return RuntimeError(f"{type(self).__name__} is not fitted; call fit first")
 
     def _seen(self, features: Features) -> Features:
-        """Features as the hooks get them."""
+        """Check features, and return them in the learnt precision."""
         if self.width is None:
             raise self._unfitted()
         check_features(features, self.width or None)
         return self._as_learnt(features)
 
     def _checked(self, features: Features, targets: Tensor) -> tuple[Features, Tensor]:
-        """Features and targets as the hooks get them; what is wrong with their values is looked at together."""
+        """Check features and targets, with all checks of values evaluated together, and return them as the hooks get them."""
         with together():
             features = self._seen(features)
             targets = class_numbers(targets, len(features))
@@ -216,7 +219,7 @@ class Task(nn.Module, ABC):
             destination[prefix + "width"] = torch.tensor(self.width)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
-        """Also into a task that is not fitted, or on other data: buffers become as large as they are in the state."""
+        """Load a state, also into an unfitted task or one fitted on other data; buffers get their size from the state."""
         width = state_dict.pop(prefix + "width", None)
         self.width = None if width is None else int(width)
         for name in self._buffers:
@@ -232,7 +235,7 @@ class Task(nn.Module, ABC):
 
 
 def _options(task: Task) -> dict[str, str]:
-    """The arguments of the constructor, as text: of a task among them its own, whether it is fitted or not."""
+    """Return the arguments of the constructor as text; an argument that is a task is shown with its own arguments."""
     values = {key: getattr(task, key) for key in inspect.signature(type(task)).parameters}
     return {key: _written(value) if isinstance(value, Task) else repr(value) for key, value in values.items()}
 

@@ -1,4 +1,4 @@
-"""What features and targets must be, whatever the task: checked where they come in, and not again on the way."""
+"""The checks of features and targets for all tasks, which run once at the entry points."""
 
 from __future__ import annotations
 
@@ -11,12 +11,24 @@ from robustfeat.numerics.checks import refuse
 
 
 def check_finite(features: Tensor) -> None:
-    """ValueError for NaN and infinite values: at once, or when the checks of an attack are looked at."""
+    """Check that features contain neither NaN nor infinite values.
+
+    Raises:
+        ValueError: otherwise; immediately, or, in an attack, when its checks are evaluated.
+    """
     refuse(~torch.isfinite(features.detach()).all(), lambda: ValueError("features contain NaN or infinite values"))
 
 
 def check_features(features: Any, width: int | None = None) -> None:
-    """ValueError unless features are finite floats (n, d), of the fitted width where that is known."""
+    """Check that features are finite floats (n, d), of the fitted width.
+
+    Args:
+        features: the features to check.
+        width: the width of the features that the task was fitted on; None skips this check.
+
+    Raises:
+        ValueError: otherwise.
+    """
     if not isinstance(features, Tensor) or features.ndim != 2 or not features.is_floating_point():
         what = (
             f"{features.dtype} of shape {tuple(features.shape)}"
@@ -30,9 +42,14 @@ def check_features(features: Any, width: int | None = None) -> None:
 
 
 def class_numbers(targets: Any, count: int) -> Tensor:
-    """`count` targets of any type of integers, or bools, as int64.
+    """Check targets and convert them to int64.
 
-    Raises ValueError for floats, for what is no tensor, and for negative numbers.
+    Args:
+        targets: (count, ...), integers of any type, or bools.
+        count: the number of features.
+
+    Raises:
+        ValueError: for floats, for other types than tensors, for another number of targets, and for negative numbers.
     """
     if not isinstance(targets, Tensor):
         raise ValueError(f"targets must be a tensor of integer class numbers, got {type(targets).__name__}")
@@ -50,7 +67,15 @@ def class_numbers(targets: Any, count: int) -> Tensor:
 
 
 def to_learn_from(features: Any, targets: Any) -> Tensor:
-    """Targets (m,) of features (m, d), as int64, that are something to learn from; ValueError otherwise."""
+    """Check training data and return the targets as int64.
+
+    Args:
+        features: (m, d), the training features, m at least 1.
+        targets: (m,), their labels.
+
+    Raises:
+        ValueError: for invalid or empty training data.
+    """
     check_features(features)
     if len(features) == 0:
         raise ValueError("there are no features to fit on")

@@ -1,4 +1,4 @@
-"""The linear classifier of a trained model on these features: a model's own, or its teacher's where the spaces match."""
+"""The linear classifier of a trained model as a task, from the model itself or from a teacher with the same feature space."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from robustfeat.tasks.linear import LinearHead
 
 @TASKS.register("head")
 class Head(LinearHead):
-    """Nothing is learnt: the weights are those of a model. A student whose features were drawn to its teacher's can use the
-    teacher's head as it is. Classes are those the model was trained on, numbered as there.
+    """The trained classification head of a model as it is, without any fitting.
+
+    A student whose features were aligned with its teacher's can use the teacher's head. The classes and their numbers are those
+    that the model was trained on.
 
     Args:
-        source: a name or folder that `robustfeat.load` understands; None takes the head of the extractor itself.
+        source: the name or folder of a model, as for `robustfeat.load`; None takes the head of the extractor itself.
     """
 
     learns = False
@@ -40,7 +42,7 @@ class Head(LinearHead):
         return cls(argument)
 
     def options(self) -> dict[str, str]:
-        """With the weights behind the name, which decide as much as it does."""
+        """Return the options with the sha256 of the weights behind the name, on which the numbers depend as well."""
         if self.source is None:
             return super().options()
         return super().options() | {"weights": str(hub.load_network(self.source)[1].sha256)}

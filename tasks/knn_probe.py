@@ -1,4 +1,4 @@
-"""Nearest neighbours vote for the class of a feature: a probe without training."""
+"""The k-nearest-neighbour probe, in which training features vote for the class of a feature, without training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ UNSEEN = -1e9  # log votes of a class without neighbours; finite, so that margin
 
 
 class Votes(NamedTuple):
-    """Log votes (n, classes) of all training features, and of the k nearest ones."""
+    """Log votes (n, classes) of training features.
+
+    Args:
+        wide: the log votes of all training features.
+        few: the log votes of the k nearest ones.
+    """
 
     wide: Logits
     few: Logits
@@ -31,14 +36,14 @@ class Votes(NamedTuple):
 
 @TASKS.register("knn-probe")
 class KNNProbe(Task):
-    """The k nearest training features by cosine vote with weight exp(cosine / temperature), Wu et al. 2018.
+    """The k nearest training features by cosine vote for the class, with weight exp(cosine / temperature), Wu et al. 2018.
 
-    What is measured runs through a FAISS index, as it is deployed. Attacks climb the votes of *all* training features: the
+    Metrics are computed with a FAISS index, as in deployment. Attacks climb the votes of *all* training features, because the
     vote of k neighbours that agree has no gradient towards any other class.
 
     Args:
-        k: neighbours that vote; all of a smaller training set.
-        temperature: of the weights.
+        k: the number of neighbours that vote; a smaller training set votes as a whole.
+        temperature: the temperature of the weights.
         index: a FAISS factory string; "Flat" is exact.
     """
 
@@ -78,7 +83,7 @@ class KNNProbe(Task):
         self.index_ = FeatureIndex(self.normal.shape[1], factory=self.index).add(self.normal)
 
     def logits(self, features: Features) -> Logits:
-        """Log votes (n, classes) of all training features."""
+        """Return the log votes (n, classes) of all training features."""
         return self._evidence(self._seen(features)).wide
 
     def aims(self) -> dict[str, Aim]:
@@ -110,9 +115,9 @@ class KNNProbe(Task):
         return {"accuracy": right.float().to(features.device)}
 
     def _loss(self, evidence: Votes, targets: Tensor) -> PerExample:
-        """Log votes of the k neighbours for the best wrong class, less those for the right one: > 0 exactly where it is wrong.
+        """Return the k neighbours' log votes for the best wrong class minus those for the right one, > 0 exactly for errors.
 
-        Where all neighbours agree there is nothing to follow; beyond what a vote can reach, all training features count.
+        If all neighbours agree, their votes have no gradient; beyond the reach of a vote, all training features count.
         """
         assert self.labels is not None
         few, wide = losses.margin(evidence.few, targets), losses.margin(evidence.wide, targets)
@@ -128,7 +133,7 @@ class KNNProbe(Task):
         check_classes(targets, self.classes)
 
     def _votes(self, scores: Tensor, labels: Tensor) -> Logits:
-        """log sum exp of the scores (n, k) of each class, labels (n, k)."""
+        """Return the log sum exp of the scores (n, k) of each class, with labels (n, k)."""
         # Less the largest of its class: far votes must not vanish beside near ones.
         most = scores.new_full((len(scores), self.classes), UNSEEN).scatter_reduce(1, labels, scores.detach(), "amax")
         votes = scores.new_zeros(len(scores), self.classes).scatter_add(

@@ -1,4 +1,4 @@
-"""What classifiers on features share, and every linear one, wherever its weights come from."""
+"""The losses shared by classifiers on features, and the base class of linear classifiers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ TARGETED = {"margin": losses.targeted_margin, "dlr": losses.targeted_dlr}
 
 
 def class_losses(classes: int) -> dict[str, Callable[[Logits, Tensor], PerExample]]:
-    """Losses of class scores (n, k), by name: the margin first, cross-entropy, DLR, and both towards any one wrong class.
+    """Return losses of class scores (n, k) by name: margin (first), cross-entropy, DLR, and targeted margin and DLR.
 
-    They are asked about all classes of an example (n, k): the right one, then the others, the best on the clean image first
-    (`losses.best_first`).
+    The targeted losses exist for every wrong class. The second argument of each loss has all classes of an example (n, k): the
+    right one, then the others, in the order of their scores on the clean image (`losses.best_first`).
+
+    Args:
+        classes: the number of classes k.
     """
 
     def untargeted(loss: Callable[[Logits, Tensor], PerExample]) -> Callable[[Logits, Tensor], PerExample]:
@@ -38,7 +41,15 @@ def class_losses(classes: int) -> dict[str, Callable[[Logits, Tensor], PerExampl
 
 
 def check_classes(targets: Tensor, classes: int) -> None:
-    """ValueError unless targets (n,) are among so many classes."""
+    """Check that targets are class numbers of the probe.
+
+    Args:
+        targets: (n,), the targets.
+        classes: the number of classes of the probe.
+
+    Raises:
+        ValueError: otherwise.
+    """
     if targets.ndim != 1:
         raise ValueError(f"targets must be integer class numbers (n,), got shape {tuple(targets.shape)}")
     if len(targets):
@@ -50,7 +61,7 @@ def check_classes(targets: Tensor, classes: int) -> None:
 
 
 class LinearHead(Task):
-    """Class scores W f + b, which are the evidence; give `_fit`, which calls `_take`."""
+    """The base class of linear classifiers, whose evidence is the class scores W f + b; `_fit` of a subclass calls `_take`."""
 
     weight: Tensor | None
     bias: Tensor | None
@@ -61,17 +72,21 @@ class LinearHead(Task):
         self.register_buffer("bias", None)
 
     def _take(self, linear: Linear, features: Features) -> None:
-        """Use these weights, where the features are."""
+        """Store the weights on the device of the features."""
         self.weight, self.bias = linear.weight.to(features.device), linear.bias.to(features.device)
 
     def linear(self) -> Linear:
-        """Its weights; RuntimeError where it is not fitted."""
+        """Return the weights.
+
+        Raises:
+            RuntimeError: before `fit`.
+        """
         if self.weight is None or self.bias is None:
             raise self._unfitted()
         return Linear(self.weight, self.bias)
 
     def logits(self, features: Features) -> Logits:
-        """Class scores (n, k)."""
+        """Return the class scores (n, k) of features (n, d)."""
         return self._evidence(self._seen(features))
 
     def aims(self) -> dict[str, Aim]:
@@ -85,7 +100,7 @@ class LinearHead(Task):
         return {"accuracy": (self._evidence(features).argmax(dim=1) == targets).float()}
 
     def _loss(self, evidence: Logits, targets: Tensor) -> PerExample:
-        """Margin of the best wrong class over the right one: > 0 exactly for wrong predictions."""
+        """Return the margin of the best wrong class over the right one, which is > 0 exactly for wrong predictions."""
         return losses.margin(evidence, targets)
 
     def _asked(self, clean: Features, targets: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Tasks by what people type: a name, or a name with the detector it uses."""
+"""Tasks by their names on the command line, with an optional argument such as the detector."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from robustfeat.tasks.base import Task
 
 
 def named(text: str) -> Task:
-    """An unfitted task: "probe", or with what the task takes an argument for: "anomaly:gmm" (a detector), "retrieval:HNSW32" (an
-    index), "head:MODEL".
+    """Return an unfitted task by name.
 
-    Raises KeyError for unknown names, ValueError for an argument where the task has none or cannot use it.
+    Args:
+        text: a name such as "probe", or a name with an argument: "anomaly:gmm" (a detector), "retrieval:HNSW32" (an index),
+            "head:MODEL".
+
+    Raises:
+        KeyError: for unknown names.
+        ValueError: for an argument that the task does not have or cannot use.
     """
     name, colon, argument = text.partition(":")
     return TASKS[name].from_text(argument) if colon else TASKS[name]()

@@ -1,4 +1,4 @@
-"""The one-class protocol: each class in turn is normal, all others are anomalous; the metrics are means over classes."""
+"""The one-class protocol: each class in turn is normal and all others are anomalous; the metrics are means over classes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from robustfeat.tasks.metrics.delong import Ranking
 
 @TASKS.register("anomaly")
 class OneClass(Task):
-    """One detector per class. A case is a test image and a detector; its target is (class of the detector, 1 if anomalous).
+    """One-class anomaly detection with one detector per class, in which all other classes are anomalous.
 
-    Each image is attacked once per detector: against its own class's to look anomalous, against the others' to look normal.
-    A class of which the test set (or a bootstrap resample of it) has no image is left out of the mean.
+    A case is a test image and a detector; its target is (class of the detector, 1 if anomalous). Each image is attacked once per
+    detector: to look anomalous to the detector of its own class, and normal to those of other classes. A class without images in
+    the test set (or in a bootstrap resample of it) is left out of the mean.
 
     Args:
         detector: an unfitted detector; a copy of it is fitted for each class. None takes Mahalanobis().
-        others: each image meets the detector of its own class, and so many of the others', chosen at random: with a hundred
-            classes all of them would be a hundred attacks per image.
-        seed: of that choice.
+        others: the number of detectors of other classes, chosen at random, that score each image besides the detector of its own
+            class; with a hundred classes, all of them would require a hundred attacks per image.
+        seed: of the choice of these detectors.
     """
 
     normal: Tensor | None
-    """The classes (k,) that have a detector."""
+    """The classes (k,) that have a detector; None until `fit`."""
 
     def __init__(self, detector: AnomalyDetector | None = None, others: int = 9, seed: int = 0) -> None:
         super().__init__()
@@ -56,7 +57,12 @@ class OneClass(Task):
         return cls(DETECTORS[argument]())
 
     def anomaly(self, features: Features, targets: Tensor) -> PerExample:
-        """The score each case's own detector gives it, differentiable."""
+        """Return the anomaly score of each case by its detector, differentiable in the features.
+
+        Args:
+            features: (n, d), the features of the cases.
+            targets: (n, 2), the class of the detector, and 1 if the case is anomalous.
+        """
         return self._anomaly(*self._checked(features, targets))
 
     def _fit(self, features: Features, targets: Tensor) -> None:
@@ -101,7 +107,7 @@ class OneClass(Task):
         return {"anomaly": self._anomaly(features, targets)}
 
     def rankings(self, judged: dict[str, PerExample], targets: Tensor) -> list[Ranking]:
-        """One for each detector with cases of both sides."""
+        """Return one ranking for each detector that has normal and anomalous cases."""
         found = []
         for detector in targets[:, 0].unique():
             cases = (targets[:, 0] == detector).nonzero().squeeze(1)
@@ -117,6 +123,6 @@ class OneClass(Task):
         return {metric: sum(found[metric] for found in per_class) / len(per_class) for metric in per_class[0]}
 
     def _loss(self, evidence: Features, targets: Tensor) -> PerExample:
-        """As for a detector: the score of normal cases, minus the score of anomalous ones."""
+        """Return the score of normal cases and the negative score of anomalous ones, as for a detector."""
         score = self._anomaly(evidence, targets)
         return torch.where(targets[:, 1] == 1, -score, score)

@@ -1,4 +1,4 @@
-"""Out-of-distribution detection: test images of classes that training has never seen are anomalous, all others normal."""
+"""Out-of-distribution detection: test images of classes without training images are anomalous, all others normal."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from robustfeat.tasks.metrics.delong import Ranking
 
 @TASKS.register("ood")
 class OutOfDistribution(Task):
-    """One detector, fitted on all training features. Test labels may have classes that training has not:
-    `robustfeat.data.with_outliers` adds another data set to a test set so.
+    """Out-of-distribution detection with one detector, fitted on all training features.
 
-    Where the test images have masks and the detector tells places (PatchCore on maps, `--patches`), a report has the pixel AUROC
-    and AUPRO as well, clean: no attack aims at them.
+    Test labels may have classes that the training labels lack; `robustfeat.data.with_outliers` adds another data set to a test
+    set in this way. If the test images have masks and the detector has anomaly maps (PatchCore on maps, `--patches`), a report
+    also has the pixel AUROC and AUPRO, on clean images only, since no attack aims at them.
 
     Args:
         detector: an unfitted detector, which is fitted in place. None takes Mahalanobis().

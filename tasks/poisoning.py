@@ -1,4 +1,4 @@
-"""A gallery of which an attacker supplies a share: how much worse do other people's searches become?"""
+"""Poisoning of a retrieval gallery: an attacker supplies a share of the gallery to degrade the searches of others."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SHARP, SOFT = 20.0, 1.0  # of the count of searches, in units of the spread of t
 
 @TASKS.register("poisoning")
 class Poisoning(Task):
-    """Some test images are put into the gallery, with their labels, beside the training features; the others search it, clean.
+    """Retrieval where an attacker adds test images to the gallery of training features; the other test images are clean queries.
 
-    Attacked are the images in the gallery, each so that it comes before the best right item of as many searches for other classes
-    as possible: counted sharply against recall@1, and softly against MAP@R, where being nearer counts as well. Metrics are those
-    of retrieval, over the searches; without attack the images are honest additions.
+    The images in the gallery, which keep their labels, are attacked, each so that it ranks before the best right item of as many
+    searches for other classes as possible. The count of these searches is sharp against recall@1, and soft against MAP@R, where
+    being nearer counts as well. Metrics are those of retrieval, over the searches; the clean images are honest additions.
 
     Args:
-        share: of the gallery that the attacker supplies, which takes at most half of the test images.
+        share: the share of the gallery that the attacker supplies, in (0, 1); it takes at most half of the test images.
         index: a FAISS factory string, as for retrieval.
         seed: of the choice of images.
     """
@@ -60,7 +60,7 @@ class Poisoning(Task):
         self.queries = None
 
     def _cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
-        """Targets are (label, 1 for images in the gallery)."""
+        """Return the cases, whose targets are (label, 1 for images in the gallery)."""
         assert self.gallery is not None
         assert self.labels is not None
         n = len(features)
@@ -89,7 +89,7 @@ class Poisoning(Task):
         return {"": targets[:, 1] == 1}
 
     def _judge(self, features: Features, targets: Tensor) -> dict[str, PerExample]:
-        """Of every search; NaN for the images in the gallery."""
+        """Return the metrics of every search; NaN for the images in the gallery."""
         assert self.gallery is not None
         assert self.labels is not None
         inside = targets[:, 1] == 1
@@ -116,20 +116,25 @@ class Poisoning(Task):
         }
 
     def _evidence(self, features: Features) -> Tensor:
-        """Cosine to every search less that of its best right item, (n, searches)."""
+        """Return the cosine to every search minus that of its best right item, (n, searches)."""
         if self.queries is None or self.best is None:
             raise RuntimeError("Poisoning does not know who searches; call cases first")
         return unit(features.to(self.queries.dtype)) @ self.queries.T - self.best
 
     def _loss(self, evidence: Tensor, targets: Tensor) -> PerExample:
-        """The sharp count; and a trace of the soft one, since far away a sharp count has no gradient."""
+        """Return the sharp count plus 1e-3 of the soft count, since far away the sharp count has no gradient."""
         return self.count(evidence, targets, SHARP) + 1e-3 * self.count(evidence, targets, SOFT)
 
     def count(self, gaps: Tensor, targets: Tensor, sharpness: float) -> PerExample:
-        """Share of the searches for other classes that find the image before their best right item.
+        """Return a smooth share of the searches for other classes that find the image before their best right item.
 
-        gaps: (n, searches), the evidence.  sharpness: in units of the spread of the gaps between items and best right ones;
-        infinite is the plain count. A search has no count of its own: 0.
+        Args:
+            gaps: (n, searches), the evidence.
+            targets: (n, 2), the label, and 1 for images in the gallery.
+            sharpness: in units of the spread of the gaps between items and best right items; infinite is the plain count.
+
+        Returns:
+            The shares (n,); 0 for the searches themselves.
         """
         assert self.spread is not None
         assert self.wanted is not None

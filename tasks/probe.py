@@ -1,4 +1,4 @@
-"""Linear probe on frozen features ("SLF", standard linear finetuning)."""
+"""The linear probe on frozen features ("SLF", standard linear finetuning)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class LinearProbe(LinearHead):
     """Multinomial logistic regression; its penalty is chosen on a held-out part of the training features.
 
     Args:
-        held_out: share of the training features on which the penalty is chosen.
-        seed: of the choice of that share.
+        held_out: the share of the training features on which the penalty is chosen, in (0, 1).
+        seed: of the choice of the held-out part.
     """
 
     def __init__(self, held_out: float = 0.2, seed: int = 0) -> None:

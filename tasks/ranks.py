@@ -1,4 +1,4 @@
-"""Ten attackers on rankings, and the empirical robustness score: Zhou et al., T-PAMI 2024 (arXiv 2106.03614)."""
+"""Ten attacks on rankings, and the empirical robustness score: Zhou et al., T-PAMI 2024 (arXiv 2106.03614)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ TOP = 4  # gtt: how far the best match may fall
 
 @TASKS.register("ranks")
 class Ranks(Task):
-    """Ten attackers on cosine rankings, each with a goal and a metric of its own. A case is a test image and an attacker.
+    """Ten attackers on cosine rankings, each with its own goal and metric; the headline is their mean, the robustness score.
 
-    The training features are the gallery. The test image is a query (qa, tma, es, ltm, gtm, gtt), or a candidate that somebody
-    offers to the gallery and that `queries` gallery items ask for (ca). Ranks are shares of the gallery, 0 is first. Every
-    metric is 1 for a defender who gives nothing away:
+    A case is a test image and an attacker. The training features are the gallery. The test image is a query (qa, tma, es, ltm,
+    gtm, gtt), or a candidate for the gallery that is ranked for `queries` gallery items, which act as queries (ca). Ranks are
+    shares of the gallery, 0 is first. Every metric is 1 if the attacker achieves nothing:
 
     ca+, qa+   twice the rank of a random item that the attacker raises, at most 1; before the attack it is random, about 1/2
     ca-, qa-   1 - the rank of an item among the best hundredth that the attacker lowers
@@ -35,12 +35,12 @@ class Ranks(Task):
     ltm        recall@1 where a wrong item is pulled before the best right one (the margin itself, which is exact)
     gtm        recall@1 where the wrong item that is closest to the clean query is pulled near
     gtt        whether the best match of the clean query is still among the best four
-    ers        their mean: the headline
+    ers        the mean of these metrics, which is the headline
 
-    ltm and gtt climb the exact margins, which are stronger than the proxies of the paper; scores can only be lower for it.
+    ltm and gtt climb the exact margins, which are stronger than the proxies of the paper, so scores can only be lower.
 
     Args:
-        queries: gallery items that a candidate is ranked for (w of the paper, whose score takes 1).
+        queries: the number of gallery items that a candidate is ranked for (w of the paper, whose score takes 1).
         seed: of the choice of items.
     """
 
@@ -64,7 +64,7 @@ class Ranks(Task):
         self.gallery, self.labels, self.clean = unit(features.detach().float()), targets.clone(), None
 
     def _cases(self, labels: Tensor, features: Features) -> tuple[Tensor, Tensor]:
-        """Targets are (attacker, test row, label, chosen items ...): one for qa and tma, `queries` of them for ca."""
+        """Return the cases; targets are (attacker, test row, label, items ...), `queries` items for ca, else at most one."""
         assert self.gallery is not None
         if len(features) < 2:
             raise ValueError(f"ranks need at least two test images, got {len(features)}")
@@ -93,7 +93,7 @@ class Ranks(Task):
         return torch.arange(n).repeat(len(KINDS)), torch.cat(targets)
 
     def _nearest(self, clean: Features, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of some queries the best hundredth of the gallery, the best item of another class, and the best one; on the CPU."""
+        """Return for queries the best hundredth of the gallery, the best item of another class, and the best one, on the CPU."""
         assert self.gallery is not None
         cosines = clean @ self.gallery.T
         best = cosines.topk(max(self.queries, len(self.gallery) // 100), dim=1).indices
@@ -101,7 +101,7 @@ class Ranks(Task):
         return best.cpu(), wrong.cpu(), best[:, 0].cpu()
 
     def _evidence(self, features: Features) -> Features:
-        """Embeddings of length 1."""
+        """Return embeddings of length 1."""
         assert self.gallery is not None
         return unit(features.to(self.gallery.dtype))
 
@@ -125,7 +125,7 @@ class Ranks(Task):
         return {"ers": sum(means.values()) / len(means)} | means
 
     def _by_kind(self, x: Features, targets: Tensor, functions: dict[str, _Function]) -> PerExample:
-        """For each case, with its embedding, what its attacker's function says."""
+        """Return for each case, with embedding x, the value of its attacker's function."""
         values = x.new_zeros(len(x))
         for kind, name in enumerate(KINDS):
             mine = (targets[:, 0] == kind).nonzero().squeeze(1)
@@ -134,13 +134,13 @@ class Ranks(Task):
         return values
 
     def _same(self, labels: Tensor) -> Tensor:
-        """Which gallery items are right for each label, (n, m)."""
+        """Return which gallery items are right for each label, bool (n, m)."""
         assert self.labels is not None
         return self.labels == labels.to(self.labels.device)[:, None]
 
 
 class _Case:
-    """Cases of one attacker: embeddings x (n, d), and what is needed to rank them."""
+    """The cases of one attacker: embeddings x (n, d), and the data needed to rank them."""
 
     def __init__(self, task: Ranks, x: Tensor, targets: Tensor) -> None:
         assert task.gallery is not None
@@ -151,34 +151,34 @@ class _Case:
         self.cosines = x @ task.gallery.T
 
     def query_gaps(self) -> Tensor:
-        """Cosine to every gallery item less that to the chosen one, (n, m)."""
+        """Return the cosine to every gallery item minus that to the chosen one, (n, m)."""
         return self.cosines - self.cosines.gather(1, self.items[:, :1])
 
     def candidate_gaps(self) -> Tensor:
-        """For the items that ask, cosine to every gallery item but themselves less that to the candidate, (n, queries, m)."""
+        """Return, for items as queries, cosines to all other gallery items minus that to the candidate, (n, queries, m)."""
         queries = self.gallery[self.items]
         others = queries @ self.gallery.T
         gaps = others - (queries @ self.x[:, :, None])
         return gaps.scatter(2, self.items[:, :, None], -2)
 
     def margin(self) -> PerExample:
-        """Of the best wrong item over the best right one."""
+        """Return the margin of the best wrong item over the best right one."""
         right = self.cosines.masked_fill(~self.same, -2).amax(dim=1)
         wrong = self.cosines.masked_fill(self.same, -2).amax(dim=1)
         return wrong - right
 
     def recall(self) -> PerExample:
-        """Recall@1; NaN where nothing is right."""
+        """Return recall@1; NaN for cases without a right item."""
         return (self.margin() <= 0).float().masked_fill(~self.same.any(dim=1), torch.nan)
 
     def fall(self) -> PerExample:
-        """How far the best match of the clean query is behind the fourth of the others."""
+        """Return the cosine to the fourth-best of the other items minus that to the best match of the clean query."""
         item = self.items[:, :1]
         fourth = self.cosines.scatter(1, item, -2).topk(TOP, dim=1).values[:, -1]
         return fourth - self.cosines.gather(1, item).squeeze(1)
 
     def away(self) -> PerExample:
-        """Cosine to the clean embedding."""
+        """Return the cosine to the clean embedding."""
         return (self.x * self.clean[self.rows]).sum(dim=1)
 
 
@@ -186,12 +186,12 @@ _Function = Callable[[_Case], PerExample]
 
 
 def _rank(gaps: Tensor) -> PerExample:
-    """Share of items that are before the chosen one, over all dimensions but the first."""
+    """Return the share of items before the chosen one, over all dimensions but the first."""
     return (gaps > 0).float().flatten(1).mean(dim=1)
 
 
 def _hinge(gaps: Tensor) -> PerExample:
-    """Softened, so that an item that is first or last already still has a gradient."""
+    """Return a soft hinge, so that an item that is already first or last still has a gradient."""
     return F.softplus(gaps, beta=SHARPNESS).flatten(1).mean(dim=1)
 
 

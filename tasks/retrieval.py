@@ -1,4 +1,4 @@
-"""Retrieval by cosine similarity: FAISS finds, torch measures."""
+"""Retrieval by cosine similarity, with search in FAISS and differentiable losses in torch."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ CHUNK = 1_000_000  # ranks at a time
 
 @TASKS.register("retrieval")
 class Retrieval(Task):
-    """The training features are the gallery, the test features the queries; an item of the same class is relevant.
+    """Retrieval with training features as the gallery and test features as queries; an item of the same class is relevant.
 
-    Search runs in a FAISS index over normalised features, as it is deployed: what an approximate one does not find counts as
-    not found. The losses use the exact torch twin.
-    Metrics: recall@1, @5, @10, MAP@R (Musgrave et al. 2020), and MAP and nDCG over the whole ranking. Queries whose class is not
-    in the gallery are left out.
+    Search runs in a FAISS index over normalised features, as in deployment; items that an approximate index misses count as not
+    found. The losses use exact cosines in torch. Metrics are recall@1, @5, @10, MAP@R (Musgrave et al. 2020), and MAP and nDCG
+    over the whole ranking. Queries whose class is not in the gallery are left out.
 
     Args:
         index: a FAISS factory string ("Flat", "IVF64,Flat", "HNSW32", "PQ64", ...).
-        attacked: the metrics that attacks aim at, each by a loss of its own, of "recall@1", "recall@5", "recall@10", "map@r".
+        attacked: the metrics that attacks aim at, each by its own loss, of "recall@1", "recall@5", "recall@10", "map@r".
         deep: whether the whole gallery is ranked for every query, for MAP and nDCG; None does so up to 10,000 items.
     """
 
@@ -71,10 +70,18 @@ class Retrieval(Task):
         self.index_ = FeatureIndex(self.gallery.shape[1], factory=self.index).add(self.gallery)
 
     def search(self, features: Features, k: int) -> tuple[Tensor, Tensor]:
-        """The k best gallery rows of each query and their cosines, best first: (n, k) each, on the CPU.
+        """Search the gallery for the best items of each query.
 
-        Row -1 with cosine -inf stands for what an approximate index does not find. Raises ValueError for k outside
-        1..gallery size.
+        Args:
+            features: (n, d), the queries.
+            k: the number of items per query, from 1 to the gallery size.
+
+        Returns:
+            The gallery rows and their cosines, best first, (n, k) each, on the CPU. Row -1 with cosine -inf stands for an item
+            that an approximate index does not find.
+
+        Raises:
+            ValueError: for k outside 1..gallery size.
         """
         return self._search(self._seen(features), k)
 
@@ -105,7 +112,7 @@ class Retrieval(Task):
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def _hits(self, features: Features, targets: Tensor, k: int) -> Tensor:
-        """Which of the first k ranks are relevant, bool (n, k); targets (n, 1)."""
+        """Return which of the first k ranks are relevant, bool (n, k), for targets (n, 1)."""
         assert self.labels is not None
         rows, _ = self._search(features, k)
         return (self.labels.cpu()[rows] == targets) & (rows >= 0)
@@ -132,7 +139,7 @@ class Retrieval(Task):
         return {f"recall@{k}": recall(k) for k in RECALL_AT} | {"map@r": precision}
 
     def _evidence(self, features: Features) -> Tensor:
-        """Cosines to all items of the gallery, (n, gallery)."""
+        """Return the cosines to all items of the gallery, (n, gallery)."""
         assert self.gallery is not None
         return unit(features.to(self.gallery.dtype)) @ self.gallery.T
 
@@ -140,12 +147,18 @@ class Retrieval(Task):
         return self._margin(evidence, targets, 1)
 
     def _margin(self, cosines: Tensor, targets: Tensor, k: int) -> PerExample:
-        """Cosine to the k-th best irrelevant item minus cosine to the best relevant one: > 0 exactly where recall@k fails."""
+        """Return the cosine to the k-th best irrelevant item minus that to the best relevant one.
+
+        It is > 0 exactly if recall@k fails.
+        """
         relevant, irrelevant, _ = self._sides(cosines, targets)
         return irrelevant.topk(min(k, irrelevant.shape[1]), dim=1).values[:, -1] - relevant.amax(dim=1)
 
     def _precision(self, cosines: Tensor, targets: Tensor) -> PerExample:
-        """Mean cosine to the R/2 best irrelevant items minus that to the better half of the R relevant ones: lowers MAP@R."""
+        """Return the mean cosine to the R/2 best irrelevant items minus that to the better half of the R relevant ones.
+
+        A rise of this loss lowers MAP@R.
+        """
         relevant, irrelevant, found = self._sides(cosines, targets)
         half = (found + 1) // 2
         deepest = (self.largest + 1) // 2
@@ -154,7 +167,7 @@ class Retrieval(Task):
         return gap.masked_fill(~counted, 0).sum(dim=1) / half.clamp_min(1)
 
     def _sides(self, cosines: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Cosines to the relevant and to the irrelevant items, (n, gallery) each with -1 elsewhere, and R, (n,)."""
+        """Return the cosines to relevant and to irrelevant items, (n, gallery) each with -1 for other items, and R, (n,)."""
         assert self.labels is not None
         same = self.labels == targets[:, None]
         return cosines.masked_fill(~same, -1), cosines.masked_fill(same, -1), same.sum(dim=1)

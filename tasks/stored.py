@@ -1,4 +1,4 @@
-"""A fitted detector or linear head on the disk: its tensors as safetensors, and a sidecar that says what they are."""
+"""Storage of a fitted detector or linear head on the disk, as safetensors with a sidecar that describes them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,19 @@ SIDECAR = "task.json"
 
 
 def save_task(task: Task, folder: str | os.PathLike[str], *, extractor: str = "") -> Path:
-    """Write a fitted anomaly detector (with its threshold) or linear head; killed half-way, the folder holds what it held before.
+    """Save a fitted anomaly detector (with its threshold) or linear head atomically; a killed call leaves the folder unchanged.
 
-    extractor: digest of the extractor whose features it was fitted on (`FeatureExtractor.digest`); "" where it is of no matter.
+    Args:
+        task: the fitted task.
+        folder: the folder to write.
+        extractor: the digest of the extractor on whose features it was fitted (`FeatureExtractor.digest`); "" if irrelevant.
 
-    Raises RuntimeError for a task that is not fitted, TypeError for one whose state is an index: keep a `FeatureIndex` for it.
+    Returns:
+        The folder.
+
+    Raises:
+        RuntimeError: for an unfitted task.
+        TypeError: for other tasks; to store a gallery, save a `FeatureIndex`.
     """
     if not isinstance(task, AnomalyDetector | LinearHead):
         raise TypeError(
@@ -47,9 +55,16 @@ def save_task(task: Task, folder: str | os.PathLike[str], *, extractor: str = ""
 
 
 def load_task(folder: str | os.PathLike[str], *, extractor: str | None = None) -> AnomalyDetector | LinearHead:
-    """What `save_task` wrote. extractor: the digest it must have been fitted with; ValueError otherwise.
+    """Load a task that `save_task` wrote.
 
-    Raises FileNotFoundError where there is none, IntegrityError where the files are not what was written.
+    Args:
+        folder: the folder of the task.
+        extractor: the digest of the extractor on whose features it must have been fitted; None accepts any.
+
+    Raises:
+        ValueError: if it was fitted on another extractor.
+        FileNotFoundError: if the folder has no task.
+        IntegrityError: if the files differ from what was written.
     """
     path = Path(folder)
     facts = sidecar.read(path, SIDECAR)
@@ -79,7 +94,7 @@ def load_task(folder: str | os.PathLike[str], *, extractor: str | None = None) -
 
 
 def _encoded(value: Any) -> Any:
-    """As JSON; a threat as its two values."""
+    """Return a value for JSON; a threat becomes its norm and eps."""
     return {"norm": value.norm, "eps": str(value.eps)} if isinstance(value, Threat) else value
 
 

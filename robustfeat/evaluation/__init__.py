@@ -1,4 +1,4 @@
-"""Evaluation: every task clean and under attack, with intervals, records, comparisons, and how robustness transfers."""
+"""Evaluation of tasks, clean and under attack, with confidence intervals, records, model comparisons and robustness transfer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is one model better than another? On the same images, under the same attacks, pair by pair."""
+"""Paired comparison of two models on the same images and under the same attacks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,21 @@ from robustfeat.report import Report, Row, Sized, Title, aligned
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric of two models: `difference` = second - first in [low, high] (95 %), and the p-value of "no difference".
+    """The difference of one metric between two models, with its 95 % interval and p-value.
 
-    task, metric, attack, eps, column: as in a row of the reports.
+    Args:
+        task: the task, as in a row of the reports.
+        metric: the metric, as in a row of the reports.
+        attack: the attack, as in a row of the reports.
+        eps: the size of the perturbation, as in a row of the reports.
+        column: the column, as in a row of the reports.
+        first: the value of the first model.
+        second: the value of the second model.
+        difference: second - first.
+        low: lower end of the 95 % interval of the difference.
+        high: upper end of the 95 % interval of the difference.
+        p: p-value of the hypothesis "no difference".
+        n: number of images.
     """
 
     task: Title
@@ -37,12 +49,21 @@ class Difference:
 
 
 def compare(first: Report, second: Report, *, seed: int = 0) -> list[Difference]:
-    """Every number that both reports have, in the order of the first.
+    """Compare every number that both reports contain, in the order of the first report.
 
-    Intervals come from images drawn again for both models alike (paired bootstrap). The p-value of a rate is McNemar's exact
-    one, from the images on which exactly one model is right; of any other metric it is that of the bootstrap.
+    Intervals come from a paired bootstrap, which draws the same images for both models. The p-value of a rate is that of
+    McNemar's exact test, from the images on which exactly one model is right; that of any other metric comes from the bootstrap.
 
-    Raises ValueError where the reports are of other images or attacks, or have no values per image.
+    Args:
+        first: the report on the first model.
+        second: the report on the second model, on the same images and under the same attacks.
+        seed: of the bootstrap.
+
+    Returns:
+        One difference per number.
+
+    Raises:
+        ValueError: if the reports are about different images or attacks, or have no values per image.
     """
     _check(first, second)
     found: list[Difference] = []
@@ -63,7 +84,7 @@ def compare(first: Report, second: Report, *, seed: int = 0) -> list[Difference]
 
 
 def _climbed(report: Report, row: Row) -> bool:
-    """Whether the attack of a row may have begun where a smaller one had ended: then it is not the attack of that size alone."""
+    """Return whether the attack of a row may have started from the result of a smaller size, and so differs from a single one."""
     return len(report.sizes(row.attack)) > 1
 
 
@@ -78,7 +99,7 @@ def _check(first: Report, second: Report) -> None:
 
 
 def _judge(gaps: np.ndarray, one: PerExample | None, two: PerExample | None) -> tuple[float, float, float]:
-    """The interval of a difference, and the p-value. one, two: the values per case, where the metric is their mean."""
+    """Return the interval of a difference and its p-value; `one` and `two` are values per case, if the metric is their mean."""
     low, high = (float(np.quantile(gaps, q)) for q in (0.025, 0.975))
     if one is not None and two is not None and only_hits_and_misses(one) and only_hits_and_misses(two):
         return low, high, _mcnemar(one, two)
@@ -87,13 +108,13 @@ def _judge(gaps: np.ndarray, one: PerExample | None, two: PerExample | None) -> 
 
 
 def _mcnemar(one: PerExample, two: PerExample) -> float:
-    """Exact: among the cases on which one is right and the other wrong, is each right as often?"""
+    """Return the exact p-value that, on the cases on which exactly one model is right, both are right equally often."""
     better, worse = int((two > one).sum()), int((two < one).sum())
     return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
 
 
 def comparison(first: Report, second: Report, differences: Sequence[Difference]) -> str:
-    """A table for the terminal."""
+    """Format differences between two reports as a table for the terminal."""
     header = ["task", "metric", "attack", first.model, second.model, "difference", "p", "n"]
     lines = [header]
     for d in differences:

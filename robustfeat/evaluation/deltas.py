@@ -1,4 +1,4 @@
-"""Attacked images as they are kept on the disk: what was added to the clean ones, in one byte per value."""
+"""Compact storage of attacked images as perturbations of the clean images, with one byte per value."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ LEVELS = 127
 
 
 class Deltas(NamedTuple):
-    """Attacked minus clean images, rounded to steps of 1/127 of the largest change of each image.
+    """Perturbations (attacked minus clean images), rounded to steps of 1/127 of the largest change of each image.
 
-    steps: int8, (n, c, h, w).  sizes: of one step, in pixel units, (n,).  No rounded image is further from the clean one than
-    before; with linf, a pixel that moved by eps moves by eps.
-    exact: bool, (n,), the images that are kept as they are, in whole: float32, (k, c, h, w).
+    No rounded image is further from the clean one than before; with linf, a pixel that moved by eps still moves by eps.
+
+    Args:
+        steps: int8, (n, c, h, w), the rounded perturbations in steps.
+        sizes: (n,), the size of one step of each image, in pixel units.
+        exact: bool, (n,), which images are stored without rounding.
+        whole: float32, (k, c, h, w), the attacked images that are stored without rounding.
     """
 
     steps: Tensor
@@ -28,7 +32,15 @@ class Deltas(NamedTuple):
 
     @classmethod
     def between(cls, ball: Ball, attacked: Images) -> Self:
-        """What it takes to make `attacked` from the clean images again, rounded."""
+        """Round the perturbations between the clean images of a ball and attacked images.
+
+        Args:
+            ball: the threat around the clean images.
+            attacked: (n, c, h, w), the attacked images.
+
+        Returns:
+            The rounded perturbations; no image is stored without rounding.
+        """
         delta = attacked - ball.origin
         sizes = delta.abs().flatten(1).amax(dim=1) / LEVELS
         steps = (delta / sizes.clamp_min(1e-12).view(-1, 1, 1, 1)).round()
@@ -39,10 +51,15 @@ class Deltas(NamedTuple):
         return rounded._replace(sizes=sizes / longer.clamp_min(1))
 
     def keeping(self, exact: Tensor, attacked: Images) -> Self:
-        """The same with some images (bool, (n,)) in whole, on the CPU."""
+        """Return a copy on the CPU that stores some images without rounding.
+
+        Args:
+            exact: bool, (n,), the images to store without rounding.
+            attacked: (n, c, h, w), the attacked images.
+        """
         return type(self)(self.steps.cpu(), self.sizes.cpu(), exact.cpu(), attacked[exact].float().cpu())
 
     def images(self, clean: Images) -> Images:
-        """The attacked images, in [0, 1]."""
+        """Return the attacked images in [0, 1], computed from the clean images (n, c, h, w)."""
         delta = self.steps.to(clean) * self.sizes.to(clean).view(-1, 1, 1, 1)
         return (clean + delta).clamp(0, 1).index_put((self.exact.to(clean.device),), self.whole.to(clean))

@@ -1,4 +1,4 @@
-"""What an attack does to the features of a model, and how much of the teacher's structure is left: in numbers for a report."""
+"""Numbers for a report on the feature shift under attack and on the similarity between student and teacher."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from robustfeat.numerics.types import Labels
 def describe(
     shift: Shift, labels: Labels | None = None, *, teacher: Shift | None = None, head: Linear | None = None
 ) -> dict[str, float]:
-    """Numbers about features of the same images, clean and attacked (`feature_shift`).
+    """Describe the features of the same images, clean and attacked, in numbers.
 
-    teacher: the same of the teacher, on the same images and under an attack on its own features: adds CKA and class-correlation
-        gap between student and teacher, clean and attacked. Class correlations need labels of at least three classes.
-    head: a linear classifier on the features: adds how much the attack raises its cross-entropy, and the bound on that which
-        the shift gives.
+    Args:
+        shift: the features of the model (`feature_shift`).
+        labels: (n,), the labels of the images.
+        teacher: the features of the teacher on the same images, under an attack on its own features. Adds the CKA and the
+            class-correlation gap between student and teacher, clean and attacked. Class correlations need labels of at least
+            three classes.
+        head: a linear classifier on the features. With labels, adds the increase of its cross-entropy under attack and the
+            bound on this increase from the shift.
+
+    Returns:
+        The numbers by name.
     """
     found = {"relative shift": shift.relative, "cosine": shift.cosine}
     if teacher is not None:

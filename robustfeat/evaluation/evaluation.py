@@ -1,4 +1,4 @@
-"""Every choice of an evaluation but the model, once: flags, reports and cards hold these, and can be measured by again."""
+"""The settings of an evaluation except for the model; flags, reports and cards share them, so an evaluation can be repeated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ from robustfeat.tasks.names import named
 
 
 class Prepared(NamedTuple):
-    """The first arguments of `evaluate`, in their order: unfitted tasks, images to fit on and to measure, attacks by name."""
+    """The first arguments of `evaluate`, in their order.
+
+    Args:
+        extractor: the model to evaluate.
+        tasks: unfitted tasks.
+        train: the images that the tasks are fitted on.
+        test: the images that are measured.
+        attacks: attacks or ladders of attacks by name.
+    """
 
     extractor: FeatureExtractor
     tasks: list[Task]
@@ -35,9 +43,10 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation(Setup):
-    """What is measured, on what, under which attacks: a `Setup` that can be run.
+    """A `Setup` that can be run: the tasks, the data and the attacks of an evaluation.
 
-    Raises ValueError for a limit below 1.
+    Raises:
+        ValueError: if `limit` is below 1.
     """
 
     task: tuple[str, ...] = CLASSIC
@@ -48,24 +57,31 @@ class Evaluation(Setup):
 
     @classmethod
     def again(cls, report: Report) -> Evaluation:
-        """The one that a report was made by. Raises ValueError for a report that does not say it."""
+        """Return the evaluation that created a report.
+
+        Raises:
+            ValueError: if the report does not contain its setup.
+        """
         if report.setup is None:
             raise ValueError(f"the report on {report.measured_on} does not say how it was measured; evaluate again")
         return cls.of(report.setup.as_dict())
 
     def setup(self) -> Setup:
-        """What a report says about it."""
+        """Return the settings as a report stores them."""
         return Setup(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Setup)})
 
     def attack_named(self, name: str) -> Attack:
-        """An attack with those of the options that it has."""
+        """Return an attack by its registered name, with those settings that it has as options."""
         cls = ATTACKS[name]
         options = {field.name: getattr(self, field.name, None) for field in dataclasses.fields(cls)}
         chosen = {name: value for name, value in options.items() if value is not None}
         return cls(threat=Threat(self.norm, self.eps), **chosen)  # type: ignore[arg-type]
 
     def attacks(self) -> dict[str, Attack | Sequence[Attack]]:
-        """Attacks by name: a ladder of each where there is a curve, and each from another model where there is a source."""
+        """Return the attacks by name.
+
+        With `curve`, each is a ladder of attacks; with `source`, each also runs as a transfer attack from that model.
+        """
         found = {name: self.attack_named(name) for name in self.attack}
         if self.source is not None:
             source = hub.load(self.source)
@@ -77,16 +93,21 @@ class Evaluation(Setup):
         return {name: ladder(attack, sizes) for name, attack in found.items()}
 
     def tasks(self) -> list[Task]:
-        """Unfitted tasks."""
+        """Return the unfitted tasks."""
         return [named(name) for name in self.task]
 
     def learnt(self, architecture: Architecture) -> ImageDataset:
-        """The images that tasks are fitted on, as the architecture wants them."""
+        """Return the images that tasks are fitted on, with the size and framing of the architecture."""
         train = self._read(self.data, self.train, architecture, self.image, self.label)
         return train if self.shots is None else train.shots(self.shots, self.seed)
 
     def measured(self, architecture: Architecture, learnt: ImageDataset) -> ImageDataset:
-        """The images that are measured; learnt: whose classes are no outliers."""
+        """Return the images that are measured, with the size and framing of the architecture.
+
+        Args:
+            architecture: the architecture of the model.
+            learnt: the training images; images of their classes are not outliers.
+        """
         test = self._read(self.data, self.test, architecture, self.image, self.label).head(self.limit)
         if self.outliers is None:
             return test
@@ -100,7 +121,7 @@ class Evaluation(Setup):
         return dataset(name, split, image_size=size, framing=framing, image=image, label=label, on_error=self.on_error)
 
     def prepared(self, extractor: FeatureExtractor) -> Prepared:
-        """What `evaluate` and `recount` take."""
+        """Return the first arguments of `evaluate` and `recount` for an extractor."""
         attacks, tasks = self.attacks(), self.tasks()
         extractor = extractor.sized(self.image_size)
         if self.patches:
@@ -118,7 +139,14 @@ class Evaluation(Setup):
         cache: str | os.PathLike[str] | None = None,
         progress: bool = True,
     ) -> Report:
-        """The report, which says that it was made by this. records, cache, progress: as for `evaluate`."""
+        """Evaluate an extractor and return the report, which stores these settings.
+
+        Args:
+            extractor: the model to evaluate.
+            records: a folder for finished batches, as for `evaluate`.
+            cache: a folder for features, as for `evaluate`.
+            progress: whether progress bars are shown.
+        """
         report = evaluate(
             *self.prepared(extractor),
             batch_size=self.batch_size,

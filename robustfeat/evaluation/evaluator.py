@@ -1,4 +1,4 @@
-"""`evaluate`: every task, clean and under every attack, white-box through the whole pipeline."""
+"""The evaluation of every task, clean and under every attack, white-box through the whole pipeline."""
 
 from __future__ import annotations
 
@@ -44,28 +44,31 @@ def evaluate(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Report:
-    """Fit each task on features of `train`, measure it on `test`, as it is and under each attack.
+    """Fit each task on the features of `train` and measure it on `test`, clean and under each attack.
 
-    tasks: unfitted tasks or names of them ("probe", "anomaly:gmm").
-    attacks: by name, or a sequence that is named by its classes. A sequence under a name is a ladder (`ladder`): attacks of
-        growing eps, each from what the one before found.
-    examined: so many cases of each task and attack are looked at for signs that the attack failed; what is found stands in
-        the report as flags. None takes what a quarter of the attack's time pays for, at most 16; 0 leaves the checks out.
-    records: a folder for finished batches: an evaluation that was killed goes on there, with the same result. `Records`
-        has options: the attacked images can be kept as well.
-    cache: a folder for the features of both data sets, which the next evaluation of this model finds there.
+    Each attack raises the task's loss of (extractor(images), targets) by the exact gradient, once per aim in `task.aims()`. Each
+    row of the report has a metric of the task, n (test images) and a 95 % interval. With several processes (`accelerate launch`)
+    the batches are shared and every process gets the report. It warns of test images whose pixels are in `train` as well, and
+    says if classes were matched by number because one data set has no class names; otherwise they are matched by name.
 
-    Each attack raises the task's loss of (extractor(images), targets) by the exact gradient, once per loss in `task.aims()`.
-    Metrics are those of the task, computed from the features of the attacked images; each row has n (test images) and a
-    95 % interval. With several processes (`accelerate launch`) the batches are shared and every process gets the report.
+    Args:
+        extractor: the model to evaluate.
+        tasks: unfitted tasks or their names ("probe", "anomaly:gmm").
+        train: labelled images that the tasks are fitted on.
+        test: labelled images that are measured.
+        attacks: attacks by name, or a sequence whose names are those of the classes. A sequence under a name is a ladder
+            (`ladder`): attacks of growing eps, each of which starts from the result of the previous one.
+        batch_size: images per batch.
+        seed: of everything random in the evaluation.
+        examined: number of cases of each task and attack that are checked for signs that the attack failed; the report has them
+            as flags. None takes as many as a quarter of the attack's time allows, at most 16; 0 disables the checks.
+        records: a folder for finished batches (or `Records`, to keep images); a killed run continues there with equal results.
+        cache: a folder for the features of both data sets, which later evaluations of this model reuse.
+        progress: whether progress bars are shown.
 
-    Test images whose pixels are in `train` as well are counted, and the report warns of them.
-
-    Classes of the two data sets are matched by their names, where both have names; where one has none, by number, and the report
-    says so.
-
-    Raises ValueError for data without labels or with other classes, where both splits hold the same images, and for records of
-    another evaluation; KeyError for unknown task names.
+    Raises:
+        ValueError: for data without labels or with other classes, equal splits, or records of another evaluation.
+        KeyError: for unknown task names.
     """
     evaluation = _Evaluation(
         extractor, tasks, train, test, attacks, batch_size, seed, examined, records, cache, progress
@@ -95,7 +98,7 @@ def evaluate(
 
 
 class _Evaluation:
-    """Checked arguments, features of both splits, and the loop over tasks and attacks."""
+    """The checked arguments, the features of both splits, and the loop over tasks and attacks."""
 
     def __init__(
         self,
@@ -140,7 +143,7 @@ class _Evaluation:
             self.records.open(self._identity())
 
     def _identity(self) -> dict[str, Any]:
-        """What the numbers depend on."""
+        """Return everything that the numbers depend on."""
         return {
             "version": __version__,
             "model": self.digest,
@@ -153,20 +156,20 @@ class _Evaluation:
         }
 
     def images_in_train(self) -> int:
-        """How many test images were learnt from as well."""
+        """Return the number of test images that are also training images."""
         learns = any(task.learns for task in self.by_title.values())
         return int(overlap(self.train, self.test).sum()) if learns else 0
 
     def configurations(self) -> dict[Sized, str]:
-        """Of every attack at each of its sizes."""
+        """Return the configuration of every attack at each of its sizes."""
         return {sized: attack.configuration for rungs in self.ladders.values() for sized, attack in rungs.items()}
 
     def _word(self, sized: Sized) -> str:
-        """What records call an attack."""
+        """Return the name of an attack in the records."""
         return sized.attack if len(self.ladders[sized.attack]) == 1 else f"{sized.attack}@{sized.eps}"
 
     def tasks(self) -> Iterator[tuple[list[Row], list[Ran]]]:
-        """Rows and runs of each task, clean first."""
+        """Yield the rows and runs of each task, clean rows first."""
         for title, task in self.by_title.items():
             # Before the clock starts: whichever task comes first would pay for all.
             for data in self.fitting.needed(task):
@@ -186,7 +189,7 @@ class _Evaluation:
     def _attack(
         self, title: Title, task: Task, cases: Cases, number: int, name: str, metric: str
     ) -> tuple[list[Row], list[Ran]]:
-        """One aim of a task under one attack, or one ladder of them."""
+        """Measure one aim of a task under one attack or one ladder of attacks."""
         begin = time.monotonic()
         rungs, what = self.ladders[name], f"{title} {metric} under {name}".replace("  ", " ")
         pipeline = self.fitting.pipeline(self.extractor, task, cases, metric)
@@ -234,7 +237,7 @@ class _Evaluation:
         return rows, runs
 
     def _measure(self, at: CaseKey, task: Task, cases: Cases, features: Features, seconds: float) -> list[Row]:
-        """Rows of a metric (all of them for ""), whose single cases are kept."""
+        """Return the rows of a metric (of all metrics for ""), and keep the values per case."""
         features = features.to(self.extractor.device)
         place = at._asdict()
         title, metric = place.pop("task"), place.pop("kept")

@@ -1,4 +1,4 @@
-"""Features of both splits, tasks that are fitted on them, and their cases: through the model that is evaluated, or another."""
+"""The features of both splits, and the tasks fitted on them with their cases, for the evaluated model and for surrogates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from robustfeat.tasks.base import Task
 
 
 class Fitting:
-    """Two data sets to learn from and to be measured on.  cache: a folder for their features."""
+    """The fitting of tasks on the features of a training set, and their cases on a test set.
+
+    Args:
+        train: the images that tasks are fitted on.
+        test: the images that are measured.
+        cache: a folder for the features of both; None disables it.
+        progress: whether progress bars are shown.
+    """
 
     def __init__(
         self, train: ImageDataset, test: ImageDataset, cache: str | os.PathLike[str] | None, *, progress: bool
@@ -28,18 +35,18 @@ class Fitting:
         self._elsewhere: dict[tuple[int, Task], tuple[Task, Cases]] = {}
 
     def features(self, extractor: FeatureExtractor, data: ImageDataset) -> Features:
-        """On the CPU; extracted once."""
+        """Return the features (n, d) of a data set on the CPU; they are extracted once."""
         key = id(extractor), data.fingerprint
         if key not in self._features:
             self._features[key] = torch.from_numpy(cached_features(extractor, data, self.cache, progress=self.progress))
         return self._features[key]
 
     def needed(self, task: Task) -> tuple[ImageDataset, ...]:
-        """The data sets whose features a task needs, the one to fit on first."""
+        """Return the data sets whose features a task needs; the first is the one to fit on."""
         return (self.train, self.test) if task.learns else (self.test,)
 
     def fit(self, extractor: FeatureExtractor, task: Task) -> Cases:
-        """Fit the task in place and return its cases."""
+        """Fit a task in place and return its cases."""
         data, *_ = self.needed(task)
         task.to(extractor.device).fit_on(extractor, data, self.features(extractor, data).to(extractor.device))
         clean = self.features(extractor, self.test)
@@ -47,9 +54,16 @@ class Fitting:
         return Cases(rows, targets, clean[rows], picked(self.test.masks, rows))
 
     def pipeline(self, extractor: FeatureExtractor, task: Task, cases: Cases, metric: str) -> Pipeline:
-        """What an attack on a metric of a fitted task sees: the cases that an attacker controls.
+        """Return the pipeline that an attack on a metric of a fitted task raises.
 
-        For attacks that transfer, the same through another model, on whose features the task is fitted as well, once.
+        It has the cases that an attacker controls. Transfer attacks use the same cases through a surrogate model, on whose
+        features a copy of the task is fitted once.
+
+        Args:
+            extractor: the model that is attacked.
+            task: a task fitted on its features.
+            cases: all cases of the task.
+            metric: the key of the aim in `task.aims()`.
         """
 
         def surrogate(source: FeatureExtractor) -> Pipeline:
@@ -68,5 +82,5 @@ class Fitting:
 
 
 def within_reach(task: Task, cases: Cases) -> Tensor:
-    """Which cases an attacker controls, bool (n,)."""
+    """Return which cases an attacker controls, bool (n,)."""
     return torch.stack(list(task.columns(cases.targets).values())).any(dim=0)

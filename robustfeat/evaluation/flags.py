@@ -1,4 +1,4 @@
-"""Health checks of an attack on a task, on some of its cases."""
+"""Health checks of an attack on a task, run on a subset of its cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from robustfeat.numerics.types import Features, PerExample
 
 
 class Examined(NamedTuple):
-    """cases: how many were looked at, 0 for none.  seconds: that it took.  flags: signs that the attack failed."""
+    """The result of the health checks of an attack.
+
+    Args:
+        cases: number of cases that were checked; 0 if the checks did not run.
+        seconds: duration of the checks.
+        flags: signs that the attack failed.
+    """
 
     cases: int
     seconds: float
@@ -33,9 +39,16 @@ def examined_cases(
     name: str,
     quiet: bool,
 ) -> Examined:
-    """Look for signs that an attack failed, on cases that are spread over all of them.
+    """Check evenly spread cases for signs that an attack failed.
 
-    wanted: how many; None takes what a share of the attack's passes pays for (`affordable`).  name: of the progress bar.
+    Args:
+        pipeline: the function of pixels that was attacked.
+        attack: the attack that ran.
+        attacked: its results on all cases.
+        wanted: number of cases; None takes as many as a share of the attack's passes allows (`affordable`).
+        key: of the random numbers.
+        name: of the progress bar.
+        quiet: whether the progress bar is hidden.
     """
     total = len(pipeline.cases.rows)
     count = min(affordable(attacked.effort) if wanted is None else wanted, total)

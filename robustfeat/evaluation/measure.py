@@ -1,4 +1,4 @@
-"""Numbers with their intervals, from the features of every case."""
+"""Metrics and their confidence intervals, computed from the features of every case."""
 
 from __future__ import annotations
 
@@ -33,7 +33,22 @@ def measure(
     seconds: float,
     seed: int,
 ) -> tuple[list[Row], dict[str, PerExample]]:
-    """One report row per metric of a fitted task on these features of the cases, and what they are computed from."""
+    """Compute the metrics of a fitted task.
+
+    Args:
+        task: a fitted task.
+        features: (n, d), the features of the cases.
+        cases: the cases of the task.
+        title: title of the task in the report.
+        attack: name of the attack; "none" for clean features.
+        eps: size of the perturbation.
+        column: the column in the report.
+        seconds: duration for the rows.
+        seed: of the bootstrap.
+
+    Returns:
+        One report row per metric, and the values per case from which they are computed.
+    """
     device = features.device
     with torch.no_grad():
         judged = {name: v.cpu() for name, v in task.judge(features, cases.targets.to(device)).items()}
@@ -68,7 +83,7 @@ def measure(
 
 @torch.no_grad()
 def _places(task: Task, features: Features, cases: Cases) -> tuple[Tensor, Tensor] | None:
-    """Maps and masks of the images in their order; None where there are no masks, or the task does not tell places."""
+    """Return anomaly maps and masks in the order of the images; None if there are no masks or the task has no maps."""
     if cases.masks is None or not bool(cases.masks.any()):
         return None
     size = cases.masks.shape[-1]
@@ -80,7 +95,14 @@ def _places(task: Task, features: Features, cases: Cases) -> tuple[Tensor, Tenso
 def resampled(
     task: Task, judged: dict[str, PerExample], rows: Tensor, targets: Tensor
 ) -> Callable[[Tensor], dict[str, float]]:
-    """The metrics as a function of the images that were drawn; the cases of one image stay together."""
+    """Return the metrics as a function of image numbers, for a bootstrap; the cases of one image stay together.
+
+    Args:
+        task: the task whose summary computes the metrics.
+        judged: values per case, (n,) each.
+        rows: (n,), the image of each case.
+        targets: (n, ...), the target of each case.
+    """
     cases_of = rows.argsort(stable=True).view(int(rows.max()) + 1, -1)  # positions of the cases of each image
 
     def again(drawn: Tensor) -> dict[str, float]:
@@ -91,5 +113,5 @@ def resampled(
 
 
 def only_hits_and_misses(values: Tensor) -> bool:
-    """Whether a metric is a rate: the mean of zeros and ones."""
+    """Return whether a metric is a rate, that is, the mean of zeros and ones (NaN is ignored)."""
     return bool((values.isnan() | (values == 0) | (values == 1)).all())

@@ -1,4 +1,4 @@
-"""Two models on the same images, drawn again and again for both alike: what their metrics could have been."""
+"""The paired bootstrap of the metrics of two models on the same images."""
 
 from __future__ import annotations
 
@@ -19,12 +19,22 @@ RESAMPLES = 1000
 
 
 def paired(first: Report, second: Report, one: Row, other: Row, seed: int = 0) -> dict[str, np.ndarray]:
-    """Metric -> (resamples, 2), the metric of both models on images that are drawn with replacement.
+    """Compute the metrics of two models on resamples of the images, drawn with replacement.
 
-    one, other: a row of each report, of one task under one attack; other metrics of the same cases are found as well.
+    Equal seeds draw equal images for every task and attack on the same number of images.
 
-    Equal seeds draw equal images for every task and attack on as many images. Raises ValueError where a report has no values per
-    image, or the reports are of other images.
+    Args:
+        first: the report on the first model.
+        second: the report on the second model.
+        one: a row of the first report.
+        other: the row of the second report for the same task and attack. Other metrics of these cases are computed as well.
+        seed: of the resamples.
+
+    Returns:
+        For each metric, its values for both models, (resamples, 2).
+
+    Raises:
+        ValueError: if a report has no values per image, or the reports are about different images.
     """
     check_same_images(first, second)
     both = [first.judged(one), second.judged(other)]
@@ -50,7 +60,11 @@ def paired(first: Report, second: Report, one: Row, other: Row, seed: int = 0) -
 
 
 def check_same_images(first: Report, second: Report) -> None:
-    """ValueError unless both reports have values per image, of the same images, after learning from the same ones."""
+    """Check that both reports have values per image, for the same training and test images.
+
+    Raises:
+        ValueError: otherwise.
+    """
     for report in (first, second):
         if not report.cases:
             raise ValueError(
@@ -70,6 +84,6 @@ def check_same_images(first: Report, second: Report) -> None:
 
 
 def _means(values: dict[str, PerExample], rows: Tensor) -> Callable[[Tensor], dict[str, float]]:
-    """The means over the cases of the images that were drawn."""
+    """Return the means over the cases as a function of the images that are drawn."""
     cases_of = rows.argsort(stable=True).view(int(rows.max()) + 1, -1)
     return lambda drawn: {name: float(v[cases_of[drawn].flatten()].double().nanmean()) for name, v in values.items()}

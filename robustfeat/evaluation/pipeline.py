@@ -1,4 +1,4 @@
-"""From pixels to the features of attacked images, through a task: in batches, shared by processes, resumable."""
+"""The attack on a task through the whole pipeline, from pixels to features: batched, shared by processes, and resumable."""
 
 from __future__ import annotations
 
@@ -26,9 +26,13 @@ log = logging.getLogger(__name__)
 
 
 class Cases(NamedTuple):
-    """What a task is asked: rows of the test set, their targets, and the features of the clean images, on the CPU.
+    """The cases that a task is evaluated on, on the CPU.
 
-    masks: where each image is anomalous, for data that says so and is asked as it is.
+    Args:
+        rows: (n,), the rows of the test set.
+        targets: (n, ...), the target of each case.
+        clean: (n, d), the features of the clean images.
+        masks: (n, h, w), which pixels of each image are anomalous, for data that has masks.
     """
 
     rows: Tensor
@@ -37,19 +41,27 @@ class Cases(NamedTuple):
     masks: Tensor | None = None
 
     def take(self, wanted: Tensor) -> Cases:
-        """Those of them, for an attack, which does not look at masks."""
+        """Return a selection of the cases for an attack, without masks, which attacks do not use."""
         return Cases(self.rows[wanted], self.targets[wanted], self.clean[wanted])
 
 
 class Attacked(NamedTuple):
-    """Features of the attacked image of every case, and what it took."""
+    """The features (n, d) of the attacked image of every case, and the effort of the attack."""
 
     features: Features
     effort: Effort
 
 
 class Pipeline:
-    """An extractor and one aim of a task, as one function of pixels that an attack can raise."""
+    """An extractor and one aim of a task, as one function of pixels that an attack can raise.
+
+    Args:
+        extractor: the model that is attacked.
+        aim: the losses of a task fitted on its features.
+        test: the test images.
+        cases: the cases to attack.
+        surrogate: returns the same pipeline through another extractor, on whose features a copy of the task is fitted.
+    """
 
     def __init__(
         self,
@@ -59,16 +71,15 @@ class Pipeline:
         cases: Cases,
         surrogate: Callable[[FeatureExtractor], Pipeline] | None = None,
     ) -> None:
-        """surrogate: the same through another extractor, on whose features the task is fitted."""
         self.extractor, self.aim, self.test, self.cases, self.surrogate = extractor, aim, test, cases, surrogate
 
     def images(self, part: slice) -> Images:
-        """The clean images of some cases."""
+        """Return the clean images of a slice of the cases."""
         images = self.test.batch(self.cases.rows[part]).images
         return images.to(self.extractor.device, memory_format=torch.channels_last)
 
     def goal(self, part: slice) -> Goal:
-        """The aim at some cases, which are checked: pixels -> features -> evidence of the task -> its losses."""
+        """Return the aim at a slice of the cases, which are checked: pixels -> features -> evidence of the task -> its losses."""
         device = self.extractor.device
         task, targets = self.aim.task, self.cases.targets[part].to(device)
         surrogate = self.surrogate
@@ -83,7 +94,7 @@ class Pipeline:
         )
 
     def _logits(self, images: Images) -> Logits:
-        """Where the evidence is class scores."""
+        """Return the logits of images, for a task whose evidence is class scores."""
         return self.aim.task.evidence(self.extractor(images))
 
     def attack(
@@ -96,10 +107,18 @@ class Pipeline:
         records: Records | None = None,
         quiet: bool = False,
     ) -> list[Attacked]:
-        """Attack every case with each attack of a ladder; with several processes each takes its share of the batches.
+        """Attack every case with each attack of a ladder; several processes share the batches.
 
-        ladder: attacks within growing threats; each starts from what the one before has found.
-        key: names the random numbers.  name: of the records and the progress bar.
+        Args:
+            ladder: attacks within growing threats; each starts from the result of the previous one.
+            batch_size: cases per batch.
+            key: of the random numbers.
+            name: of the records and the progress bar.
+            records: the records of finished batches; None keeps none.
+            quiet: whether the progress bar is hidden.
+
+        Returns:
+            The result of each attack, in the order of the ladder.
         """
         count = len(self.cases.rows)
         starts = range(0, count, batch_size)
@@ -130,7 +149,7 @@ class Pipeline:
         return self._replayed(found, ladder, part) if records.replay else found
 
     def _batch(self, ladder: Sequence[Attack], part: slice, key: tuple[int, ...], *, keep: bool) -> Finished:
-        """One batch under each attack; in two halves where the memory is too small. keep: the images as well."""
+        """Attack one batch with each attack, in two halves if memory runs out; `keep` stores the images as well."""
         try:
             images, initial = self.images(part), None
             features, efforts, deltas = [], [], []
@@ -157,7 +176,7 @@ class Pipeline:
         return first.join(second)
 
     def _rounded(self, ball: Ball, attacked: Images, goal: Goal) -> Deltas:
-        """Images to keep: rounded, but for those where rounding would cost the attacker what he has won, or more than 1 %."""
+        """Return images to keep, rounded except where rounding would undo the attacker's success or cost more than 1 %."""
         deltas = Deltas.between(ball, attacked)
         rounded, whole = (goal.judge(images) for images in (deltas.images(ball.origin), attacked))
         if goal.wins:
@@ -165,7 +184,7 @@ class Pipeline:
         return deltas.keeping(whole - rounded > 0.01 * (whole - goal.judge(ball.origin)), attacked)
 
     def _replayed(self, found: Finished, ladder: Sequence[Attack], part: slice) -> Finished:
-        """The batch with the features of its kept images, which must be within the threat."""
+        """Return the batch with features recomputed from its kept images, which must be within the threat."""
         images, features = self.images(part), []
         for attack, deltas in zip(ladder, found.deltas, strict=True):
             attacked = deltas.images(images)
@@ -180,6 +199,6 @@ class Pipeline:
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """CUDA has its own error; on the CPU torch raises a RuntimeError of its allocator."""
+    """Return whether memory ran out; CUDA has its own error, and on the CPU the torch allocator raises a RuntimeError."""
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text

@@ -1,4 +1,4 @@
-"""Finished batches of an evaluation on the disk: a killed evaluation goes on, and another one is not taken for it."""
+"""Records of the finished batches of an evaluation on the disk, from which the same evaluation continues after it was killed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,20 @@ IDENTITY = "identity.json"
 
 
 class Finished(NamedTuple):
-    """A batch under the attacks of a ladder: features (attacks, n, d), the effort of each attack, and the attacked images."""
+    """A finished batch under the attacks of a ladder.
+
+    Args:
+        features: (attacks, n, d), the features of the attacked images.
+        efforts: the effort of each attack.
+        deltas: the attacked images of each attack; empty if they are not kept.
+    """
 
     features: Tensor
     efforts: list[Effort]
     deltas: list[Deltas]
 
     def join(self, other: Self) -> Finished:
-        """Both, one after the other."""
+        """Concatenate this batch and another one along the cases."""
         return Finished(
             torch.cat([self.features, other.features], dim=1),
             [total([one, two]) for one, two in zip(self.efforts, other.efforts, strict=True)],
@@ -44,16 +50,22 @@ class Finished(NamedTuple):
 class Records:
     """A folder with one file per batch, named after its first case and its sha256.
 
-    images: keep the attacked images as well, in one byte per value; the numbers are then those of the images as they are
-        kept, and `recount` can compute them again.
-    replay: compute the features from the kept images instead of believing those that were kept.
+    Args:
+        folder: the folder.
+        images: whether to keep the attacked images as well, in one byte per value. The numbers are then those of the images as
+            they are kept, and `recount` can compute them again.
+        replay: whether to recompute the features from the kept images instead of trusting the kept features.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, images: bool = False, replay: bool = False) -> None:
         self.folder, self.images, self.replay = Path(folder), images or replay, replay
 
     def identity(self) -> dict[str, Any] | None:
-        """What the records in the folder depend on; None for an empty folder."""
+        """Return everything that the records in the folder depend on; None for an empty folder.
+
+        Raises:
+            IntegrityError: if the file cannot be read.
+        """
         path = self.folder / IDENTITY
         if not path.exists():
             return None
@@ -63,7 +75,15 @@ class Records:
             raise IntegrityError(f"{str(path)!r} cannot be read: {error}") from error
 
     def open(self, identity: dict[str, Any]) -> None:
-        """Begin or go on; ValueError, with what differs, where the folder holds another evaluation."""
+        """Start records in an empty folder, or continue those of the same evaluation.
+
+        Args:
+            identity: everything that the records depend on.
+
+        Raises:
+            ValueError: if the folder holds another evaluation (the message names the differences), or no images to replay.
+            FileNotFoundError: if there are no records to replay.
+        """
         mine = identity | {"images": self.images}
         found = self.identity()
         if found is None:
@@ -80,7 +100,18 @@ class Records:
             )
 
     def read(self, name: str, start: int) -> Finished | None:
-        """A batch, or None where it is not finished. Raises IntegrityError for a damaged file."""
+        """Read a finished batch.
+
+        Args:
+            name: of the task and attack.
+            start: the first case of the batch.
+
+        Returns:
+            The batch; None if it is not finished.
+
+        Raises:
+            IntegrityError: if the file is damaged, or a batch to replay is missing.
+        """
         folder = self._place(name)
         paths = sorted(folder.glob(f"{start:09d}.*.safetensors"))
         if not paths:
@@ -102,7 +133,7 @@ class Records:
         return Finished(tensors["features"], efforts, kept)
 
     def write(self, name: str, start: int, batch: Finished) -> None:
-        """Keep a finished batch, atomically."""
+        """Write a finished batch atomically."""
         efforts = json.dumps([dataclasses.asdict(effort) for effort in batch.efforts]).encode()
         tensors = {"features": batch.features.contiguous(), "efforts": torch.tensor(list(efforts), dtype=torch.uint8)}
         for i, deltas in enumerate(batch.deltas):
@@ -112,12 +143,12 @@ class Records:
             temporary.write_bytes(content)
 
     def _place(self, name: str) -> Path:
-        """The folder of a task's batches, inside ours whatever the task is called."""
+        """Return the folder of a task's batches, which is inside this folder for every task name."""
         return self.folder / quote(name, safe=" @:,+").replace("..", "%2E%2E")
 
 
 def total(efforts: list[Effort]) -> Effort:
-    """The sum of several efforts."""
+    """Return the sum of several efforts."""
     found = Effort()
     for effort in efforts:
         found.add(effort)

@@ -1,4 +1,4 @@
-"""Every number of a report once more, from the attacked images that were kept."""
+"""The verification of every number of a report from the kept attacked images."""
 
 from __future__ import annotations
 
@@ -26,13 +26,28 @@ def recount(
     *,
     progress: bool = True,
 ) -> list[tuple[Row, Row | None]]:
-    """The rows of a report whose value is not found again, each with what is found; none where the report is right.
+    """Compute every number of a report again from the kept attacked images.
 
-    Tasks are fitted anew, features computed anew from the images in `records` (kept by `Records(..., images=True)`), and each
-    image is checked to be within its threat. The arguments are those of the evaluation.
+    The tasks are fitted again, the features are recomputed from the images in `records`, and each image is checked to be within
+    its threat. The arguments are those of the evaluation.
 
-    Raises ValueError for records of another evaluation or without images, IntegrityError for a damaged or missing batch or
-    an image outside its threat.
+    Args:
+        report: the report to verify.
+        extractor: the model that was evaluated.
+        tasks: unfitted tasks or their names.
+        train: the images that the tasks were fitted on.
+        test: the images that were measured.
+        attacks: the attacks of the evaluation.
+        records: the folder with the kept images (`Records(..., images=True)`).
+        progress: whether progress bars are shown.
+
+    Returns:
+        The rows of the report whose value differs, each with the recomputed row, or with None if it is missing; an empty list if
+        the report is correct.
+
+    Raises:
+        ValueError: for records of another evaluation or without images.
+        IntegrityError: for a damaged or missing batch, or an image outside its threat.
     """
     kept = Records(records, replay=True)
     identity = kept.identity() or {"batch_size": 1, "seed": 0}

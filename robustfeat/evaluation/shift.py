@@ -1,4 +1,4 @@
-"""How far an attack on the features themselves can move them."""
+"""The shift of features under an attack that targets the features themselves."""
 
 from __future__ import annotations
 
@@ -16,24 +16,29 @@ from robustfeat.runtime.progress import Progress
 
 
 class Shift(NamedTuple):
-    """Features of the same images, clean and attacked, (n, d) each, on the CPU."""
+    """The features of the same images on the CPU, clean and attacked.
+
+    Args:
+        clean: (n, d), the features of the clean images.
+        attacked: (n, d), the features of the attacked images.
+    """
 
     clean: Features
     attacked: Features
 
     @property
     def distances(self) -> PerExample:
-        """|f(x + d) - f(x)|, (n,)."""
+        """The shift |f(x + d) - f(x)| of each image, (n,)."""
         return (self.attacked - self.clean).norm(dim=1)
 
     @property
     def relative(self) -> float:
-        """E |f(x + d) - f(x)| / E |f(x)|: 0 for features that stay, about 1 for features that can be moved anywhere."""
+        """The relative shift E |f(x + d) - f(x)| / E |f(x)|: 0 without any shift, about 1 for arbitrarily movable features."""
         return float(self.distances.mean() / self.clean.norm(dim=1).mean())
 
     @property
     def cosine(self) -> float:
-        """Mean cosine between clean and attacked features, in [-1, 1]."""
+        """The mean cosine between clean and attacked features, in [-1, 1]."""
         return float(torch.nn.functional.cosine_similarity(self.clean, self.attacked).mean())
 
 
@@ -46,10 +51,24 @@ def feature_shift(
     seed: int = 0,
     progress: bool = False,
 ) -> Shift:
-    """Attack each image to move its features as far as possible, in Euclidean distance. No label and no task is needed.
+    """Attack each image to move its features as far as possible in Euclidean distance, without labels and tasks.
 
-    The clean image is a minimum of that distance: the attack must start elsewhere (`start="random"`, the default of PGD).
-    What is found is a lower bound on how far features can be moved.
+    The clean image is a minimum of that distance, so the attack must start from another point (`start="random"`, the default of
+    PGD). The result is a lower bound on the largest possible shift.
+
+    Args:
+        extractor: the model that is attacked.
+        data: the images.
+        attack: the attack, which raises the distance.
+        batch_size: images per batch.
+        seed: of the attack.
+        progress: whether a progress bar is shown.
+
+    Returns:
+        The clean and attacked features.
+
+    Raises:
+        ValueError: if the data set is empty.
     """
     clean, attacked = [], []
     with evaluating(extractor), Progress("feature shift", len(data), quiet=not progress) as bar:
@@ -69,7 +88,7 @@ def feature_shift(
 
 
 class _DistanceFrom:
-    """images -> distance of their features from given ones."""
+    """The distance of the features of images from given features, as a function of the images."""
 
     def __init__(self, extractor: FeatureExtractor, here: Features) -> None:
         self.extractor, self.here = extractor, here

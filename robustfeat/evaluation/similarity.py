@@ -1,4 +1,4 @@
-"""How alike the features of two models are, whatever their widths: linear CKA, and the correlations between classes."""
+"""The similarity of the features of two models of any widths: linear CKA and the correlations between classes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from robustfeat.numerics.types import Features, Labels
 
 
 def linear_cka(one: Features, other: Features) -> float:
-    """Centred kernel alignment with linear kernels, Kornblith et al. 2019 (arXiv 1905.00414), equation 3 for X X^T; in [0, 1].
+    """Compute centred kernel alignment with linear kernels, Kornblith et al. 2019 (arXiv 1905.00414), equation 3 for X X^T.
 
-    one, other: features (n, d) and (n, e) of the same images, row by row. 1 for features that differ by a rotation, a scale
-    and a shift; the expectation for unrelated ones grows with d e / n, so that n should be much larger than the widths.
+    The expectation for unrelated features grows with d e / n, so n should be much larger than the widths.
 
-    Raises ValueError for other numbers of rows, and for features without any spread.
+    Args:
+        one: (n, d), the features of the first model.
+        other: (n, e), the features of the second model, for the same images row by row.
+
+    Returns:
+        The similarity in [0, 1]; 1 for features that differ by a rotation, a scale and a shift.
+
+    Raises:
+        ValueError: for different numbers of rows, and for features without any spread.
     """
     x, y = _centred(one, "one"), _centred(other, "other")
     if len(x) != len(y):
@@ -24,13 +31,22 @@ def linear_cka(one: Features, other: Features) -> float:
 
 
 def class_correlation_gap(one: Features, other: Features, labels: Labels) -> float:
-    """Mean absolute difference of the correlations between classes; in [0, 2], 0 for the same structure.
+    """Compute the mean absolute difference of the correlations between classes.
 
     The correlation of two classes is that of their mean features, over the dimensions, after the mean of all classes is
-    taken off. The structural knowledge of the teacher that a student has taken over shows here: compare Tian et al. 2020,
-    figure 2, where it is measured on logits.
+    subtracted. It shows how much structural knowledge of the teacher a student has learnt; compare Tian et al. 2020, figure 2,
+    where it is measured on logits.
 
-    Raises ValueError for fewer than three classes (two always have correlation -1) and other numbers of rows.
+    Args:
+        one: (n, d), the features of the first model.
+        other: (n, e), the features of the second model, for the same images row by row.
+        labels: (n,), the labels of the images.
+
+    Returns:
+        The difference in [0, 2]; 0 for equal structure.
+
+    Raises:
+        ValueError: for fewer than three classes (two always have correlation -1), and for different numbers of rows.
     """
     if not len(one) == len(other) == len(labels):
         raise ValueError(f"{len(one)} and {len(other)} features but {len(labels)} labels; give the same images to all")

@@ -1,4 +1,4 @@
-"""One attack at several sizes, for a curve of robustness against eps; and the names of attacks in a report."""
+"""Ladders of one attack at several sizes, for a curve of robustness against eps, and the names of attacks in a report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ SIZES = tuple(Eps(f"{n}/255") for n in (1, 2, 4, 8, 12, 16))
 
 
 def ladder(attack: Attack, sizes: Sequence[float] = SIZES) -> list[Attack]:
-    """The same attack at growing sizes in pixel units; a step size grows along. Size 0 is the clean row of every report."""
+    """Return the same attack at growing sizes; a step size is scaled in proportion.
+
+    Args:
+        attack: the attack.
+        sizes: the sizes in pixel units; size 0 is not needed, as every report has a clean row.
+    """
     rungs = []
     for size in sorted(sizes):
         changes: dict[str, object] = {"threat": Threat(attack.threat.norm, size)}
@@ -32,7 +37,15 @@ def ladder(attack: Attack, sizes: Sequence[float] = SIZES) -> list[Attack]:
 
 
 def rungs_of(name: str, attack: Attack | Sequence[Attack]) -> dict[Sized, Attack]:
-    """What runs under a name, by its sizes: one attack, or a ladder of them."""
+    """Return the attacks that run under a name, by their sizes.
+
+    Args:
+        name: the name of the attack in the report.
+        attack: one attack, or a ladder of attacks.
+
+    Raises:
+        ValueError: if a ladder is empty, mixes norms, or has sizes that do not grow.
+    """
     rungs = [attack] if isinstance(attack, Attack) else list(attack)
     sizes = [rung.threat.eps for rung in rungs]
     if not sizes or sizes != sorted(set(sizes)) or len({rung.threat.norm for rung in rungs}) > 1:
@@ -43,7 +56,7 @@ def rungs_of(name: str, attack: Attack | Sequence[Attack]) -> dict[Sized, Attack
 
 
 def numbered(names: Sequence[str]) -> list[str]:
-    """Names made unique: the second "pgd" becomes "pgd-2".
+    """Make names unique: the second "pgd" becomes "pgd-2".
 
     >>> numbered(["pgd", "fgsm", "pgd"])
     ['pgd', 'fgsm', 'pgd-2']

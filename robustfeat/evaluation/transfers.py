@@ -1,4 +1,4 @@
-"""How robustness transfers: every task on every data set, against the teacher and a natural twin, and across models."""
+"""Robustness transfer: every task on every data set, relative to the teacher and a natural twin, and across models."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ Reports = Mapping[str, Report]
 
 @dataclass(frozen=True)
 class Transferred:
-    """One task on one data set: its headline metric, clean and under attack.
+    """The headline metric of one task on one data set, clean and under attack.
 
-    kept: robust / clean.  to_teacher, to_natural: robust, divided by the robust number of the teacher or of the natural twin.
-    None where there is none to divide by, or it is 0.
+    The ratios are None if there is no number to divide by, or this number is 0; `low` and `high` bound `robust`.
+
+    Args:
+        kept: robust / clean.
+        to_teacher: robust / the robust number of the teacher.
+        to_natural: robust / the robust number of the natural twin.
     """
 
     model: str
@@ -45,9 +49,13 @@ class Transferred:
 
 @dataclass(frozen=True)
 class Score:
-    """Of one model: the mean over tasks and data sets of robust / the teacher's robust, in [low, high] (95 %).
+    """The score of one model relative to the teacher.
 
-    The interval is over test images, drawn again for both models alike; numbers: how many went into the mean.
+    Args:
+        value: the mean over tasks and data sets of robust / the teacher's robust.
+        low: the lower end of its 95 % interval, from a paired bootstrap over test images.
+        high: the upper end of this interval.
+        numbers: the number of ratios in the mean.
     """
 
     model: str
@@ -59,7 +67,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation, across models, of robust source accuracy with one other robust number."""
+    """Spearman's rank correlation, across models, of the robust accuracy on the source with one other robust number."""
 
     data: str
     task: Title
@@ -70,9 +78,11 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Transfer:
-    """The table, one score per model where there is a teacher, and correlations where there are three models.
+    """The table, one score per model (with a teacher), and correlations (with three models or more).
 
-    attacks: what ran.  warnings: the flags of all reports.
+    Args:
+        attacks: the attacks that ran.
+        warnings: the flags of all reports.
     """
 
     source: str
@@ -83,7 +93,7 @@ class Transfer:
     correlations: tuple[Correlation, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return the comparison as JSON values."""
         return dataclasses.asdict(self)
 
 
@@ -95,13 +105,17 @@ def transfer(
     natural: Reports | None = None,
     seed: int = 0,
 ) -> Transfer:
-    """Put evaluations of models on several data sets side by side.
+    """Compare evaluations of models on several data sets.
 
-    models: of each, its reports by data set, all on the same images, tasks and one attack.
-    source: the data set that the models were trained on; its first task is what other numbers are correlated with.
-    teacher, natural: the same of these two; they count as models in the correlations.
+    Args:
+        models: for each model, its reports by data set, all on the same images and tasks and under one attack.
+        source: the data set that the models were trained on; other numbers are correlated with its first task.
+        teacher: the reports of the teacher, which counts as a model in the correlations.
+        natural: the reports of the natural twin (an ordinarily trained model), which counts as a model in the correlations.
+        seed: of the bootstrap.
 
-    Raises ValueError where reports are of other images, of no or several attacks, or where a data set is missing.
+    Raises:
+        ValueError: if reports are about different images, have no or several attacks, or a data set is missing.
     """
     if not models:
         raise ValueError("there is no model to compare; give at least one")
@@ -145,7 +159,7 @@ def _check(everyone: Sequence[Reports], source: str) -> None:
 
 
 class Headline(NamedTuple):
-    """A task, its first metric, and the attack that it is measured under."""
+    """A task, its first metric, and the attack under which it is measured."""
 
     task: Title
     metric: str
@@ -154,7 +168,7 @@ class Headline(NamedTuple):
 
 
 def headlines(report: Report) -> list[Headline]:
-    """One per task."""
+    """Return one headline per task of a report."""
     (sized,) = report.attacks
     first: dict[Title, str] = {}
     for row in report.rows:
@@ -164,7 +178,7 @@ def headlines(report: Report) -> list[Headline]:
 
 
 def _at(report: Report, headline: Headline) -> Row:
-    """Its row in a report that has it."""
+    """Return the row of a headline in a report that contains it."""
     (row,) = report.rows_at(*headline)
     return row
 
@@ -197,7 +211,7 @@ def _over(one: float, other: float) -> float | None:
 
 
 def _score(model: Reports, teacher: Reports, seed: int) -> Score:
-    """Images of one data set are drawn alike for all its tasks, images of different data sets apart."""
+    """Return the score; resamples are shared by the tasks of one data set, and independent across data sets."""
     values, drawn = [], []
     for number, (data, report) in enumerate(model.items()):
         for headline in headlines(report):
@@ -218,7 +232,7 @@ def _score(model: Reports, teacher: Reports, seed: int) -> Score:
 
 
 def _correlations(everyone: Sequence[Reports], source: str) -> tuple[Correlation, ...]:
-    """Of the first task of the source with everything else; none for fewer than three models."""
+    """Correlate the first task of the source with all other numbers; empty for fewer than three models."""
     if len(everyone) < 3:
         return ()
     first, *_ = headlines(everyone[0][source])

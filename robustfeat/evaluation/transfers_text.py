@@ -1,4 +1,4 @@
-"""How robustness transfers, in words: for a terminal and as Markdown."""
+"""Text for robustness transfer, for a terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from robustfeat.report import aligned
 
 
 def transfer_text(found: Transfer) -> str:
-    """The table, scores and correlations for a terminal."""
+    """Format the table, scores and correlations for a terminal."""
     return "\n".join([aligned(_cells(found)), "", *_notes(found)]).rstrip()
 
 
 def transfer_markdown(found: Transfer) -> str:
-    """The same as Markdown."""
+    """Format the table, scores and correlations as Markdown."""
     head, *body = _cells(found)
     lines = ["# How robustness transfers", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(line) + " |" for line in body]
@@ -31,7 +31,7 @@ def _cells(found: Transfer) -> list[list[str]]:
 
 
 def _notes(found: Transfer) -> list[str]:
-    """What was attacked how, the scores, the correlations."""
+    """Return the lines for the attacks, the scores, the correlations and the warnings."""
     notes = [f"attack {attack}" for attack in dict.fromkeys(found.attacks)]
     for score in found.scores:
         notes.append(

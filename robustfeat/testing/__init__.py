@@ -1,6 +1,7 @@
-"""The contract of objectives, attacks, tasks and data sources, as checks that anybody can run on his own: one call per class.
+"""Checks of the contracts of objectives, attacks, tasks and data sources, for classes of the library and for custom ones.
 
-Each check raises AssertionError with what is wrong. They are what the library's own classes are tested with.
+One call checks one class. Each check raises AssertionError with a message that says what is wrong. The library tests its own
+classes with the same checks.
 """
 
 from __future__ import annotations

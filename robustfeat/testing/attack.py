@@ -1,4 +1,4 @@
-"""The contract of attacks."""
+"""The check of the contract of attacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from robustfeat.numerics.types import Images, Logits
 
 
 def check_attack(attack: Attack, *, seed: int = 0) -> None:
-    """Inside the ball and [0, 1], at least as bad as the clean image, repeatable, images and loss untouched; refuses nonsense."""
+    """Check that an attack fulfils its contract on a linear classifier.
+
+    The attacked images must lie inside the ball and in [0, 1], and their loss must be at least that of the clean images. The
+    attack must be repeatable, leave images and loss unchanged, and refuse invalid images and losses.
+
+    Args:
+        attack: the attack to check.
+        seed: of the images, the classifier and the attack.
+
+    Raises:
+        AssertionError: if the attack violates the contract.
+    """
     images = torch.rand(6, 3, 8, 8, generator=generator(seed))
     images[0], images[1] = 0.0, 1.0
     goal = _linear_goal(images, seed)
@@ -39,7 +50,7 @@ def check_attack(attack: Attack, *, seed: int = 0) -> None:
 
 
 def _check_nonsense(attack: Attack, goal: Goal, images: Images) -> None:
-    """ValueError for images that are none, for a loss that is NaN, and for one to climb that is not there."""
+    """Check for a ValueError for invalid images, for a loss that is NaN, and for the name of a loss that the goal lacks."""
     broken = images.clone()
     broken[2, 0, 0, 0] = torch.nan
     bad = {"NaN pixels": broken, "pixels above 1": 255 * images, "pixels below 0": images - 1}
@@ -58,7 +69,7 @@ def _check_nonsense(attack: Attack, goal: Goal, images: Images) -> None:
 
 
 def _linear_goal(images: Images, seed: int) -> Goal:
-    """The margin of a linear classifier with four classes, which labels every image as it predicts it."""
+    """Return the margin and cross-entropy of a linear classifier with four classes; its predictions serve as the labels."""
     weight = torch.randn(4, images[0].numel(), generator=generator(seed, 1))
 
     def logits(x: Images) -> Logits:

@@ -1,4 +1,4 @@
-"""What a fitted task must survive: copies, processes of their own, a state that is loaded into a fresh one."""
+"""Checks that a fitted task gives the same results after copying, pickling and loading of its state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,19 @@ from robustfeat.tasks import AnomalyDetector, Task
 
 
 def check_copies(task: Task, fresh: Task, features: Tensor, targets: Tensor) -> None:
-    """The same numbers, to the bit, from a copy, a pickled task, and `fresh`, which is not fitted, with the state of the task."""
+    """Check that copies of a fitted task give bitwise equal results.
+
+    The copies are a deep copy, a pickled task, and an unfitted task into which the state of the fitted task is loaded.
+
+    Args:
+        task: a fitted task.
+        fresh: an unfitted task with the same options.
+        features: (n, d), features to test with.
+        targets: (n, ...), their targets.
+
+    Raises:
+        AssertionError: if a copy gives other results.
+    """
     if isinstance(task, AnomalyDetector):
         task = copy.deepcopy(task).calibrate(features)
     loaded = copy.deepcopy(fresh)
@@ -27,7 +39,16 @@ def check_copies(task: Task, fresh: Task, features: Tensor, targets: Tensor) -> 
 
 
 def check_types(task: Task, features: Tensor, targets: Tensor) -> None:
-    """Targets of any type of integers mean the same; features in double precision nearly so."""
+    """Check that targets of all integer types give equal results, and that features in double precision give close results.
+
+    Args:
+        task: a fitted task.
+        features: (n, d), features to test with.
+        targets: (n, ...), their targets, int64.
+
+    Raises:
+        AssertionError: if the results differ.
+    """
     loss, judged = task.loss(features, targets), task.judge(features, targets)
     for dtype in (torch.int16, torch.int32):
         assert torch.equal(task.loss(features, targets.to(dtype)), loss), f"targets of {dtype} must mean the same"
@@ -52,7 +73,7 @@ def _same(task: Task, other: Task, features: Tensor, targets: Tensor, how: str) 
 
 
 def _equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    """NaN, a case without a value, is equal to itself."""
+    """Return whether the values are equal, where NaN (a case without a value) equals itself."""
     return one.keys() == other.keys() and all(
         torch.equal(value.nan_to_num(-1), other[name].nan_to_num(-1)) for name, value in one.items()
     )

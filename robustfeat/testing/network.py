@@ -1,4 +1,4 @@
-"""Small networks to check things with."""
+"""Small networks for the checks."""
 
 from __future__ import annotations
 
@@ -7,5 +7,8 @@ from robustfeat.backbones.network import Network, new_network
 
 
 def small_network(seed: int, name: str = "cnn_tiny", classes: int = 4) -> Network:
-    """An untrained network for 8x8 images, the same for the same seed; the global random state is left alone."""
+    """Return an untrained network for 8x8 images.
+
+    Equal seeds give equal networks; the global random state does not change.
+    """
     return new_network(Architecture(name, classes=classes, image_size=8), seed)

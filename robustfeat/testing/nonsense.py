@@ -1,4 +1,4 @@
-"""Nonsense that every task must refuse, whatever it is: what nothing can be learnt from, and what nothing can be asked about."""
+"""Checks that a task refuses invalid input: training data that it cannot learn from, and cases that it cannot evaluate."""
 
 from __future__ import annotations
 
@@ -13,20 +13,47 @@ from robustfeat.tasks import Task
 
 
 def check_unfitted(task: Task, features: Tensor, targets: Tensor) -> None:
-    """RuntimeError, and the word fit, for whatever an unfitted task is asked."""
+    """Check that the methods of an unfitted task raise a RuntimeError whose message contains the word "fit".
+
+    Args:
+        task: an unfitted task.
+        features: (n, d), valid features.
+        targets: (n, ...), valid targets.
+
+    Raises:
+        AssertionError: if a method does not raise this error.
+    """
     for use in _questions(task):
         _refused(use, features, targets, "before fit", RuntimeError, "fit")
 
 
 def check_nothing_to_learn(task: Task, features: Tensor, targets: Tensor) -> None:
-    """ValueError where there is nothing to learn from; the task is not fitted by it."""
+    """Check that `fit` raises a ValueError for invalid training data, on copies of the task.
+
+    Args:
+        task: an unfitted task, which stays unfitted.
+        features: (m, d), valid features.
+        targets: (m,), valid targets.
+
+    Raises:
+        AssertionError: if `fit` does not raise this error.
+    """
     bad = [*_features(features, targets), *_targets(features, targets), ("no features", features[:0], targets[:0])]
     for what, wrong, of in bad:
         _refused(copy.deepcopy(task).fit, wrong, of, f"to learn from {what}", ValueError)
 
 
 def check_nothing_to_ask(task: Task, features: Tensor, targets: Tensor) -> None:
-    """ValueError for features and targets that do not fit a fitted task, which is as it was afterwards."""
+    """Check that a fitted task raises a ValueError for invalid features and targets, and does not change by them.
+
+    Args:
+        task: a fitted task.
+        features: (n, d), valid features.
+        targets: (n, ...), valid targets.
+
+    Raises:
+        AssertionError: if a method does not raise this error, or the score of the valid features changes.
+    """
     before = task.score(features, targets)
     narrow = ("features of another width", features[:, 1:], targets)
     for what, wrong, of in [narrow, *_features(features, targets), *_targets(features, targets)]:

@@ -1,4 +1,4 @@
-"""The contract of training objectives."""
+"""The check of the contract of training objectives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from robustfeat.training.distiller import Distiller
 
 
 def check_objective(objective: Objective, *, seed: int = 0) -> None:
-    """One training step: finite terms, a gradient for the student and none for the teacher, modes and images untouched."""
+    """Check that an objective fulfils its contract in one training step with small networks.
+
+    The terms must be finite scalars, with a gradient for the student and none for the teacher. The step must leave the modes of
+    all modules and the images of the batch unchanged.
+
+    Args:
+        objective: the objective to check; its `setup` is called.
+        seed: of the networks, the images and the step.
+
+    Raises:
+        AssertionError: if the objective violates the contract.
+    """
     random = generator(seed)
     student, teacher = small_network(seed), small_network(seed + 1)
     labels = torch.arange(12) % 4

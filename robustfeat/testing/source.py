@@ -1,4 +1,4 @@
-"""The contract of a data source."""
+"""The check of the contract of data sources."""
 
 from __future__ import annotations
 
@@ -12,9 +12,18 @@ from robustfeat.runtime.errors import UnknownNameError
 
 
 def check_source(source: Source, name: str, splits: Sequence[str] = ("train", "test")) -> None:
-    """Takes its name and no other, opens each split the same every time, with labels that have names, and refuses other splits.
+    """Check that a data source fulfils its contract.
 
-    source: of a registered class.  name: of data that it takes, and that is there.  splits: all that this data has.
+    It must take its own name and no other, open each split with the same images in the same order every time, have a class name
+    for every label, and refuse other splits.
+
+    Args:
+        source: an instance of a registered class.
+        name: the name of existing data that the source takes.
+        splits: all splits of this data.
+
+    Raises:
+        AssertionError: if the source violates the contract.
     """
     assert type(source_of(name)) is type(source), (
         f"dataset({name!r}) asks {source_of(name).name!r}; see takes and breadth"
@@ -44,7 +53,7 @@ def check_source(source: Source, name: str, splits: Sequence[str] = ("train", "t
 
 
 def _check_images(data: ImageDataset) -> None:
-    """Pixels, labels, names of classes and masks fit to one another."""
+    """Check that pixels, labels, class names and masks of a data set are valid and match each other."""
     n, side = len(data), data.image_size
     assert n > 0, "a split must have images"
     pixels = data.pixels(torch.arange(n))

@@ -1,4 +1,4 @@
-"""The contract of tasks and anomaly detectors."""
+"""The check of the contract of tasks and anomaly detectors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,18 @@ from robustfeat.training.heads import fit_head
 
 
 def check_task(task: Task, *, seed: int = 0) -> None:
-    """Fits, scores in [0, 1], has a gradient that an attack can use, and a loss whose rise lowers the headline metric.
+    """Check that a task fulfils its contract on small generated data.
 
-    Refuses what it cannot learn from or be asked about, and is the same after copies, pickling, and a state that is loaded into
-    a task that is not fitted.  task: not fitted, as its constructor makes it.
+    The task must fit, have metrics in [0, 1] and a finite gradient that is not zero, and its headline metric must fall when the
+    loss rises. It must refuse invalid training data and invalid cases, and give the same results after copying, pickling, and
+    loading of its state into an unfitted task.
+
+    Args:
+        task: an unfitted task, as its constructor makes it; it is fitted by the check.
+        seed: of the data.
+
+    Raises:
+        AssertionError: if the task violates the contract.
     """
     random = generator(seed)
     labels = torch.arange(80) % 4
@@ -65,9 +73,9 @@ def check_task(task: Task, *, seed: int = 0) -> None:
 
 
 def _fitted(task: Task, labels: Tensor, known: Tensor, random: torch.Generator) -> Tensor:
-    """Features with the structure of the classes, after the task has learnt from the first 60 of them.
+    """Fit the task on the first 60 features of clustered classes, and return all features.
 
-    They are those of images and a small network only where the task learns from images.
+    They come from images and a small network only for tasks that learn from images.
     """
     if type(task)._fit_on is Task._fit_on:
         centres = 3 * torch.randn(4, 16, generator=random)

@@ -1,4 +1,4 @@
-"""Anomaly detectors: fitted on normal features, each gives every feature a score. One file each; most are short."""
+"""Anomaly detectors, which are fitted on normal features and give every feature an anomaly score; one file per detector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an anomaly detector is: fitted on normal features, it gives every feature a score that is higher for anomalies."""
+"""The base class of anomaly detectors, which are fitted on normal features and give anomalies higher scores."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from robustfeat.tasks.metrics.ranking import aupr, auroc, fpr_at_tpr
 
 
 class AnomalyDetector(Task):
-    """Give `_fit` and `_anomaly`; threshold, metrics and loss follow. Targets: 1 is anomalous, 0 is normal.
+    """The base class of anomaly detectors; targets are 1 for anomalous and 0 for normal examples.
 
-    Metrics are AUROC, AUPR (anomalous as positive), AUPR with normal as positive, and TNR@95 = 1 - FPR@95, so that larger is
-    better for each.
+    Subclasses implement `_fit` and `_anomaly`; the base class provides threshold, metrics and loss. Metrics are AUROC, AUPR
+    (anomalous as positive), AUPR with normal as positive, and TNR@95 = 1 - FPR@95, so that larger is better for each.
     """
 
     threshold: Tensor | None
-    """Scores above it are anomalous; None until `calibrate`."""
+    """The score above which an example is anomalous; None until `calibrate`."""
 
     needs_classes: ClassVar[bool] = False
     """Whether `fit` needs the classes of the normal examples, at least two of them."""
 
     scores: ClassVar[str] = ""
-    """Names the scale of the scores, where it has changed since detectors were first saved: a threshold is on one scale."""
+    """The name of the scale of the scores, set if it has changed since detectors were first saved; a threshold has one scale."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,15 +38,28 @@ class AnomalyDetector(Task):
 
     @final
     def fit(self, features: Features, targets: Tensor | None = None) -> Self:
-        """Learn from normal features (m, d) and, where there are several of them, their classes (m,)."""
+        """Fit the detector on normal features.
+
+        Args:
+            features: (m, d), the normal features.
+            targets: (m,), their classes; None if there is one class.
+
+        Raises:
+            ValueError: for invalid or insufficient data.
+        """
         count = len(features) if isinstance(features, Tensor) else 0
         return super().fit(features, torch.zeros(count, dtype=torch.long) if targets is None else targets)
 
     @final
     def anomaly(self, features: Features) -> PerExample:
-        """Anomaly score (n,), higher is more anomalous, differentiable in the features.
+        """Return anomaly scores (n,), higher is more anomalous, differentiable in the features.
 
-        Raises RuntimeError before `fit`, ValueError for features that do not fit, and for scores that are not finite.
+        Args:
+            features: (n, d), of the fitted width.
+
+        Raises:
+            RuntimeError: before `fit`.
+            ValueError: for invalid features, and for scores that are not finite.
         """
         return self._evidence(self._seen(features))
 
@@ -56,11 +69,15 @@ class AnomalyDetector(Task):
 
     @final
     def calibrate(self, features: Features, false_alarms: float = 0.05) -> Self:
-        """Set the threshold by normal features (m, d) that were held out from `fit`.
+        """Set the threshold from held-out normal features.
 
-        false_alarms: share of new normal examples that may be called anomalous, on average over such held-out sets (split
-            conformal: Papadopoulos et al. 2002). Raises ValueError where m is too small for it: it takes at least
-            1 / false_alarms - 1 examples.
+        Args:
+            features: (m, d), normal features that were held out from `fit`, at least 1 / false_alarms - 1 of them.
+            false_alarms: the share of new normal examples that may be called anomalous, in (0, 1), on average over such held-out
+                sets (split conformal: Papadopoulos et al. 2002).
+
+        Raises:
+            ValueError: if m is too small for `false_alarms`, or `false_alarms` is outside (0, 1).
         """
         if not 0 < false_alarms < 1:
             raise ValueError(f"false_alarms must be in (0, 1), got {false_alarms!r}")
@@ -77,7 +94,11 @@ class AnomalyDetector(Task):
 
     @final
     def predict(self, features: Features) -> Tensor:
-        """Which of features (n, d) are anomalous, bool (n,)."""
+        """Return which of features (n, d) are anomalous, bool (n,).
+
+        Raises:
+            RuntimeError: before `calibrate`.
+        """
         with torch.no_grad():
             scores = self.anomaly(features)
         if self.threshold is None:
@@ -85,7 +106,7 @@ class AnomalyDetector(Task):
         return scores > self.threshold
 
     def titled(self, task: str) -> str:
-        """What a task is called with this detector: the default one is not mentioned."""
+        """Return the title of a task with this detector; the default detector is omitted."""
         return task if self.name == "mahalanobis" else f"{task}:{self.name}"
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
@@ -116,7 +137,7 @@ class AnomalyDetector(Task):
         return {"anomaly": self._evidence(features)}
 
     def _loss(self, evidence: PerExample, targets: Tensor) -> PerExample:
-        """The score of normal cases, minus the score of anomalous ones: an attacker moves each towards the other side."""
+        """Return the score of normal and the negative score of anomalous cases; an attacker moves each to the other side."""
         return torch.where(targets == 1, -evidence, evidence)
 
     def _check_targets(self, targets: Tensor) -> None:
@@ -131,7 +152,12 @@ class AnomalyDetector(Task):
 
 
 def ranking_metrics(scores: Tensor, anomalous: Tensor) -> dict[str, float]:
-    """AUROC, AUPR with either side as positive, and FPR@95 turned round."""
+    """Return AUROC, AUPR with either side as positive, and TNR@95 = 1 - FPR@95.
+
+    Args:
+        scores: (n,), the anomaly scores.
+        anomalous: bool (n,), which examples are anomalous.
+    """
     return {
         "auroc": auroc(scores, anomalous),
         "aupr": aupr(scores, anomalous),
@@ -141,5 +167,9 @@ def ranking_metrics(scores: Tensor, anomalous: Tensor) -> dict[str, float]:
 
 
 def attacked_sides(anomalous: Tensor) -> dict[str, Tensor]:
-    """Both sides attacked (the headline), normal cases made anomalous, anomalous ones made normal."""
+    """Return the columns of a report: both sides attacked (the headline), only normal cases, and only anomalous cases.
+
+    Args:
+        anomalous: bool (n,), which cases are anomalous.
+    """
     return {"": torch.ones_like(anomalous), "normal": ~anomalous, "anomalous": anomalous}

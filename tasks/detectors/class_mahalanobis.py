@@ -1,4 +1,4 @@
-"""Mahalanobis distance to the nearest class mean, Lee et al. 2018 (arXiv 1807.03888, equation 2)."""
+"""The Mahalanobis distance to the nearest class mean, Lee et al. 2018 (arXiv 1807.03888, equation 2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ClassMahalanobis(AnomalyDetector):
     """anomaly(x) = min_c (x - mean_c)^T (S + shrinkage tr(S)/d I)^-1 (x - mean_c), S the covariance within classes.
 
     Args:
-        shrinkage: share of the mean variance added to the diagonal, as for Mahalanobis.
+        shrinkage: the share of the mean variance added to the diagonal, as for Mahalanobis.
     """
 
     needs_classes = True

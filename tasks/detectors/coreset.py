@@ -1,4 +1,4 @@
-"""A few points that cover many: greedy k-centre, on a random projection."""
+"""Greedy k-centre selection of a coreset, on a random projection."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ PROJECTED = 128  # the width that the authors of PatchCore project to
 
 
 def cover(points: Tensor, count: int, random: torch.Generator) -> Tensor:
-    """Row numbers of `count` of the points (n, d), or fewer where the others are copies. Roth et al. 2022, algorithm 1.
+    """Choose a coreset, Roth et al. 2022, algorithm 1, in `count` passes over all points.
 
     Points wider than 128 are compared after a Gaussian projection to 128 dimensions, which keeps distances up to a few per
-    cent (Johnson & Lindenstrauss 1984). Takes count passes over all points.
+    cent (Johnson & Lindenstrauss 1984).
+
+    Args:
+        points: (n, d), the points.
+        count: the number of points to choose.
+        random: of the first point and the projection.
+
+    Returns:
+        The row numbers of `count` points, or of fewer if the others are copies.
     """
     first = int(torch.randint(len(points), (1,), generator=random))
     width = points.shape[1]
@@ -22,9 +30,17 @@ def cover(points: Tensor, count: int, random: torch.Generator) -> Tensor:
 
 
 def k_centre(points: Tensor, count: int, first: int) -> Tensor:
-    """Row numbers of `first` and then always the point farthest from those that are chosen already, at most `count`.
+    """Choose `first`, then repeatedly the point farthest from all chosen points.
 
     The largest distance of any point to its nearest chosen one is at most twice the smallest possible (Gonzalez 1985).
+
+    Args:
+        points: (n, d), the points.
+        count: the largest number of points to choose.
+        first: the row number of the first point.
+
+    Returns:
+        The row numbers of at most `count` points, in the order of choice.
     """
     chosen = [first]
     gaps = _distances(points, first)
@@ -38,5 +54,5 @@ def k_centre(points: Tensor, count: int, first: int) -> Tensor:
 
 
 def _distances(points: Tensor, centre: int) -> Tensor:
-    """Of all points to one of them; 0 to itself, which products would only give up to rounding."""
+    """Return the distances of all points to one of them, exactly 0 to itself, unlike distances from products."""
     return torch.cdist(points, points[centre, None], compute_mode="donot_use_mm_for_euclid_dist").squeeze(1)

@@ -1,4 +1,4 @@
-"""Density of a mixture of Gaussians, fitted by scikit-learn; a torch twin gives the gradient."""
+"""The density of a mixture of Gaussians, fitted by scikit-learn; an equivalent function in torch gives the gradient."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class GMM(AnomalyDetector):
     """anomaly(x) = -log density of x, features measured in units of their mean standard deviation.
 
     Args:
-        components: number of Gaussians, each with a covariance of its own.
-        shrinkage: share of the mean variance added to each diagonal, as for Mahalanobis.
-        seed: of the start.
+        components: the number of Gaussians, each with its own covariance.
+        shrinkage: the share of the mean variance added to each diagonal, as for Mahalanobis.
+        seed: of the initialisation.
     """
 
     means: Tensor  # like the others, None until fit

@@ -1,4 +1,4 @@
-"""Distance to the k-th nearest normal feature, Sun et al. 2022."""
+"""The distance to the k-th nearest normal feature, Sun et al. 2022."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class KNN(AnomalyDetector):
     """anomaly(x) = Euclidean distance of the normalised feature to its k-th nearest normal one.
 
     Args:
-        k: which neighbour; at most the number of normal examples.
+        k: the rank of the neighbour, from 1 to the number of normal examples.
     """
 
     normal: Tensor | None

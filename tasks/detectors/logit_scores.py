@@ -1,4 +1,4 @@
-"""The classic scores of a classifier's logits, on a linear probe that is fitted on the normal features with their classes."""
+"""Classic anomaly scores from logits, with a linear probe that is fitted on the normal features and their classes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from robustfeat.tasks.probe import LinearProbe
 
 
 class LogitDetector(AnomalyDetector):
-    """Give `score_logits`. It needs the classes of the normal examples, so that it has no one-class protocol.
+    """The base class of detectors on logits; subclasses implement `score_logits`.
+
+    It needs the classes of the normal examples, so the one-class protocol does not apply.
 
     Args:
-        seed: of the probe's choice of its penalty.
+        seed: of the choice of the probe's penalty.
     """
 
     needs_classes = True
@@ -36,15 +38,15 @@ class LogitDetector(AnomalyDetector):
 
     @abstractmethod
     def score_logits(self, logits: Logits) -> PerExample:
-        """Anomaly score (n,) of class scores (n, k)."""
+        """Return anomaly scores (n,) for logits (n, k)."""
 
 
 @DETECTORS.register("msp")
 class MSP(LogitDetector):
     """anomaly(x) = log((1 - p) / p), p = max softmax(logits): the order of -p, Hendrycks & Gimpel 2017; at most log(k - 1).
 
-    p itself is 1 to the last digit from a lead of 17 on: all that are sure would be equally normal, and no attack could move
-    them. p = sigmoid(-anomaly).
+    p itself rounds to 1 for margins of 17 or more, so that all confident examples would be equally normal and no attack could
+    move them. p = sigmoid(-anomaly).
     """
 
     scores = "log odds"

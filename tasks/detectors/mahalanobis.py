@@ -1,4 +1,4 @@
-"""Mahalanobis distance to the mean of the normal features, Lee et al. 2018 (one Gaussian)."""
+"""The Mahalanobis distance to the mean of the normal features, Lee et al. 2018 (one Gaussian)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Mahalanobis(AnomalyDetector):
     """anomaly(x) = (x - mean)^T (S + shrinkage tr(S)/d I)^-1 (x - mean), factorised in float64.
 
     Args:
-        shrinkage: share of the mean variance added to the diagonal; keeps rank-deficient features (fewer examples than
+        shrinkage: the share of the mean variance added to the diagonal. It keeps rank-deficient features (fewer examples than
             dimensions, dead units) well-defined, and leaves rankings unchanged when features are scaled.
     """
 
@@ -47,10 +47,18 @@ class Mahalanobis(AnomalyDetector):
 
 
 def whitening(centred: Tensor, freedom: int, shrinkage: float) -> Tensor:
-    """W (d, d), float64, such that |W x|^2 is the Mahalanobis distance of x: the inverse Cholesky factor of the covariance.
+    """Compute the inverse Cholesky factor W of the covariance, such that |W x|^2 is the Mahalanobis distance of x.
 
-    centred: (m, d), float64, without their means.  freedom: degrees of freedom.  shrinkage: as for Mahalanobis.
-    Raises ValueError where all features are equal.
+    Args:
+        centred: (m, d), float64, features minus their means.
+        freedom: degrees of freedom of the covariance.
+        shrinkage: the share of the mean variance added to the diagonal, as for Mahalanobis.
+
+    Returns:
+        W, (d, d), float64.
+
+    Raises:
+        ValueError: if all features are equal.
     """
     covariance = centred.T @ centred / freedom
     variance = covariance.diagonal().mean()

@@ -1,4 +1,4 @@
-"""One-class support vector machine, Schölkopf et al. 2001, fitted by scikit-learn; a torch twin gives the gradient."""
+"""The one-class support vector machine, Schölkopf et al. 2001, fitted by scikit-learn; a torch function gives the gradient."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ with needed("the detector 'one-class-svm'", "sklearn", "scikit-learn"):
 class OneClassSVM(AnomalyDetector):
     """anomaly(x) = log rho - log sum_i alpha_i exp(-gamma |x - x_i|^2), > 0 outside; gamma = 1 / (d x mean variance).
 
-    The logarithms leave ranks and sign as they are. Without them the score of everything far away would be rho, to the last
-    digit: no attack could move it, and the detector would look robust.
+    The logarithms do not change ranks and sign. Without them the score of everything far away would round to rho, so that no
+    attack could move it and the detector would look robust.
 
     Args:
-        nu: bound on the share of normal examples that are left outside, in (0, 1].
+        nu: the bound on the share of normal examples that are left outside, in (0, 1].
     """
 
     centre: Tensor  # like the others, None until fit

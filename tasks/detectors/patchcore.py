@@ -1,4 +1,4 @@
-"""PatchCore, Roth et al. 2022 (arXiv 2106.08265): an image is as anomalous as the patch of it that is least like a normal one."""
+"""PatchCore, Roth et al. 2022 (arXiv 2106.08265): the most anomalous patch of an image determines its score."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ SIGMA = 4 / 224  # of the smoothing of maps, in units of their side, as in the p
 
 @DETECTORS.register("patchcore")
 class PatchCore(AnomalyDetector):
-    """anomaly(x) = w |p - m|: p is the patch of x that is farthest from the memory, m the memory patch nearest to it, and
+    """anomaly(x) = w |p - m|: p is the patch of x that is farthest from the memory, m the memory patch nearest to it.
 
         w = 1 - exp |p - m| / sum_i exp |p - m_i|    over the b memory patches nearest to m, m among them  (eq. 7).
 
     The memory is a coreset of all normal patches. Distances are in units of the root mean square distance of normal patches
-    from their mean, so that w and the ranks do not depend on the scale of the features. Which patches are compared is found
-    without gradient; the distances have one.
+    from their mean, so that w and the ranks do not depend on the scale of the features. The patches to compare are selected
+    without gradient; the distances are differentiable.
 
     Args:
-        coreset: share of the normal patches that is kept, in (0, 1]. To choose them takes time in proportion to this share
-            and to the square of the number of patches.
-        neighbours: b, at most what the memory has; 1 leaves w out.
-        grid: (c, h, w) of features (n, c h w): `grid` of the `PatchExtractor` they come from, which `evaluate` tells by
+        coreset: the share of the normal patches that is kept, in (0, 1]. The time for their selection is proportional to this
+            share and to the square of the number of patches.
+        neighbours: b, at most the size of the memory; 1 omits w.
+        grid: (c, h, w) of features (n, c h w): `grid` of the `PatchExtractor` they come from, which `evaluate` sets by
             itself. None takes each feature as one patch.
         seed: of the coreset.
     """
@@ -101,10 +101,17 @@ class PatchCore(AnomalyDetector):
         return None if self.shape[1:].prod() == 1 else self.anomaly_map(features, size)
 
     def anomaly_map(self, features: Features, size: int) -> Tensor:
-        """How far each place of images is from the memory, (n, size, size), differentiable.
+        """Return the distance of each pixel from the memory, (n, size, size), differentiable in the features.
 
-        Distances of the patches, scaled bilinearly to the size of the images and smoothed by a Gaussian of standard deviation
-        4 size / 224. Raises ValueError for features of a single patch.
+        The distances of the patches are scaled bilinearly to the size of the images and smoothed by a Gaussian of standard
+        deviation 4 size / 224.
+
+        Args:
+            features: (n, d), of the fitted width.
+            size: the side of the maps in pixels.
+
+        Raises:
+            ValueError: for features of a single patch, and for a size below 1.
         """
         patches = self._measured(self._seen(features))
         _, height, width = self.shape.tolist()
@@ -117,13 +124,13 @@ class PatchCore(AnomalyDetector):
         return _smooth(F.interpolate(maps, size=(size, size), mode="bilinear"), SIGMA * size).squeeze(1)
 
     def _measured(self, features: Features) -> Tensor:
-        """Patches (n, h w, c) of features, in the units of the memory."""
+        """Return the patches (n, h w, c) of features in the units of the memory."""
         grid = self.shape.tolist()
         return (_patches(features, grid) - self.centre) / self.unit
 
     @torch.no_grad()
     def _nearest(self, patches: Tensor, count: int = 1) -> Tensor:
-        """Rows of the memory that are nearest to patches (p, c), nearest first: (p, count)."""
+        """Return the rows of the memory nearest to patches (p, c), nearest first, (p, count)."""
         lengths = self.memory.pow(2).sum(dim=1)
         parts = patches.split(max(1, AT_ONCE // len(self.memory)))
         squared = (torch.addmm(lengths, part, self.memory.T, alpha=-2) for part in parts)
@@ -131,18 +138,18 @@ class PatchCore(AnomalyDetector):
 
 
 def _patches(features: Features, grid: Sequence[int]) -> Tensor:
-    """Features (n, c h w) as (n, h w, c)."""
+    """Reshape features (n, c h w) to patches (n, h w, c)."""
     channels, height, width = grid
     return features.reshape(-1, channels, height * width).transpose(1, 2)
 
 
 def _length(differences: Tensor) -> Tensor:
-    """Over the last dimension; finite gradient at 0."""
+    """Return the Euclidean length over the last dimension, with a finite gradient at 0."""
     return differences.pow(2).sum(dim=-1).clamp_min(1e-12).sqrt()
 
 
 def _smooth(maps: Tensor, sigma: float) -> Tensor:
-    """Gaussian over maps (n, 1, s, s), cut off at 4 sigma; beyond the border the maps go on with their last value."""
+    """Smooth maps (n, 1, s, s) by a Gaussian that is cut off at 4 sigma, with replicated borders."""
     radius = math.ceil(4 * sigma)
     kernel = torch.arange(-radius, radius + 1).to(maps).div(sigma).pow(2).div(-2).softmax(dim=0)
     padded = F.pad(maps, (radius, radius, radius, radius), mode="replicate")

@@ -1,4 +1,4 @@
-"""Virtual-logit matching, Wang et al. 2022 (arXiv 2203.10807): what the principal space does not explain, as one more logit."""
+"""Virtual-logit matching, Wang et al. 2022 (arXiv 2203.10807): the residual of the principal space acts as one more logit."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ViM(AnomalyDetector):
     alpha makes residuals as large as the largest logits, on average over the normal examples.
 
     Args:
-        dims: of the principal space; None takes half the width of the features.
-        seed: of the probe's choice of its penalty.
+        dims: the dimension of the principal space; None takes half the width of the features.
+        seed: of the choice of the probe's penalty.
     """
 
     needs_classes = True

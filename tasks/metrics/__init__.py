@@ -1,1 +1,1 @@
-"""Metrics of tasks: of scores that rank anomalies, of ranked lists, of anomaly maps."""
+"""Metrics of tasks for anomaly scores, ranked lists and anomaly maps."""

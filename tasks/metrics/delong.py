@@ -1,4 +1,4 @@
-"""95 % intervals of AUROCs: a score interval, whose variance is DeLong's where there are images enough to know it."""
+"""Score intervals (95 %) of AUROCs, whose variance approaches DeLong's as the number of images grows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from robustfeat.tasks.metrics.intervals import Z
 from robustfeat.tasks.metrics.ranking import auroc
 
 KNOWN = 10
-"""With so many examples on the smaller side, DeLong's variance counts half; chosen by simulated coverage."""
+"""The number of examples on the smaller side at which DeLong's variance has weight 1/2, chosen by simulated coverage."""
 
 
 class Ranking(NamedTuple):
-    """Scores (k,) of some cases, which of them are anomalous, and their places (k,) among all cases."""
+    """A ranking of cases by their anomaly scores.
+
+    Args:
+        scores: (k,), the scores of the cases.
+        anomalous: bool (k,), which cases are anomalous.
+        cases: (k,), the positions of the cases among all cases.
+    """
 
     scores: Tensor
     anomalous: Tensor
@@ -25,20 +31,28 @@ class Ranking(NamedTuple):
 
 
 def auroc_interval(rankings: Sequence[Ranking], images: Tensor) -> tuple[float, float]:
-    """Interval of the mean AUROC of several rankings, where the cases of one image are not independent.
+    """Compute the 95 % interval of the mean AUROC of several rankings, where the cases of one image are dependent.
 
-    All t with |t - auroc| <= z sqrt(V(t)): like Wilson's for a rate, it neither leaves [0, 1] nor shrinks to nothing at its ends,
-    as percentiles of resampled images do. V(t) has the shape of Newcombe 2006 (method 5, doi 10.1002/sim.2324), and the size of
-    DeLong et al. 1988, drawn towards Newcombe's where images are few.
+    The interval has all t with |t - auroc| <= z sqrt(V(t)). Like Wilson's interval for a rate, it neither leaves [0, 1] nor
+    shrinks to nothing at its ends, as percentiles of resampled images do. V(t) has the shape of Newcombe 2006 (method 5, doi
+    10.1002/sim.2324), and the size of DeLong et al. 1988, shrunk towards Newcombe's for few images.
 
-    images: (n,), which image each case is of.  Raises ValueError for a ranking without a normal or an anomalous case.
+    Args:
+        rankings: the rankings.
+        images: (n,), the image of each case.
+
+    Returns:
+        The lower and the upper end.
+
+    Raises:
+        ValueError: for a ranking without a normal or an anomalous case.
     """
     areas = [auroc(ranking.scores, ranking.anomalous) for ranking in rankings]
     area = sum(areas) / len(areas)
     sides = [(int(ranking.anomalous.sum()), int((~ranking.anomalous).sum())) for ranking in rankings]
 
     def usual(t: float) -> float:
-        """The variance of such a mean for independent rankings."""
+        """Return the variance of the mean for independent rankings."""
         return sum(newcombe(t, *counts) for counts in sides) / len(sides) ** 2
 
     weight = sum(map(min, sides)) / (sum(map(min, sides)) + KNOWN)
@@ -49,13 +63,24 @@ def auroc_interval(rankings: Sequence[Ranking], images: Tensor) -> tuple[float, 
 
 
 def newcombe(t: float, anomalous: int, normal: int) -> float:
-    """Variance of an AUROC t between so many examples of both sides, about equally spread."""
+    """Return the variance of an AUROC, for about equal spreads of both sides.
+
+    Args:
+        t: the AUROC, in [0, 1].
+        anomalous: the number of anomalous examples.
+        normal: the number of normal examples.
+    """
     half = (anomalous + normal) / 2 - 1
     return t * (1 - t) * (1 + half * ((1 - t) / (2 - t) + t / (1 + t))) / (anomalous * normal)
 
 
 def delong(rankings: Sequence[Ranking], images: Tensor) -> float:
-    """Variance of the mean AUROC of several rankings, the cases of one image taken together."""
+    """Return the variance of the mean AUROC of several rankings, with the cases of one image taken together.
+
+    Args:
+        rankings: the rankings.
+        images: (n,), the image of each case.
+    """
     influence = torch.zeros(int(images.max()) + 1, dtype=torch.float64)
     for scores, anomalous, cases in rankings:
         both = scores.double()
@@ -68,13 +93,13 @@ def delong(rankings: Sequence[Ranking], images: Tensor) -> float:
 
 
 def _below(values: Tensor, others: Tensor) -> Tensor:
-    """Share of the others (sorted) that are below each value; ties count half."""
+    """Return the share of the others (sorted) that are below each value; ties count half."""
     left, right = (torch.searchsorted(others, values, right=right) for right in (False, True))
     return (left + right).double() / (2 * len(others))
 
 
 def _last(area: float, end: float, variance: Callable[[float], float]) -> float:
-    """The t farthest from `area` towards `end` that the score test does not reject."""
+    """Return the t farthest from `area` towards `end` that the score test does not reject."""
     inside, outside = area, end
     for _ in range(60):
         t = (inside + outside) / 2

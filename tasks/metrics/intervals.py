@@ -1,4 +1,4 @@
-"""95 % intervals: Wilson's for rates, the bootstrap over images for what is neither a rate nor an AUROC (`delong`)."""
+"""Confidence intervals (95 %): Wilson's for rates, and the bootstrap over images for metrics other than rates and AUROC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Z = 1.959964
 
 
 def wilson(rate: float, n: int) -> tuple[float, float]:
-    """Wilson score interval of a rate measured on n independent examples.
+    """Return the Wilson score interval of a rate measured on n independent examples.
 
     >>> [round(bound, 3) for bound in wilson(0.5, 100)]
     [0.404, 0.596]
@@ -29,9 +29,18 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
 def bootstrap(
     summary: Callable[[Tensor], dict[str, float]], images: int, generator: torch.Generator, resamples: int = 200
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of the metrics in summary(image numbers), with images drawn again with replacement.
+    """Compute percentile intervals (95 %) of metrics from a bootstrap over images.
 
-    A resample in which a metric is undefined (a class that was not drawn) is left out.
+    A resample in which a metric is undefined (a class was not drawn) is left out.
+
+    Args:
+        summary: image numbers -> metrics.
+        images: the number of images, which are drawn with replacement.
+        generator: of the resamples.
+        resamples: the number of resamples.
+
+    Returns:
+        The lower and the upper end for each metric.
     """
     found: dict[str, list[float]] = {}
     for _ in range(resamples):

@@ -1,4 +1,4 @@
-"""Metrics of anomaly maps against masks of what is anomalous: how well defects are found, not only noticed."""
+"""Metrics of anomaly maps against masks of anomalous pixels, which measure how well defects are localised."""
 
 from __future__ import annotations
 
@@ -15,22 +15,32 @@ EIGHT = np.ones((3, 3))  # pixels that meet at a corner belong to one region
 
 
 def pixel_auroc(maps: Tensor, masks: Tensor) -> float:
-    """Probability that an anomalous pixel of any image scores above a normal one of any image; ties count half.
+    """Return the probability that an anomalous pixel of any image scores above a normal one of any image; ties count half.
 
-    maps: (n, h, w), higher is more anomalous.  masks: (n, h, w), 1 or True where anomalous; normal images have none.
-    Raises ValueError for other shapes and values, and where all pixels are normal or all anomalous.
+    Args:
+        maps: (n, h, w), anomaly maps, higher is more anomalous.
+        masks: (n, h, w), 1 or True for anomalous pixels, of which normal images have none.
+
+    Raises:
+        ValueError: for other shapes and values, and if all pixels are normal or all are anomalous.
     """
     return auroc(maps.detach().flatten(), _checked(maps, masks).flatten())
 
 
 def aupro(maps: Tensor, masks: Tensor, limit: float = LIMIT) -> float:
-    """Area under the per-region overlap, Bergmann et al. 2020 (arXiv 1911.02357), in [0, 1].
+    """Return the area under the per-region overlap, Bergmann et al. 2020 (arXiv 1911.02357), in [0, 1].
 
-    At each threshold, the overlap is the mean over all anomalous regions of the share of the region that is found: a small
+    At each threshold, the overlap is the mean over all anomalous regions of the share of the region that is found, so a small
     defect counts as much as a large one. It is integrated over the share of normal pixels called anomalous, linearly between
-    thresholds, from 0 to `limit`, and divided by `limit`. A region is what hangs together in a mask, corners included.
+    thresholds, from 0 to `limit`, and divided by `limit`. A region is a connected component of a mask, corners included.
 
-    maps, masks, errors: as for `pixel_auroc`.  limit: in (0, 1].
+    Args:
+        maps: (n, h, w), anomaly maps, higher is more anomalous.
+        masks: (n, h, w), 1 or True for anomalous pixels, of which normal images have none.
+        limit: the largest share of normal pixels called anomalous, in (0, 1].
+
+    Raises:
+        ValueError: as for `pixel_auroc`, and for a limit outside (0, 1].
     """
     if not 0 < limit <= 1:
         raise ValueError(f"limit must be in (0, 1], got {limit!r}")
@@ -44,9 +54,16 @@ def aupro(maps: Tensor, masks: Tensor, limit: float = LIMIT) -> float:
 
 
 class Drawn:
-    """Both metrics on any choice of images, by their number: for a bootstrap, which cannot sort all pixels each time.
+    """Both metrics on a selection of images by number, for a bootstrap, which cannot sort all pixels in every resample.
 
-    Scores are told apart as finely as `BINS` equal shares of the normal pixels; arguments and errors are those of `pixel_auroc`.
+    The resolution of scores is that of `BINS` equal shares of the normal pixels.
+
+    Args:
+        maps: (n, h, w), as for `pixel_auroc`.
+        masks: (n, h, w), as for `pixel_auroc`.
+
+    Raises:
+        ValueError: as for `pixel_auroc`.
     """
 
     def __init__(self, maps: Tensor, masks: Tensor) -> None:
@@ -64,7 +81,7 @@ class Drawn:
         self.normal, self.anomalous, self.shares = map(per_image, (~anomalous, anomalous, shares))
 
     def __call__(self, images: Tensor) -> dict[str, float]:
-        """ValueError where these images have no anomalous or no normal pixel."""
+        """Return both metrics; images without anomalous or without normal pixels raise ValueError."""
         drawn = images.numpy()
         sums = [np.append(0, part[drawn].sum(axis=0).cumsum()) for part in (self.normal, self.anomalous, self.shares)]
         if min(sums[0][-1], sums[1][-1]) == 0:
@@ -74,7 +91,7 @@ class Drawn:
 
 
 def _regions(anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For masks (n, h, w): 1 / the pixels of its region for each pixel in one, else 0; and the number of regions (n,)."""
+    """Return, for masks (n, h, w), 1 / size of the region of each pixel (0 outside regions), and the number of regions (n,)."""
     shares, counts = np.zeros(anomalous.shape), np.zeros(len(anomalous), dtype=int)
     for i, mask in enumerate(anomalous):
         regions, counts[i] = label(mask, EIGHT)
@@ -83,14 +100,14 @@ def _regions(anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _area(false: np.ndarray, overlap: np.ndarray, limit: float) -> float:
-    """Under the overlap over the share of normal pixels, from 0 to `limit`, as a share of the limit."""
+    """Return the area under the overlap over the share of normal pixels, from 0 to `limit`, divided by `limit`."""
     inside = false <= limit
     x, y = np.append(false[inside], limit), np.append(overlap[inside], np.interp(limit, false, overlap))
     return float(trapezoid(y, x) / limit)
 
 
 def _checked(maps: Tensor, masks: Tensor) -> Tensor:
-    """The masks as bool."""
+    """Check maps and masks, and return the masks as bool."""
     if maps.ndim != 3 or maps.shape != masks.shape:
         raise ValueError(
             f"maps and masks must have the same shape (n, h, w), got {tuple(maps.shape)} and {tuple(masks.shape)}"

@@ -1,4 +1,4 @@
-"""Metrics of a score that ranks anomalous examples above normal ones; ties count half."""
+"""Metrics of scores that rank anomalous examples above normal ones; ties count half."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from torch import Tensor
 
 
 def auroc(scores: Tensor, anomalous: Tensor) -> float:
-    """Probability that an anomalous example scores above a normal one. scores: (n,), anomalous: bool (n,)."""
+    """Return the probability that an anomalous example scores above a normal one.
+
+    Args:
+        scores: (n,), the anomaly scores.
+        anomalous: bool (n,), which examples are anomalous.
+
+    Raises:
+        ValueError: for NaN scores, and without normal or without anomalous examples.
+    """
     positives, negatives = _sides(scores, anomalous, "auroc")
     return float((_midranks(scores)[anomalous].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def _sides(scores: Tensor, anomalous: Tensor, metric: str) -> tuple[int, int]:
-    """Numbers of anomalous and of normal examples, neither 0, all with a score."""
+    """Check scores, and return the numbers of anomalous and of normal examples, neither of which is 0."""
     if bool(scores.isnan().any()):
         raise ValueError(f"{int(scores.isnan().sum())} of {len(scores)} scores are NaN, which has no rank: no {metric}")
     positives = int(anomalous.sum())
@@ -24,14 +32,14 @@ def _sides(scores: Tensor, anomalous: Tensor, metric: str) -> tuple[int, int]:
 
 
 def _midranks(scores: Tensor) -> Tensor:
-    """Ranks from 1; equal scores share their mean rank."""
+    """Return the ranks from 1; equal scores share their mean rank."""
     _, group, counts = torch.unique(scores, return_inverse=True, return_counts=True)
     last = counts.cumsum(0).double()
     return (last - (counts - 1) / 2)[group]
 
 
 def _curve(scores: Tensor, anomalous: Tensor) -> tuple[Tensor, Tensor]:
-    """True and false positives at each distinct threshold, from the highest score down."""
+    """Return the true and false positives at each distinct threshold, from the highest score down."""
     order = scores.argsort(descending=True, stable=True)
     ranked, hits = scores[order], anomalous[order]
     distinct = torch.cat([ranked[1:] != ranked[:-1], torch.ones(1, dtype=torch.bool, device=scores.device)])
@@ -41,7 +49,15 @@ def _curve(scores: Tensor, anomalous: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def aupr(scores: Tensor, anomalous: Tensor) -> float:
-    """Average precision with anomalous examples as the positive class."""
+    """Return the average precision with anomalous examples as the positive class.
+
+    Args:
+        scores: (n,), the anomaly scores.
+        anomalous: bool (n,), which examples are anomalous.
+
+    Raises:
+        ValueError: for NaN scores, and without normal or without anomalous examples.
+    """
     _sides(scores, anomalous, "aupr")
     true, false = _curve(scores, anomalous)
     recall = true / true[-1]
@@ -50,7 +66,16 @@ def aupr(scores: Tensor, anomalous: Tensor) -> float:
 
 
 def fpr_at_tpr(scores: Tensor, anomalous: Tensor, rate: float = 0.95) -> float:
-    """Share of normal examples called anomalous at the threshold that finds `rate` of the anomalous ones."""
+    """Return the share of normal examples called anomalous at the threshold that finds `rate` of the anomalous ones.
+
+    Args:
+        scores: (n,), the anomaly scores.
+        anomalous: bool (n,), which examples are anomalous.
+        rate: the true positive rate, in (0, 1].
+
+    Raises:
+        ValueError: for NaN scores, and without normal or without anomalous examples.
+    """
     _sides(scores, anomalous, "fpr_at_tpr")
     true, false = _curve(scores, anomalous)
     first = int((true / true[-1] >= rate).nonzero()[0])
