@@ -79,12 +79,12 @@ class Network(nn.Module):
         return features.shape[1]
 
     def features(self, images: Images) -> Features:
-        """Return the differentiable features (n, d) of images (n, 3, h, w) in [0, 1], in float32 (of a float64 network float64)."""
+        """Return the differentiable features (n, d) of images (n, 3, h, w) in [0, 1], in float32 (float64 of a float64 model)."""
         normalised = (images - self.mean).div_(self.std)
         return wide(self.model.forward_head(self.model.forward_features(normalised), pre_logits=True))
 
     def classify(self, features: Features) -> Logits:
-        """Return the logits (n, k) of features (n, d), in float32 (of a float64 network float64)."""
+        """Return the logits (n, k) of features (n, d), in float32 (float64 of a float64 model)."""
         return wide(self.head(features))
 
     def forward(self, images: Images) -> Output:

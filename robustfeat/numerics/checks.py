@@ -57,7 +57,7 @@ def refuse(bad: Tensor, error: Callable[[], Exception]) -> None:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Evaluate the checks that are made inside the context together, when the outermost such context ends."""
+    """Evaluate the checks made inside the context together when it ends, or with those that an outer context collects."""
     if _gathering.get() is not None:
         yield
         return

@@ -41,7 +41,7 @@ def usual_eps(norm: str) -> Eps:
 
 
 def check_eps(norm: str, size: float, name: str = "eps", most: float = 1) -> None:
-    """Check that a size in linf is not beyond the range of pixels, where steps of 1/255 were meant.
+    """Check that a size in linf is within the range of pixels; a larger one was probably meant in steps of 1/255.
 
     In l2 images can be farther apart than 1.
 

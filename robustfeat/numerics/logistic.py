@@ -12,8 +12,7 @@ from torch.nn import functional as F
 from robustfeat.numerics.scale import mean_variance
 
 RELATIVE_PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-"""The penalties that are tried, from smooth to sharp, in units of the mean variance of a feature, so that scale does not matter.
-"""
+"""The penalties that are tried, from smooth to sharp, in units of the mean variance of a feature: scale has no effect."""
 
 STEPS, PRODUCTS = 200, 250
 """The largest numbers of Newton steps and of products with the Hessian in each step; usual are 10 to 20, and 10 to 50 a step."""
