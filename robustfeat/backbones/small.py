@@ -43,7 +43,7 @@ class ConvNet(nn.Module):
     def forward_intermediates(
         self, x: Tensor, indices: Sequence[int], *, stop_early: bool = False, intermediates_only: bool = False
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """Return the maps of `feature_info` at `indices`, behind the last map unless `intermediates_only`, as in timm."""
+        """Return the maps of `feature_info` at `indices`, after the last map unless `intermediates_only`, as in timm."""
         maps: list[Tensor] = []
         for i in range(max(indices) + 1 if stop_early else len(self.feature_info)):
             x = self.body[3 * i : 3 * i + 3](x)
