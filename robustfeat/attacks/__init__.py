@@ -1,4 +1,4 @@
-"""Attacks: each raises any per-example loss of images within a threat. They know no model, no label and no task."""
+"""Attacks: each raises a per-example loss of images within a threat, and depends on no model, no label and no task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Auto-PGD, Croce & Hein 2020 (arXiv 2003.01690), algorithm 1: PGD whose step size follows its own progress."""
+"""Auto-PGD (Croce & Hein 2020, arXiv 2003.01690, algorithm 1): PGD whose step size follows its own progress."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ PROGRESS = 0.75  # rho of the paper: share of steps between two checkpoints that
 @ATTACKS.register("apgd")
 @dataclass(frozen=True, repr=False)
 class APGD(Attack):
-    """Steps with momentum, first of 2 eps; at checkpoints the step is halved, and the best point so far taken up again,
-    where the loss did not rise often enough or neither step nor best loss changed since the last checkpoint.
+    """Auto-PGD: gradient steps with momentum, whose size adapts to the progress of each image.
 
-    climb: the loss of the goal whose gradient is followed; None leaves the choice to the goal (`Goal.climbed`), and a name
-        ending in "*" runs once for each loss that begins so ("margin-*": one run per wrong class).
-    targets: at most so many runs for a "*".
+    The first step size is 2 eps. At checkpoints the step size is halved, and the ascent continues from the best point so far,
+    for images whose loss did not rise often enough, or whose step size and best loss did not change since the last checkpoint.
+
+    Args:
+        steps: gradient steps of each run.
+        restarts: runs from random points of the ball, for each loss that is climbed.
+        climb: the loss of the goal whose gradient is followed; None leaves the choice to the goal (`Goal.climbed`). A name that
+            ends in "*" runs once for each loss whose name begins with what precedes the "*" ("margin-*": one run per wrong
+            class).
+        targets: largest number of losses that a "*" stands for.
     """
 
     steps: int = 100
@@ -45,7 +51,7 @@ class APGD(Attack):
         return self if self.climb else replace(self, climb=names[0])
 
     def _names(self, goal: Goal) -> list[str]:
-        """The losses it climbs one after the other."""
+        """Return the names of the losses that are climbed one after the other."""
         if self.climb is None or not self.climb.endswith("*"):
             return [goal.climbed(self.climb)]
         names = [name for name in goal.losses if name.startswith(self.climb[:-1])]
@@ -81,7 +87,7 @@ class APGD(Attack):
 
 
 class _State(NamedTuple):
-    """What one ascent remembers of each image; sizes (n,) or as the images. best_* are of the largest climbed loss."""
+    """The state of an ascent, per image: (n,) or as the images. best_* belong to the largest climbed loss."""
 
     previous: Points
     best: Points
@@ -101,7 +107,7 @@ class _State(NamedTuple):
         return cls(point, point, zeros, low, -low, 0 * ones, 2 * climb.ball.eps, low, ones.bool())
 
     def note(self, point: Points, loss: PerExample, gradient: Points) -> _State:
-        """After a gradient."""
+        """Update the state after a gradient."""
         better = loss > self.best_loss
         wide = better.view(self.stride.shape)
         return self._replace(
@@ -113,7 +119,7 @@ class _State(NamedTuple):
         )
 
     def check(self, steps: int) -> tuple[_State, Tensor]:
-        """At a checkpoint, `steps` after the last: the state with its strides, and which images go back to their best."""
+        """Update the state at a checkpoint, `steps` after the last; also return which images go back to their best point."""
         again = (self.rises < PROGRESS * steps) | (~self.halved & (self.best_at_check >= self.best_loss))
         wide = again.view(self.stride.shape)
         stride = torch.where(wide, self.stride / 2, self.stride)
@@ -122,7 +128,7 @@ class _State(NamedTuple):
 
 
 def checkpoints(steps: int) -> list[int]:
-    """w_j = p_j steps with p_1 = 0.22 and p_(j+1) = p_j + max(p_j - p_(j-1) - 0.03, 0.06), in whole steps.
+    """Return w_j = p_j steps with p_1 = 0.22 and p_(j+1) = p_j + max(p_j - p_(j-1) - 0.03, 0.06), in whole steps.
 
     >>> checkpoints(100)
     [22, 41, 57, 70, 80, 87, 93, 99]

@@ -1,4 +1,4 @@
-"""What an attack is: the threat it stays within, the loss it raises, and the promise about what it returns."""
+"""The base class of attacks: the threat an attack stays within, the loss it raises, and what it guarantees about the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from robustfeat.numerics.types import Loss, PerExample, Points
 
 @dataclass(frozen=True, repr=False)
 class Attack(Described, ABC):
-    """Raises a per-example loss within a threat. A value: its options are all there is to it. Give `search`."""
+    """Base class of attacks, which raise a per-example loss within a threat.
+
+    An attack is a value: its options determine it completely. Subclasses implement `search`.
+
+    Args:
+        threat: norm and size of the perturbations.
+    """
 
     name: ClassVar[str]
     classifiers_only: ClassVar[bool] = False
@@ -34,18 +40,24 @@ class Attack(Described, ABC):
         eps: PerExample | None = None,
         initial: Points | None = None,
     ) -> Points:
-        """Adversarial images for `images` (n, c, h, w) in [0, 1], detached.
+        """Return adversarial images for `images`, detached.
 
-        loss: differentiable, images -> (n,), grows as the attacker wins; or a Goal. The model behind it is used as it is:
-            put it in eval mode.
-        generator: of the random numbers; None takes torch's global one.
-        eps: (n,), a size per image instead of the threat's.
-        initial: points of the ball that are found before, in a smaller ball for example: the result is no weaker than they are.
+        Per example the worst point seen is returned, never one with a lower loss than the clean image, unless the attack says
+        otherwise. Errors that the goal's own checks find during the search are raised when it is over: to evaluate each check
+        would make the host wait for the device at every step.
 
-        Per example the worst point seen is returned, never one with a lower loss than the clean image, unless the attack
-        says otherwise. Raises RuntimeError where no gradient reaches the images, ValueError for images that are not finite
-        floats in [0, 1] and for a loss that is NaN on them. What the goal's own checks find wrong with a point on the way is
-        raised when the search is over: to look at each would make the host wait for the device at every step.
+        Args:
+            loss: a differentiable function, images -> (n,), that grows as the attacker wins; or a Goal. The model behind it is
+                used as it is: put it in eval mode.
+            images: clean images (n, c, h, w) in [0, 1].
+            generator: source of the random numbers; None takes torch's global generator.
+            eps: (n,), a size for each image instead of that of the threat.
+            initial: points of the ball that were found before, for example in a smaller ball; the result is no weaker than they
+                are.
+
+        Raises:
+            RuntimeError: no gradient reaches the images.
+            ValueError: the images are not finite floats in [0, 1], or the loss is NaN on them.
         """
         images = images.detach()
         ball = self.threat.around(images, eps)
@@ -67,19 +79,29 @@ class Attack(Described, ABC):
         return strongest.images
 
     def plan(self, goal: Goal) -> Attack:
-        """The attack that runs against this goal, with whatever it leaves to the goal decided: what a report names.
+        """Return the attack that runs against this goal, with every choice that was left to the goal decided.
 
-        Raises ValueError for a loss that the goal does not have.
+        Reports name the attack in this form.
+
+        Raises:
+            ValueError: the attack climbs a loss that the goal does not have.
         """
         return self
 
     @abstractmethod
     def search(self, goal: Goal, ball: Ball, strongest: Strongest, generator: torch.Generator | None) -> None:
-        """Offer points of the ball to `strongest`, which knows the clean images already."""
+        """Offer points of the ball to `strongest`, which holds the clean images at the start.
+
+        Args:
+            goal: the loss to raise.
+            ball: the points that are allowed for each image.
+            strongest: keeps per example the worst point that is offered.
+            generator: source of the random numbers; None takes torch's global generator.
+        """
 
 
 class Strongest:
-    """Per example, the point with the largest deciding loss among those offered."""
+    """Keeps, per example, the point with the largest deciding loss among those offered."""
 
     def __init__(self, images: Points, values: PerExample) -> None:
         self.images, self.values = images.clone(), values.clone()
@@ -94,12 +116,12 @@ class Strongest:
         self.values[rows] = torch.where(better, values, before)
 
     def take(self, rows: Tensor) -> Strongest:
-        """The same of some rows, apart: give it back with `offer`."""
+        """Return a separate copy for some rows, whose result is merged with `offer`."""
         return Strongest(self.images[rows], self.values[rows])
 
 
 def warn_if_flat(gradient: Points) -> None:
-    """A start where no image has a gradient (the loss is at its minimum there, or saturated) makes an attack do nothing."""
+    """Warn if no image has a gradient (the loss is minimal or saturated), so that an attack that starts there does nothing."""
     if len(gradient) and not gradient.any():
         warnings.warn(
             "the loss is flat at the clean images, so that this attack leaves them unchanged; use PGD with start='random'",

@@ -1,4 +1,4 @@
-"""Two budgets: `fast` for development, `standard` for a number that is printed as final. What they run depends on the goal."""
+"""Two budgets: `fast` for development, `standard` for final numbers. Which attacks they run depends on the goal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from robustfeat.attacks.worst import Worst
 
 @dataclass(frozen=True, repr=False)
 class Budget(Attack):
-    """An attack that stands for others."""
+    """An attack that runs other attacks, which `plan` chooses."""
 
     @abstractmethod
     def plan(self, goal: Goal) -> Attack: ...
@@ -31,9 +31,13 @@ class Budget(Attack):
 @ATTACKS.register("fast")
 @dataclass(frozen=True, repr=False)
 class Fast(Budget):
-    """APGD on cross-entropy, then on the survivors APGD with the targeted DLR towards each of the best wrong classes.
+    """APGD on cross-entropy, then on the survivors APGD with the targeted DLR loss towards each of the best wrong classes.
 
-    Where the goal is no class, APGD on its loss.
+    Where the goal is not a class, APGD runs on the loss of the goal.
+
+    Args:
+        steps: gradient steps of each run.
+        targets: number of wrong classes that are targeted.
     """
 
     steps: int = 30
@@ -50,9 +54,9 @@ class Fast(Budget):
 @ATTACKS.register("standard")
 @dataclass(frozen=True, repr=False)
 class Standard(Budget):
-    """AutoAttack as published for classifiers; else the worst of APGD, APGD with five restarts, and Square.
+    """AutoAttack as published for classifiers; for other goals the worst of APGD, APGD with five restarts, and Square.
 
-    Where the goal is a class but no logit decides (voting neighbours), APGD towards each wrong class takes the place of restarts.
+    Where the goal is a class but no logits decide (voting neighbours), APGD towards each wrong class replaces the restarts.
     """
 
     def plan(self, goal: Goal) -> Attack:
@@ -63,5 +67,5 @@ class Standard(Budget):
 
 
 def _has_classes(goal: Goal) -> bool:
-    """Whether there is a loss towards each wrong class."""
+    """Return whether the goal has a loss towards each wrong class."""
     return "margin-1" in goal.losses

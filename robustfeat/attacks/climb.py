@@ -1,4 +1,4 @@
-"""One ascent of some images of a batch: the state that shrinks as images are won."""
+"""One ascent of some images of a batch, from which images are removed once the attack on them has succeeded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from robustfeat.numerics.types import PerExample, Points
 
 
 class Climb:
-    """Points that move within their balls. A point that is won stays as it was won, and is soon left out of what is computed.
+    """The points of one ascent, which move within their balls.
 
-    To leave images out, the host must wait for the device to know how many are left. So that is done after the first steps, in
-    which most images fall, and then every eighth time; until then the won ones are carried along, and count for nothing.
+    An image is won when its deciding loss shows success. It then keeps the point that won, and is soon removed from the
+    computation. To remove images, the host must wait for the device to know how many are left. This is done after the first
+    steps, in which most images are won, and then after every eighth step; until then won images are carried along without
+    effect.
 
-    rows: of the batch, of the images that are computed.  point: where they are.
+    Attributes:
+        rows: row numbers in the batch of the images that are computed.
+        point: current points of these images.
     """
 
     def __init__(
@@ -30,9 +34,15 @@ class Climb:
         *,
         random: bool = True,
     ) -> None:
-        """Begin at random points of the balls, or at the images, for all that are still to be won.
+        """Begin at random points of the balls, or at the images, for all images that are not won yet.
 
-        strongest: gets every point on the way; without it, no image is dropped and nothing is noted.
+        Args:
+            goal: the loss to raise.
+            ball: the points that are allowed for each image.
+            strongest: receives every point on the way; with None, no image is removed and nothing is recorded.
+            steps: gradient steps of the ascent.
+            generator: source of the random numbers; None takes torch's global generator.
+            random: whether to begin at random points instead of the images.
         """
         self.strongest, self.steps, self.step = strongest, steps, 0
         if strongest is None:
@@ -46,7 +56,12 @@ class Climb:
         self._unwon = torch.ones_like(low, dtype=torch.bool)
 
     def slope(self, climb: str | None, *carried: Tensor) -> tuple[Score, Points, list[Tensor]]:
-        """Scores and gradient at the current points, and the carried tensors, of the images that remain after this step."""
+        """Return scores and gradient at the current points, and the carried tensors, of the images that remain after this step.
+
+        Args:
+            climb: the loss whose gradient is followed, as in `Goal.climbed`.
+            *carried: tensors with one row per image, from which the rows of removed images are removed as well.
+        """
         score, gradient = self.goal.slope(self.point, climb)
         if self.strongest is None:
             return score, gradient, list(carried)
@@ -60,7 +75,7 @@ class Climb:
         return Score(*(values[left] for values in score)), gradient[left], [tensor[left] for tensor in carried]
 
     def _note(self, loss: PerExample, gradient: Points) -> None:
-        """For the health checks: zero gradients per step, and how the followed loss rose."""
+        """Record, for the health checks, the zero gradients of a step and the rise of the followed loss."""
         self.goal.effort.took_step(self.step, gradient, self._unwon)
         self._best = torch.maximum(self._best, loss)
         if self.step <= 1:
@@ -70,7 +85,7 @@ class Climb:
         self.step += 1
 
     def _drop_won(self) -> Tensor:
-        """Leave out what is won; returns which images are left, as numbers among those there were."""
+        """Remove the images that are won; return the positions of the remaining ones."""
         left = self._unwon.nonzero().squeeze(1)
         self.rows, self.point, self._unwon = self.rows[left], self.point[left], self._unwon[left]
         self.goal, self.ball = self.goal.take(left), self.ball.take(left)
@@ -78,7 +93,7 @@ class Climb:
         return left
 
     def finish(self) -> None:
-        """Offer where the ascent has come to."""
+        """Offer the final points of the ascent."""
         if self.strongest is None:
             return
         if self.goal.wins:

@@ -1,4 +1,4 @@
-"""How an attack is written: whole for files, short for people."""
+"""The text forms of an attack: complete for files, short for people."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 
 class Described:
-    """For dataclasses with a threat, made with repr=False, so that this repr is theirs."""
+    """Base of dataclasses with a threat that are made with repr=False, so that they have the repr defined here."""
 
     @property
     def configuration(self) -> str:
-        """Every option with its value, as Python would write it: what reports and records say of an attack."""
+        """Every option with its value, in Python syntax, as reports and records state it."""
         options = (f"{name}={_written(getattr(self, name))}" for name in self._usual())
         return f"{type(self).__qualname__}({', '.join(options)})"
 
     def __repr__(self) -> str:
-        """The threat, how much is done, and the options that are not the usual ones: `PGD(linf 8/255, 40 steps, ...)`."""
+        """Return the threat, the amount of work and the options that are not default: `PGD(linf 8/255, 40 steps, ...)`."""
         shown = []
         for place, (name, usual) in enumerate(self._usual().items()):
             value = getattr(self, name)
@@ -27,7 +27,7 @@ class Described:
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _usual(self) -> dict[str, Any]:
-        """What each option is where nobody chooses it, the threat first."""
+        """Return the default of each option, the threat first."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]  # of a subclass, which is a dataclass
         return {field.name: field.default for field in fields}
 

@@ -12,12 +12,15 @@ from robustfeat.numerics.types import PerExample, Points
 
 @dataclass
 class Effort:
-    """Summed over images, restarts and everything that one attack runs.
+    """The cost of an attack, summed over images, restarts and everything that the attack runs.
 
-    forwards, backwards: images that went through the model, and back.
-    steps: per gradient step of an ascent, the images that took part and how many of them had a gradient of exactly 0.
-    climbed, climbed_late: what the followed loss gained over an ascent, and in its last quarter, summed over the images
-        that were never won.
+    Args:
+        forwards: number of images that passed forward through the model.
+        backwards: number of images that passed backward through the model.
+        steps: for each gradient step of an ascent, the number of images that took part and the number of those whose gradient
+            was exactly 0.
+        climbed: gain of the followed loss over an ascent, summed over the images that were never won.
+        climbed_late: the same gain in the last quarter of the ascent.
     """
 
     forwards: int = 0
@@ -32,16 +35,22 @@ class Effort:
         self._gains: list[Tensor] = []
 
     def took_step(self, step: int, gradient: Points, among: Tensor) -> None:
-        """Note a gradient step of the images that are marked in `among`, bool (n,)."""
+        """Record a gradient step of the images that are marked in `among`, bool (n,)."""
         flat = among & ~gradient.flatten(1).any(dim=1)
         self._steps.append((step, torch.stack([among.sum(), flat.sum()])))
 
     def ended(self, first: PerExample, late: PerExample, last: PerExample) -> None:
-        """Note an ascent: the best loss after one step, after three quarters and at the end, of the images that are left."""
+        """Record the end of an ascent, for the images that are left.
+
+        Args:
+            first: best loss (n,) after one step.
+            late: best loss (n,) after three quarters of the steps.
+            last: best loss (n,) at the end.
+        """
         self._gains.append(torch.stack([_finite_sum(last - first), _finite_sum(last - late)]))
 
     def settle(self) -> None:
-        """Count what has been noted. The host waits for the device, so that this is done once, when an attack is over."""
+        """Add what was recorded to the counts: once, when an attack is over, as the host waits for the device here."""
         steps, gains = self._steps, self._gains
         self._steps, self._gains = [], []
         if steps:
@@ -57,7 +66,7 @@ class Effort:
         self.steps[step] = (before[0] + images, before[1] + flat)
 
     def add(self, other: Effort) -> None:
-        """Count the other's in."""
+        """Add the counts of another effort."""
         other.settle()
         self.forwards += other.forwards
         self.backwards += other.backwards
@@ -68,12 +77,12 @@ class Effort:
 
     @property
     def zero_gradients(self) -> float:
-        """The largest share of zero gradients among the steps."""
+        """The largest share of zero gradients among the steps, in [0, 1]."""
         return max((flat / images for images, flat in self.steps.values() if images), default=0.0)
 
     @property
     def rising(self) -> float:
-        """Share of the whole gain that came in the last quarter of the steps; 0 where nothing was gained."""
+        """The share of the whole gain that came in the last quarter of the steps; 0 if nothing was gained."""
         return self.climbed_late / self.climbed if self.climbed > 0 else 0.0
 
 

@@ -15,9 +15,10 @@ from robustfeat.attacks.threat import Ball
 @ATTACKS.register("fgsm")
 @dataclass(frozen=True, repr=False)
 class FGSM(Attack):
-    """One step of length eps along the steepest direction (the sign of the gradient under linf), from the clean image.
+    """Takes one step of length eps along the steepest direction (under linf the sign of the gradient), from the clean image.
 
-    climb: the loss of the goal whose gradient is followed; None leaves the choice to the goal (`Goal.climbed`).
+    Args:
+        climb: the loss of the goal whose gradient is followed; None leaves the choice to the goal (`Goal.climbed`).
     """
 
     climb: str | None = None

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Flag:
-    """A check that failed: what was found, what would have been right, and what it means."""
+    """The result of a health check that failed.
+
+    Args:
+        check: name of the check.
+        value: the value that was found.
+        limit: the value that would have been right, or its bound.
+        text: the meaning of the value.
+    """
 
     check: str
     value: float

@@ -1,4 +1,4 @@
-"""What an attack is up against: losses to climb, the one that decides, and a count of what it took."""
+"""The goal of an attack: losses to climb, the loss that decides, and a count of the work."""
 
 from __future__ import annotations
 
@@ -15,30 +15,44 @@ GUIDE = "ce"  # what an attack follows that names no loss: the decision itself i
 
 
 class Score(NamedTuple):
-    """Of one point per image: `decides` (larger is worse for the defender) and `climb` (what the gradient follows)."""
+    """The losses of one point per image.
+
+    Args:
+        decides: the deciding loss (n,); larger is worse for the defender.
+        climb: the loss (n,) whose gradient is followed.
+    """
 
     decides: PerExample
     climb: PerExample
 
 
 class Classifier(NamedTuple):
-    """For attacks that are defined for classifiers only: images -> logits, and the label of each row of the batch."""
+    """The classifier behind a goal, for attacks that are defined for classifiers only.
+
+    Args:
+        logits: images -> logits.
+        labels: the label of each row of the batch.
+    """
 
     logits: Callable[[Images], Logits]
     labels: Labels
 
 
 class Goal:
-    """A per-example loss that an attack raises, with what it takes to narrow it to some of the images.
+    """A per-example loss that an attack raises, which can be restricted to some of the images.
 
-    forward: images (n, ...) -> features; the part that costs.  evidence: of these, what all losses look at, computed once for
-        each point; None where it is the features themselves.
-    losses: by name, (evidence, what is asked) -> (n,). The first decides which of two points is worse; attacks may climb another
-        one, whose gradient they follow (`climbed`).
-    asked: of each image of the batch what the losses need to know, such as its label or its number.
-    wins: whether a deciding loss > 0 is a success, after which an image is left alone.
-    classifier: where the goal is a wrong class.  surrogate: another model -> the same goal through that one.
-    rows: of the batch, the images that are meant; None is all of them.
+    Args:
+        forward: images (n, ...) -> features; the expensive part.
+        losses: name -> function (evidence, what is asked) -> (n,). The first one decides which of two points is worse; attacks
+            may climb another one, whose gradient they follow (`climbed`).
+        asked: for each image of the batch, what the losses need, such as its label or its number.
+        wins: whether a deciding loss > 0 is a success, after which an image is not attacked further.
+        evidence: features -> evidence, the input of all losses, computed once for each point; None takes the features
+            themselves.
+        classifier: the logits and labels, where the goal is a wrong class.
+        surrogate: another model -> the same goal through that model.
+        rows: row numbers in the batch of the images that are attacked; None takes all.
+        effort: where the work is counted; None begins a new count.
     """
 
     def __init__(
@@ -61,7 +75,7 @@ class Goal:
 
     @classmethod
     def of(cls, loss: Loss | Goal, images: Points) -> Goal:
-        """A goal as it is; a plain loss of the whole batch as a goal without a known success."""
+        """Return a goal unchanged, or a plain loss of the whole batch as a goal that does not define success."""
         if isinstance(loss, Goal):
             return loss
         everything = torch.arange(len(images), device=images.device)
@@ -74,11 +88,11 @@ class Goal:
         return cls(lambda x: x, {"loss": values}, everything, wins=False)
 
     def take(self, rows: Tensor) -> Goal:
-        """The same goal for some of its images; the effort is counted together."""
+        """Return the same goal for some of its images; the work is counted in the same effort."""
         return self._copy(self.rows[rows], self.effort)
 
     def uncounted(self) -> Goal:
-        """The same goal with an effort of its own."""
+        """Return the same goal with a separate effort."""
         return self._copy(self.rows, None)
 
     def _copy(self, rows: Tensor, effort: Effort | None) -> Goal:
@@ -100,10 +114,14 @@ class Goal:
         return next(iter(self.losses))
 
     def climbed(self, climb: str | None) -> str:
-        """The name of the loss that an attack climbs: the one it names, the deciding one for "", and where it leaves the choice
-        to the goal (None) cross-entropy, or the deciding one of a goal that has none.
+        """Return the name of the loss that an attack climbs.
 
-        Raises ValueError for a loss that the goal does not have.
+        Args:
+            climb: the name of a loss; "" for the deciding one; None for cross-entropy, or the deciding loss of a goal without
+                it.
+
+        Raises:
+            ValueError: the goal does not have this loss.
         """
         if climb is None:
             return GUIDE if GUIDE in self.losses else self.deciding
@@ -114,14 +132,22 @@ class Goal:
         return climb
 
     def without(self, climb: str) -> ValueError:
-        """What is wrong with an attack that climbs a loss which is not there."""
+        """Return the error for an attack that climbs a loss which the goal does not have."""
         return ValueError(
             f"the goal has no loss {climb!r}, it has {', '.join(map(repr, self.losses))}; name one of them, '' for the one that "
             "decides, or None to leave the choice to the goal"
         )
 
     def score(self, images: Points, climb: str | None) -> Score:
-        """Both scores of images (n, ...); `climb` as in `climbed`."""
+        """Return the deciding and the climbed loss of images (n, ...).
+
+        Args:
+            images: points of the images in `rows`.
+            climb: the loss to climb, as in `climbed`.
+
+        Raises:
+            ValueError: a loss does not return one value per image.
+        """
         followed = self.climbed(climb)
         self.effort.forwards += len(images)
         seen, asked = self.forward(images), self.asked[self.rows]
@@ -137,11 +163,19 @@ class Goal:
 
     @torch.no_grad()
     def judge(self, images: Points) -> PerExample:
-        """The deciding loss (n,), without gradient."""
+        """Return the deciding loss (n,), without gradient."""
         return self.score(images, "").decides
 
     def slope(self, images: Points, climb: str | None = "") -> tuple[Score, Points]:
-        """Both scores, detached, and the gradient of the climbed one; RuntimeError where the gradient is cut off."""
+        """Return both losses, detached, and the gradient of the climbed one.
+
+        Args:
+            images: points of the images in `rows`.
+            climb: the loss to climb, as in `climbed`.
+
+        Raises:
+            RuntimeError: the gradient is cut off between images and loss.
+        """
         images = images.detach().requires_grad_()
         with torch.enable_grad():
             score = self.score(images, climb)
@@ -157,11 +191,11 @@ class Goal:
         return Score(score.decides.detach(), score.climb.detach()), gradient
 
     def unwon(self, decides: PerExample) -> Tensor:
-        """Which of these images are still to be won, bool (n,)."""
+        """Return which of these images are not won yet, bool (n,)."""
         return decides <= 0 if self.wins else torch.ones_like(decides, dtype=torch.bool)
 
     def open(self, decides: PerExample) -> Tensor:
-        """The same as row numbers; where success is known, the host waits for the device to know how many there are."""
+        """Return the row numbers of the images that are not won yet; where success is defined, the host waits for the device."""
         if not self.wins:
             return torch.arange(len(decides), device=decides.device)
         return self.unwon(decides).nonzero().squeeze(1)

@@ -1,4 +1,4 @@
-"""Signs that an attack has failed and not the defence held: gradient masking, randomness, attacks that stopped too early.
+"""Signs that an attack failed rather than that the defence held: gradient masking, randomness, attacks that stop too early.
 
 Carlini et al. 2019 ("On evaluating adversarial robustness"), Croce & Hein 2020, Pintor et al. 2022.
 """
@@ -31,14 +31,17 @@ SHARE = (
     0.2  # of the passes of the attack: a quarter of its time, as passes of a few images take longer than those of many
 )
 PRICE = SAMPLES + QUERIES + 3 * (2 * STEPS + 2 * STEPS) + 12
-"""What all checks of one image cost at most, in forward passes; a backward pass counts as two."""
+"""The largest cost of all checks of one image, in forward passes; a backward pass counts as two."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the checks look at: a goal at some images, and what an attack did to them.
+    """The input of the checks: a goal at some images, and the result of an attack on them.
 
-    clean, attacked: the deciding loss before and after.  effort: of the attack.
+    Args:
+        clean: the deciding loss (n,) before the attack.
+        attacked: the deciding loss (n,) after the attack.
+        effort: the effort of the attack.
     """
 
     goal: Goal
@@ -50,26 +53,26 @@ class Outcome:
     generator: torch.Generator
 
     def under(self, attack: Attack, images: Images | None = None) -> PerExample:
-        """The deciding loss under another attack, whose effort is not counted."""
+        """Return the deciding loss under another attack, whose effort is not counted."""
         goal = self.goal.uncounted()
         return goal.judge(attack(goal, self.images if images is None else images, generator=self.generator))
 
     def held(self, values: PerExample) -> Tensor:
-        """Which images withstood, where success is known."""
+        """Return which images withstood an attack, where success is defined."""
         return values <= 0
 
 
 def affordable(effort: Effort, most: int = MOST, share: float = SHARE) -> int:
-    """How many images can be checked for a share of the passes that an attack took: at most `most`, and 0 instead of 1.
+    """Return how many images can be checked for a share of the passes that an attack took: at most `most`, and 0 instead of 1.
 
-    What searches do to a single image says nothing.
+    The result of a search on a single image is not informative.
     """
     images = int(share * (effort.forwards + 2 * effort.backwards) / PRICE)
     return min(images, most) if images > 1 else 0
 
 
 def examine(outcome: Outcome, *, name: str = "checks", quiet: bool = True) -> list[Flag]:
-    """All flags; none is what an honest model gets. name: of the progress bar."""
+    """Run all checks and return their flags, none for an honest model. `name` labels the progress bar."""
     flags = []
     with Progress(name, len(CHECKS), "checks", quiet=quiet) as bar:
         for check in CHECKS:
@@ -79,18 +82,21 @@ def examine(outcome: Outcome, *, name: str = "checks", quiet: bool = True) -> li
 
 
 def zero_gradients(outcome: Outcome, limit: float = 0.02) -> Flag | None:
+    """Flag a step in which too many images had a gradient of exactly 0."""
     share = outcome.effort.zero_gradients
     text = "of the images had a gradient of exactly 0 in some step: the attack could not move them"
     return Flag("zero gradients", share, limit, text) if share > limit else None
 
 
 def still_rising(outcome: Outcome, limit: float = 0.25) -> Flag | None:
+    """Flag a loss that still rose in the last quarter of the steps."""
     share = outcome.effort.rising
     text = "of the loss was gained in the last quarter of the steps: give the attack more of them"
     return Flag("still rising", share, limit, text) if share > limit else None
 
 
 def random_forward(outcome: Outcome, limit: float = 1e-4) -> Flag | None:
+    """Flag a model whose forward passes differ on the same images."""
     first, second = outcome.goal.judge(outcome.images), outcome.goal.judge(outcome.images)
     gap = float(((first - second).abs() / (1 + first.abs())).max())
     text = "is how far two evaluations of the same images differ: average over the randomness (EOT) to attack it"
@@ -98,6 +104,7 @@ def random_forward(outcome: Outcome, limit: float = 1e-4) -> Flag | None:
 
 
 def training_mode(outcome: Outcome) -> Flag | None:
+    """Flag modules that are in training mode."""
     forward = outcome.goal.forward
     training = sum(module.training for module in forward.modules()) if isinstance(forward, nn.Module) else 0
     return (
@@ -106,6 +113,7 @@ def training_mode(outcome: Outcome) -> Flag | None:
 
 
 def output_range(outcome: Outcome) -> Flag | None:
+    """Flag a classifier that returns probabilities instead of logits."""
     if outcome.goal.classifier is None:
         return None
     with torch.no_grad():
@@ -119,6 +127,7 @@ def output_range(outcome: Outcome) -> Flag | None:
 
 
 def half_precision(outcome: Outcome) -> Flag | None:
+    """Flag features of fewer than 32 bits."""
     with torch.no_grad():
         seen = outcome.goal.forward(outcome.images[:2])
     bits = torch.finfo(seen.dtype).bits if isinstance(seen, Tensor) and seen.is_floating_point() else 32
@@ -127,6 +136,7 @@ def half_precision(outcome: Outcome) -> Flag | None:
 
 
 def inner_loop(outcome: Outcome) -> Flag | None:
+    """Flag gradients that are taken inside the forward pass."""
     with _counting_gradients() as count, torch.enable_grad():
         outcome.goal.forward(outcome.images[:2])
     text = "gradients are taken inside the forward pass: attack the inner optimisation as well (BPDA, unrolling)"
@@ -134,7 +144,7 @@ def inner_loop(outcome: Outcome) -> Flag | None:
 
 
 def wrong_gradient(outcome: Outcome, limit: float = 0.5) -> Flag | None:
-    """Along the gradient, a small step must change the loss by about its length times the slope."""
+    """Flag a gradient along which a small step does not change the loss by about its length times the slope."""
     images = 0.05 + 0.9 * outcome.images  # so that a step to either side stays in [0, 1]
     _, gradient = outcome.goal.slope(images)
     wide = (-1, *[1] * (images.ndim - 1))
@@ -151,6 +161,7 @@ def wrong_gradient(outcome: Outcome, limit: float = 0.5) -> Flag | None:
 
 
 def noise_is_stronger(outcome: Outcome) -> Flag | None:
+    """Flag an attack that is weaker than random perturbations."""
     limit = _a_few(outcome)
     share = _stronger(outcome, outcome.under(Noise(outcome.attack.threat, samples=SAMPLES)))
     text = f"of the images are moved further by the worst of {SAMPLES} random perturbations than by the attack"
@@ -158,6 +169,7 @@ def noise_is_stronger(outcome: Outcome) -> Flag | None:
 
 
 def black_box_is_stronger(outcome: Outcome) -> Flag | None:
+    """Flag an attack that is weaker than Square, which uses no gradients."""
     limit = _a_few(outcome)
     share = _stronger(outcome, outcome.under(Square(outcome.attack.threat, queries=QUERIES)))
     text = f"of the images are moved further by {QUERIES} queries of Square, without gradients, than by the attack"
@@ -165,7 +177,7 @@ def black_box_is_stronger(outcome: Outcome) -> Flag | None:
 
 
 def not_monotone(outcome: Outcome) -> Flag | None:
-    """A larger ball holds the smaller one: the loss cannot be lower in it."""
+    """Flag a loss that is lower in a larger ball, although that ball contains the smaller one."""
     threat, limit = outcome.attack.threat, _a_few(outcome)
     small, large = (outcome.under(PGD(threat.times(factor), steps=STEPS)) for factor in (0.5, 2))
     if outcome.goal.wins:
@@ -177,7 +189,7 @@ def not_monotone(outcome: Outcome) -> Flag | None:
 
 
 def survives_everything(outcome: Outcome) -> Flag | None:
-    """With eps = 1 any image can be made any other."""
+    """Flag images that withstand eps = 1, with which any image can become any other."""
     limit = _a_few(outcome)
     if not outcome.goal.wins or outcome.attack.threat.norm != "linf":
         return None
@@ -205,12 +217,12 @@ CHECKS: tuple[Callable[[Outcome], Flag | None], ...] = (
 
 
 def _a_few(outcome: Outcome) -> float:
-    """Share of the images that chance may account for: one of a handful, 2 % of many."""
+    """Return the share of the images that chance may account for: one of a handful, 2 % of many."""
     return 0.02 + 1.5 / len(outcome.images)
 
 
 def _stronger(outcome: Outcome, other: PerExample) -> float:
-    """Share of images for which another attack did what this one did not."""
+    """Return the share of images on which another attack is stronger than this one."""
     if outcome.goal.wins:
         return float((outcome.held(outcome.attacked) & ~outcome.held(other)).float().mean())
     gain = (outcome.attacked - outcome.clean).clamp_min(0)
@@ -219,7 +231,7 @@ def _stronger(outcome: Outcome, other: PerExample) -> float:
 
 @contextmanager
 def _counting_gradients() -> Iterator[list[int]]:
-    """Count the gradients that are taken inside."""
+    """Count the gradients that are taken inside the context."""
     count = [0]
     grad, backward = torch.autograd.grad, torch.autograd.backward
 

@@ -1,4 +1,4 @@
-"""Random perturbations: the floor that every other attack must beat."""
+"""Random perturbations: the baseline that every other attack must beat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from robustfeat.attacks.threat import Ball
 @ATTACKS.register("noise")
 @dataclass(frozen=True, repr=False)
 class Noise(Attack):
-    """The worst of `samples` uniform random points of the ball. Needs no gradient."""
+    """The worst of several uniform random points of the ball; needs no gradient.
+
+    Args:
+        samples: number of random points per image.
+    """
 
     samples: int = 20
 

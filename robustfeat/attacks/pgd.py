@@ -1,4 +1,4 @@
-"""Projected gradient descent, Madry et al. 2018: what trains most robust networks, and the first attack on any of them."""
+"""Projected gradient descent, Madry et al. 2018: most robust networks are trained with it, and it is the first attack to try."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ from robustfeat.runtime.choices import check_choices
 @ATTACKS.register("pgd")
 @dataclass(frozen=True, repr=False)
 class PGD(Attack):
-    """`steps` steps along the steepest direction, projected after each, from `restarts` random points of the ball.
+    """Projected gradient descent: steps along the steepest direction, projected after each, from random points of the ball.
 
-    step_size: in pixel units; None takes min(2.5 / steps, 1.25) x eps.  start: "random", or "clean" for the image itself.
-    climb: the loss of the goal whose gradient is followed; None leaves the choice to the goal (`Goal.climbed`).
-    momentum: share of the gathered gradient that is kept (Dong et al. 2018); 0 follows the last one alone.
-    keep: "worst" returns per example the worst point seen; "last" the last one (training: no forward pass beyond those of
-        the gradients, and nothing for which the host would wait for the device; the loss may be lower than the clean one).
+    Args:
+        steps: gradient steps of each run.
+        step_size: in pixel units of [0, 1]; None takes min(2.5 / steps, 1.25) x eps.
+        restarts: number of runs, each from its own random point.
+        start: "random" for a random point of the ball, "clean" for the image itself.
+        climb: the loss of the goal whose gradient is followed; None leaves the choice to the goal (`Goal.climbed`).
+        momentum: share of the accumulated gradient that is kept (Dong et al. 2018), in [0, 1]; 0 follows the last gradient
+            alone.
+        keep: "worst" returns per example the worst point seen. "last" returns the last point, for training: it needs no forward
+            pass beyond those of the gradients, and the host never waits for the device, but the loss may be lower than the clean
+            one.
     """
 
     steps: int = 20
@@ -74,7 +80,7 @@ class PGD(Attack):
             self._ascend(goal, ball, strongest, generator).finish()
 
     def _ascend(self, goal: Goal, ball: Ball, strongest: Strongest | None, generator: torch.Generator | None) -> Climb:
-        """One run of all steps."""
+        """Run all steps once."""
         assert self.step_size is not None
         climb = Climb(goal, ball, strongest, self.steps, generator, random=self.start == "random")
         gathered = torch.zeros_like(climb.point)
@@ -94,11 +100,11 @@ class PGD(Attack):
 @ATTACKS.register("cw")
 @dataclass(frozen=True, repr=False)
 class CW(PGD):
-    """PGD on the loss that decides: for classes the margin of Carlini & Wagner 2017, the best wrong logit minus the right one."""
+    """PGD on the deciding loss: for classes the margin of Carlini & Wagner 2017, the best wrong logit minus the right one."""
 
     climb: str | None = ""
 
 
 def _mean_size(gradient: Points) -> Points:
-    """Mean absolute value per image, never 0."""
+    """Return the mean absolute value per image, which is never 0."""
     return gradient.abs().flatten(1).mean(dim=1).clamp_min(1e-12).view(-1, *[1] * (gradient.ndim - 1))

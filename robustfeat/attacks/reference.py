@@ -1,4 +1,4 @@
-"""AutoAttack as published (Croce & Hein 2020), run by pyautoattack: the number that robustness papers print."""
+"""AutoAttack as published (Croce & Hein 2020), run by pyautoattack: the number that robustness papers report."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ class AutoAttack(Attack):
     """APGD-CE, APGD-T, FAB-T and Square with 5,000 queries, each on the survivors of those before ("standard").
 
     Its targeted parts need at least four classes; with fewer, APGD-CE, untargeted FAB and Square run. It is defined for
-    classifiers: a goal that has none is refused. Needs the extra `autoattack`.
+    classifiers: a goal without a classifier is refused. It needs the extra `autoattack`.
 
-    The reference seeds torch's global generator and takes away the trace function of a debugger: both are given back. It
-    accepts NaN, a network in training mode and images outside [0, 1] in silence: here these are refused.
+    The reference seeds torch's global generator and removes the trace function of a debugger: both are restored. It accepts NaN,
+    a network in training mode and images outside [0, 1] without an error: here these are refused.
+
+    Args:
+        batch_size: images that the reference attacks at a time.
     """
 
     classifiers_only: ClassVar[bool] = True
@@ -40,7 +43,7 @@ class AutoAttack(Attack):
 
     @property
     def configuration(self) -> str:
-        """With the version of the reference: a report must say what ran."""
+        """Every option with its value, and the version of the reference: a report must state what ran."""
         try:
             version = metadata.version("pyautoattack")
         except metadata.PackageNotFoundError:
@@ -68,7 +71,7 @@ class AutoAttack(Attack):
         strongest.offer(rows, found, part.judge(found))
 
     def _refuse(self, logits: object, images: Images) -> None:
-        """ValueError for what the reference would accept and count as robust."""
+        """Raise ValueError for what the reference would accept and count as robust."""
         if not bool((images >= 0).all() and (images <= 1).all()):  # also for NaN
             low, high = torch.aminmax(images)
             raise ValueError(f"images must be finite and in [0, 1], got values from {float(low):g} to {float(high):g}")
@@ -106,7 +109,7 @@ class AutoAttack(Attack):
 
 @contextmanager
 def _as_it_was(device: torch.device) -> Iterator[None]:
-    """Random state, numpy's too, and trace function are the caller's again afterwards."""
+    """Restore the random state, including numpy's, and the trace function of the caller at the end of the context."""
     import numpy as np
 
     trace, state = sys.gettrace(), np.random.get_state()

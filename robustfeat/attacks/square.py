@@ -1,4 +1,4 @@
-"""Square attack, Andriushchenko et al. 2020 (arXiv 1912.00049): random squares, kept where they help. Needs no gradient."""
+"""Square attack, Andriushchenko et al. 2020 (arXiv 1912.00049): random squares, kept where they raise the loss."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 @ATTACKS.register("square")
 @dataclass(frozen=True, repr=False)
 class Square(Attack):
-    """`queries` proposals per image and restart. A gradient that is masked does not stop it: where it beats a gradient
-    attack, that attack has failed.
+    """Random squares that are kept where they raise the loss; needs no gradient, so that gradient masking does not stop it.
 
-    share: of the pixels that the first squares change.
+    Where it beats a gradient attack, that attack has failed.
+
+    Args:
+        queries: proposals per image and restart.
+        restarts: number of runs, each from its own random start.
+        share: share of the pixels that the first squares change, in (0, 1].
     """
 
     queries: int = 5000
@@ -62,13 +66,13 @@ class Square(Attack):
                 current = torch.where(better, values, current)
 
     def _side(self, query: int, pixels: int) -> int:
-        """Side of the squares, in pixels."""
+        """Return the side of the squares, in pixels."""
         halvings = sum(query > threshold * self.queries / 10_000 for threshold in HALVINGS)
         return max(1, round(math.sqrt(self.share / 2**halvings * pixels)))
 
 
 class _Move(ABC):
-    """The first point, and proposals that change it in a window; with the random numbers of one attack."""
+    """The first point, and proposals that change it in a window, with the random numbers of one attack."""
 
     def __init__(self, generator: torch.Generator | None) -> None:
         self.generator = generator
@@ -77,11 +81,11 @@ class _Move(ABC):
 
     @abstractmethod
     def start(self, ball: Ball) -> Images:
-        """The first point of each image."""
+        """Return the first point of each image."""
 
     @abstractmethod
     def __call__(self, point: Images, ball: Ball, side: int) -> Images:
-        """A changed point of each image, in a window with sides of about `side` pixels."""
+        """Return a changed point of each image, in a window with sides of about `side` pixels."""
 
     def window(self, point: Images, side: int) -> tuple[EllipsisType, slice, slice]:
         top, left = (self.integer(extent - side + 1) for extent in point.shape[-2:])
@@ -111,7 +115,7 @@ class _LinfMove(_Move):
 
 
 class _L2Move(_Move):
-    """A window is given a two-peaked bump, and the mass of another window besides; the norm stays at eps."""
+    """A window receives a two-peaked bump and the mass of another window; the norm stays at eps."""
 
     def start(self, ball: Ball) -> Images:
         n, c, h, w = ball.origin.shape
@@ -142,7 +146,7 @@ class _L2Move(_Move):
         return (ball.origin + moved * (ball.eps / length(moved)).clamp(max=1)).clamp(0, 1)
 
     def _bump(self, side: int, like: Tensor) -> Tensor:
-        """Two halves of opposite sign, each a pyramid of nested rectangles, on a random axis; of l2 norm 1."""
+        """Return two halves of opposite sign, each a pyramid of nested rectangles, along a random axis; of l2 norm 1."""
         upper = side // 2
         halves = [_pyramid(upper, side), -_pyramid(side - upper, side)] if upper else [torch.ones(1, 1)]
         bump = torch.cat(halves).to(like)
@@ -151,7 +155,7 @@ class _L2Move(_Move):
 
 
 def _on_the_host(generator: torch.Generator | None) -> torch.Generator | None:
-    """A generator of the host itself; for one of a device, another that follows from it."""
+    """Return a generator on the host: the given one, or for one of a device another that is seeded by it."""
     if generator is None or generator.device.type == "cpu":
         return generator
     seed = torch.randint(2**31, (1,), generator=generator, device=generator.device)
@@ -159,7 +163,7 @@ def _on_the_host(generator: torch.Generator | None) -> torch.Generator | None:
 
 
 def _pyramid(rows: int, columns: int) -> Tensor:
-    """Sum over nested rectangles of 1 / k^2, k counted from the middle."""
+    """Return the sum over nested rectangles of 1 / k^2, with k counted from the middle."""
     pyramid = torch.zeros(rows, columns)
     depth = max(1, (min(rows, columns) + 1) // 2)
     for i in range(depth):
@@ -168,5 +172,5 @@ def _pyramid(rows: int, columns: int) -> Tensor:
 
 
 def _per_channel(x: Tensor) -> Tensor:
-    """l2 norm of each channel of each image, (n, c, 1, 1), never 0."""
+    """Return the l2 norm of each channel of each image, (n, c, 1, 1), never 0."""
     return x.flatten(2).norm(dim=2).clamp_min(1e-12)[..., None, None]

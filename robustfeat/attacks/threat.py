@@ -1,4 +1,4 @@
-"""What an attacker may do to an image: a norm, a size, and the geometry of the ball they make."""
+"""The threat of an attack: a norm, a size, and the geometry of the ball that they define."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from robustfeat.numerics.types import PerExample, Points
 class Threat:
     """All images within `eps` of the original, in the given norm and in [0, 1].
 
-    norm: "linf" or "l2", over all pixels and channels of an image.
-    eps: in pixel units of [0, 1], such as Eps("8/255"); None takes what is usual for the norm (`usual_eps`). At
-        most 1 in linf: larger numbers are steps of 1/255 without saying so, and are refused.
+    Args:
+        norm: "linf" or "l2", over all pixels and channels of an image.
+        eps: in pixel units of [0, 1], such as Eps("8/255"); None takes the usual size for the norm (`usual_eps`). At most 1 in
+            linf: a larger number is probably meant in steps of 1/255, and is refused.
     """
 
     norm: Literal["linf", "l2"] = "linf"
@@ -33,15 +34,20 @@ class Threat:
         check_eps(self.norm, self.eps)
 
     def times(self, factor: float) -> Threat:
-        """The threat with `factor` times its size; in linf, at most all images."""
+        """Return the threat with `factor` times its size; in linf, at most the size that allows all images."""
         size = factor * self.eps
         return replace(self, eps=Eps(min(size, 1.0) if self.norm == "linf" else size))
 
     def around(self, images: Points, eps: PerExample | None = None) -> Ball:
-        """The ball around each image; `eps` (n,) gives each its own size instead of the threat's.
+        """Return the ball around each image.
 
-        Raises ValueError for images that are not finite floats in [0, 1] of at least 32 bits, and for sizes that are not
-        positive or, in linf, above 1.
+        Args:
+            images: the centres (n, ...), in [0, 1].
+            eps: (n,), a size for each image instead of that of the threat.
+
+        Raises:
+            ValueError: the images are not finite floats in [0, 1] of at least 32 bits, or a size is not positive or, in linf,
+                above 1.
         """
         check_pixels(images)
         if torch.finfo(images.dtype).bits < 32:
@@ -67,34 +73,40 @@ class Threat:
 
 
 class Ball:
-    """The images that are allowed around each of `origin` (n, ...), for sizes eps (n,)."""
+    """The images that are allowed around each origin.
+
+    Args:
+        norm: "linf" or "l2".
+        origin: the centres (n, ...).
+        eps: the sizes (n,).
+    """
 
     def __init__(self, norm: Literal["linf", "l2"], origin: Points, eps: PerExample) -> None:
         self.norm, self.origin = norm, origin
         self.eps = eps.view(-1, *[1] * (origin.ndim - 1))
 
     def take(self, rows: Tensor) -> Ball:
-        """The balls around some of the images."""
+        """Return the balls around some of the images."""
         return Ball(self.norm, self.origin[rows], self.eps[rows].flatten())
 
     def project(self, images: Points) -> Points:
-        """The nearest point of the ball, then of [0, 1]; the second step cannot leave the ball."""
+        """Return the nearest point of the ball, then of [0, 1]; the second projection cannot leave the ball."""
         delta = images - self.origin
         if self.norm == "linf":
             return (self.origin + torch.minimum(torch.maximum(delta, -self.eps), self.eps)).clamp(0, 1)
         return (self.origin + delta * (self.eps / length(delta)).clamp(max=1)).clamp(0, 1)
 
     def distance(self, images: Points) -> PerExample:
-        """How far images are from the centre, in the norm of the ball, (n,)."""
+        """Return the distance of images from the centre, in the norm of the ball, (n,)."""
         delta = (images - self.origin).flatten(1)
         return delta.abs().amax(dim=1) if self.norm == "linf" else delta.norm(dim=1)
 
     def steepest(self, gradient: Points) -> Points:
-        """The direction of norm 1 along which a linear function with this gradient rises fastest."""
+        """Return the direction of norm 1 along which a linear function with this gradient rises fastest."""
         return gradient.sign() if self.norm == "linf" else gradient / length(gradient)
 
     def sample(self, generator: torch.Generator | None) -> Points:
-        """Uniform points of the ball, kept in [0, 1]. Without a generator, torch's global one is used."""
+        """Return uniform random points of the ball, clamped to [0, 1]. Without a generator, torch's global one is used."""
         shape = self.origin.shape
         device = self.origin.device if generator is None else generator.device
         if self.norm == "linf":
@@ -107,5 +119,5 @@ class Ball:
 
 
 def length(x: Tensor) -> Tensor:
-    """The l2 norm of each image, (n, 1, ...), never 0."""
+    """Return the l2 norm of each image, (n, 1, ...), never 0."""
     return x.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))

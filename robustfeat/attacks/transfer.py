@@ -14,11 +14,14 @@ from robustfeat.attacks.threat import Ball
 
 @dataclass(frozen=True, repr=False)
 class Transfer(Attack):
-    """`attack` on the same goal through `source`; what it finds is tried here. Where it beats a white-box attack on this
-    model, that attack has failed.
+    """Runs an attack on the same goal through another model, and tries the adversarial images on this one.
 
-    source: a FeatureExtractor (in `evaluate`: the task is fitted on its features as well); or whatever the goal's
-        `surrogate` takes.  It must have the threat of `attack`.
+    Where it beats a white-box attack on this model, that attack has failed.
+
+    Args:
+        attack: the attack that runs on the source. Its threat must be that of the transfer attack.
+        source: a FeatureExtractor (in `evaluate` the task is fitted on its features as well), or whatever the goal's `surrogate`
+            takes.
     """
 
     name = "transfer"
@@ -52,7 +55,7 @@ class Transfer(Attack):
 
     @property
     def configuration(self) -> str:
-        """With the weights of the source."""
+        """Every option with its value, and the weights of the source."""
         assert self.attack is not None
         card = getattr(self.source, "card", None)
         source = f"{card.name}, sha256 {card.sha256}" if card else type(self.source).__name__

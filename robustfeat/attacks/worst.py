@@ -1,4 +1,4 @@
-"""Several attacks as one: the worst of them per example, the later ones only for what the earlier ones left."""
+"""Several attacks as one: the worst of them per example, where later attacks run only on what the earlier ones left."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from robustfeat.attacks.threat import Ball
 
 @dataclass(frozen=True, repr=False)
 class Worst(Attack):
-    """`attacks` one after the other; where the goal knows success, each gets the survivors of those before it.
+    """Runs attacks one after the other, and returns the worst point of all of them per example.
 
-    All must have the same threat, which becomes that of the whole.
+    Where the goal defines success, each attack runs on the survivors of those before it.
+
+    Args:
+        attacks: at least one attack. All must have the same threat, which is that of the whole.
     """
 
     name = "worst"

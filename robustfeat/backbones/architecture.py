@@ -1,4 +1,4 @@
-"""What it takes to build a network again: pure data, travels in the card beside the weights."""
+"""The data from which a network can be built again; it is stored in the card beside the weights."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ Stem = Literal["small", "cifar", "timm"]
 
 @dataclass(frozen=True)
 class Framing:
-    """How a picture of any size becomes the square that a model of timm was measured with.
+    """How an image of any size becomes the square that a timm model was evaluated with.
 
-    crop_pct: side of the square over that of the scaled picture; 0.875 scales to 256 pixels for a square of 224.
-    interpolation: of timm and PIL: "bicubic", "bilinear", "nearest", "lanczos", "box" or "hamming".
-    crop_mode: "center" scales the shorter side and cuts the middle out, "squash" scales both sides, "border" scales the longer
-        side and fills the margin.  fill: RGB of that margin, 0 to 255.
+    Args:
+        crop_pct: side of the square over that of the scaled image; 0.875 scales to 256 pixels for a square of 224.
+        interpolation: of timm and PIL: "bicubic", "bilinear", "nearest", "lanczos", "box" or "hamming".
+        crop_mode: "center" scales the shorter side and cuts out the middle, "squash" scales both sides, "border" scales the
+            longer side and fills the margin.
+        fill: RGB of that margin, 0 to 255.
 
-    Raises ValueError for anything else.
+    Raises:
+        ValueError: any other value.
     """
 
     crop_pct: float
@@ -45,12 +48,16 @@ CROP_MODES = ("center", "squash", "border")
 class Architecture:
     """A timm model, adapted to the image size, with its normalisation.
 
-    name: a timm architecture, for example "resnet18" (never with weights; those are loaded by name elsewhere).
-    stem: "small" = first convolution 3x3 stride 1, max-pool kept; "cifar" = the same without max-pool; "timm" = as is.
-        Vision transformers read it as patch size: 4, 2, and their own.
-    classes: width of the head.  image_size: pixels per side.  mean, std: per channel, for images in [0, 1].
-    framing: how a picture becomes a square of that side, for models of timm. None scales the shorter side to it (bicubic) and
-        cuts the middle out; it is left out of what is printed, so that digests of models without one are what they were.
+    Args:
+        name: a timm architecture, for example "resnet18" (never with a weight tag: an architecture does not name weights).
+        stem: "small" is a first convolution of 3x3 with stride 1 that keeps the max-pool; "cifar" is the same without max-pool;
+            "timm" is the stem of timm. For vision transformers it is the patch size: 4, 2, and that of timm.
+        classes: width of the head.
+        image_size: pixels per side.
+        mean: mean of each channel, for images in [0, 1].
+        std: standard deviation of each channel, for images in [0, 1].
+        framing: how an image becomes a square of that side, for models of timm. None scales the shorter side to it (bicubic) and
+            cuts out the middle. It is not printed, so that digests of models without framing stay the same.
     """
 
     name: str

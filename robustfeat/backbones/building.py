@@ -1,4 +1,4 @@
-"""Build a timm model from an Architecture: stem for small images, head of the right width."""
+"""Builds a timm model from an Architecture: a stem for small images, and a head of the right width."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ PATCH = {"small": 4, "cifar": 2}
 
 
 def check_name(name: str) -> None:
-    """Raise a KeyError that names the nearest architecture unless timm knows `name`."""
+    """Check that timm has an architecture with this name.
+
+    Raises:
+        KeyError: timm has none; the message names the nearest architecture.
+    """
     if not timm.is_model(name):
         raise unknown_architecture(name)
 
 
 def unknown_architecture(name: str) -> KeyError:
+    """Return the error for an architecture that timm does not have, with the nearest name."""
     known = timm.list_models()
     error = unknown("architecture", name, known)
     short = str(error).split(" Known:")[0]
@@ -28,10 +33,15 @@ def unknown_architecture(name: str) -> KeyError:
 
 
 def build(architecture: Architecture, *, pretrained_tag: str | None = None) -> nn.Module:
-    """The timm model of `architecture`, weights at their initial values (from torch's global generator, as in timm).
+    """Return the timm model of an architecture, with initial weights from torch's global generator, as in timm.
 
-    pretrained_tag: a timm weight tag ("a1_in1k"); downloads the weights through timm. The stem must then be "timm".
-    Raises KeyError for an unknown name, ValueError where the stem cannot be changed.
+    Args:
+        architecture: what to build.
+        pretrained_tag: a timm weight tag ("a1_in1k"), whose weights are downloaded through timm; the stem must then be "timm".
+
+    Raises:
+        KeyError: timm has no architecture with this name.
+        ValueError: the stem cannot be changed.
     """
     check_name(architecture.name)
     name = f"{architecture.name}.{pretrained_tag}" if pretrained_tag else architecture.name
@@ -43,7 +53,7 @@ def build(architecture: Architecture, *, pretrained_tag: str | None = None) -> n
 
 
 def arguments(architecture: Architecture) -> dict[str, Any]:
-    """What timm.create_model takes for it beside its name."""
+    """Return the arguments of timm.create_model for an architecture, except its name."""
     given: dict[str, Any] = {"num_classes": architecture.classes}
     if _is_transformer(architecture.name):
         given["img_size"] = architecture.image_size
@@ -58,7 +68,7 @@ def _is_transformer(name: str) -> bool:
 
 
 def _small_stem(model: nn.Module, architecture: Architecture) -> None:
-    """First convolution 3x3 with stride 1; for "cifar" the first max-pool goes as well."""
+    """Replace the first convolution by one of 3x3 with stride 1; for "cifar" remove the first max-pool as well."""
     path, first = next(((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d)), (None, None))
     if path is None or first is None:
         raise ValueError(f"{architecture.name} has no convolution to adapt; use stem='timm'")

@@ -1,4 +1,4 @@
-"""Switch modules to eval mode or freeze them for a while, and put everything back as it was."""
+"""Contexts in which modules are in eval mode or frozen, and after which their previous state is restored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from torch import nn
 
 @contextmanager
 def evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Inside, all `modules` are in eval mode; after, each submodule has the mode it had (a frozen batch norm stays frozen)."""
+    """Put `modules` in eval mode inside the context.
+
+    Afterwards each submodule has the mode that it had before (a frozen batch norm stays frozen).
+    """
     modes = {submodule: submodule.training for module in modules for submodule in module.modules()}
     try:
         for module in modules:
@@ -23,7 +26,7 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Inside, no parameter of the module asks for a gradient."""
+    """Disable the gradients of all parameters of the module inside the context."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     try:
         for parameter in trained:

@@ -1,4 +1,4 @@
-"""Pixels in, features and logits out: normalisation, backbone and head as one module."""
+"""A network from pixels to features and logits: normalisation, backbone and head as one module."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BORROWED = Lock()  # the global generator, which the threads of a process share
 
 
 def new_network(architecture: Architecture, seed: int = 0, *, pretrained_tag: str | None = None) -> Network:
-    """A network whose first weights depend on `seed` alone; torch's global generator is left as it was."""
+    """Return a network whose initial weights depend on `seed` alone; torch's global generator is left as it was."""
     with BORROWED, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return Network(architecture, pretrained_tag=pretrained_tag)
@@ -26,10 +26,16 @@ def new_network(architecture: Architecture, seed: int = 0, *, pretrained_tag: st
 class Network(nn.Module):
     """A timm model with its normalisation in front.
 
-    model: the timm model, with timm's own parameter names, so that its state dict is what timm reads and writes.
-    feature_dim: width of the pooled penultimate features, which are what the head sees.
-    compiled: whether the backbone runs through torch.compile.
-    The first weights come from torch's global generator, as in timm; `new_network` takes a seed instead.
+    The initial weights come from torch's global generator, as in timm; `new_network` takes a seed instead.
+
+    Args:
+        architecture: what to build.
+        pretrained_tag: a timm weight tag, as in `build`.
+
+    Attributes:
+        model: the timm model, with timm's own parameter names, so that timm reads and writes its state dict.
+        feature_dim: width of the pooled penultimate features, which are the input of the head.
+        compiled: whether the backbone runs through torch.compile.
     """
 
     mean: Tensor
@@ -53,7 +59,7 @@ class Network(nn.Module):
         return self.model.get_classifier()
 
     def _check(self) -> int:
-        """Feature width; refuses models whose logits are not a linear map of their pooled features."""
+        """Return the feature width; raise ValueError for a model whose logits are not a linear map of its pooled features."""
         name, side = self.architecture.name, self.architecture.image_size
         if not isinstance(self.head, nn.Linear):
             raise ValueError(f"{name} has no single linear classifier; choose another architecture")
@@ -73,12 +79,12 @@ class Network(nn.Module):
         return features.shape[1]
 
     def features(self, images: Images) -> Features:
-        """Images (n, 3, h, w) in [0, 1] -> features (n, d), float32 (of a network in float64 float64), differentiable."""
+        """Return the differentiable features (n, d) of images (n, 3, h, w) in [0, 1], in float32 (float64 of a float64 model)."""
         normalised = (images - self.mean).div_(self.std)
         return wide(self.model.forward_head(self.model.forward_features(normalised), pre_logits=True))
 
     def classify(self, features: Features) -> Logits:
-        """Features (n, d) -> logits (n, k), float32 (float64)."""
+        """Return the logits (n, k) of features (n, d), in float32 (float64 of a float64 model)."""
         return wide(self.head(features))
 
     def forward(self, images: Images) -> Output:
@@ -86,11 +92,15 @@ class Network(nn.Module):
         return Output(features, self.classify(features))
 
     def compile_backbone(self, mode: str = "reduce-overhead") -> None:
-        """Run the backbone through torch.compile from now on, in training and under attack, once for each shape of a batch.
+        """Run the backbone through torch.compile from now on, in training and under attack.
 
-        Parameter names do not change; do not deep-copy afterwards.
-        mode: of torch.compile. The default records the kernels of a GPU and replays them, for networks so small that to launch
-            them takes longer than to run them. What a replay returns, gradients too, is written over by the next one.
+        It is compiled once for each shape of a batch. Parameter names do not change. The network must not be deep-copied
+        afterwards.
+
+        Args:
+            mode: mode of torch.compile. The default records the kernels of a GPU and replays them, for networks so small that
+                launching the kernels takes longer than running them. A replay overwrites what the previous one returned,
+                including gradients.
         """
         self.compiled = True
         self.model.forward_features = torch.compile(self.model.forward_features, mode=mode, dynamic=False)

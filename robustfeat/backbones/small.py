@@ -1,6 +1,6 @@
 """Networks for 8x8 to 32x32 images that train in seconds on a CPU, registered with timm beside its own.
 
-`cnn_tiny` and `cnn_small` are plain convolutional networks; `resnet_tiny` is a residual one of another shape.
+`cnn_tiny` and `cnn_small` are plain convolutional networks; `resnet_tiny` is a residual network of another shape.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class ConvNet(nn.Module):
-    """Convolution, batch norm and ReLU for each width, at half the resolution from the second on; mean; a linear head."""
+    """Convolution, batch norm and ReLU for each width, at half the resolution from the second on; mean pooling; a linear head."""
 
     def __init__(self, widths: tuple[int, ...], num_classes: int = 10, in_chans: int = 3) -> None:
         super().__init__()
@@ -33,15 +33,17 @@ class ConvNet(nn.Module):
         self.fc = nn.Linear(widths[-1], num_classes)
 
     def get_classifier(self) -> nn.Module:
+        """Return the linear head."""
         return self.fc
 
     def forward_features(self, x: Tensor) -> Tensor:
+        """Return the last feature map."""
         return self.body(x)
 
     def forward_intermediates(
         self, x: Tensor, indices: Sequence[int], *, stop_early: bool = False, intermediates_only: bool = False
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """As in timm: the maps of `feature_info` at `indices`, and before them the last map unless `intermediates_only`."""
+        """Return the maps of `feature_info` at `indices`, after the last map unless `intermediates_only`, as in timm."""
         maps: list[Tensor] = []
         for i in range(max(indices) + 1 if stop_early else len(self.feature_info)):
             x = self.body[3 * i : 3 * i + 3](x)
@@ -49,6 +51,7 @@ class ConvNet(nn.Module):
         return maps if intermediates_only else (x, maps)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return the logits of a feature map, or its pooled features if `pre_logits`."""
         pooled = x.mean(dim=(2, 3))
         return pooled if pre_logits else self.fc(pooled)
 
@@ -62,16 +65,19 @@ def _drop_timm_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
 
 @register_model
 def cnn_tiny(pretrained: bool = False, **arguments: Any) -> ConvNet:
+    """Build a convolutional network of widths 32, 64 and 256."""
     return ConvNet((32, 64, 256), **_drop_timm_arguments(arguments))
 
 
 @register_model
 def cnn_small(pretrained: bool = False, **arguments: Any) -> ConvNet:
+    """Build a convolutional network of widths 32, 64, 128 and 256."""
     return ConvNet((32, 64, 128, 256), **_drop_timm_arguments(arguments))
 
 
 @register_model
 def resnet_tiny(pretrained: bool = False, **arguments: Any) -> ResNet:
+    """Build a residual network with one block for each of the widths 16, 32, 64 and 128."""
     model: Any = ResNet(
         cast(Any, BasicBlock), (1, 1, 1, 1), channels=(16, 32, 64, 128), **_drop_timm_arguments(arguments)
     )

@@ -1,11 +1,11 @@
-"""What timm needs to load a model folder: its config.json, and an entry point for what timm alone cannot build.
+"""How timm loads a model folder: its config.json, and an entry point for models that timm alone cannot build.
 
     timm.create_model("local-dir:FOLDER", pretrained=True)
     timm.create_model("hf-hub:ORG/REPO", pretrained=True)
 
 timm alone builds its architectures with its own stems, and vision transformers of any patch size. For a convolutional network
-with a stem for small images, and for the architectures of this package, the architecture is "robustfeat", which
-`import robustfeat` registers.
+with a stem for small images, and for the architectures of this package, the architecture is "robustfeat", which `import
+robustfeat` registers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ ENTRY = "robustfeat"
 
 
 def timm_config(model: nn.Module, architecture: Architecture, classes: Sequence[str] = ()) -> str:
-    """The text of config.json for a `model` that `build` made. timm does not normalise; mean and std are for its transforms."""
+    """Return the text of config.json for a model that `build` made.
+
+    timm does not normalise the images itself; mean and std are for its transforms.
+
+    Args:
+        model: the timm model.
+        architecture: the architecture that it was built from.
+        classes: names of the classes, written if their number is that of the head.
+    """
     alone = loads_in_timm_alone(architecture)
     given = {name: value for name, value in arguments(architecture).items() if name != "num_classes"}
     known = timm.get_pretrained_cfg(architecture.name, allow_unregistered=True)
@@ -55,14 +63,14 @@ def timm_config(model: nn.Module, architecture: Architecture, classes: Sequence[
 
 
 def loads_in_timm_alone(architecture: Architecture) -> bool:
-    """Whether timm builds it without `import robustfeat`."""
+    """Return whether timm builds the architecture without `import robustfeat`."""
     theirs = timm.model_entrypoint(architecture.name).__module__.startswith("timm.")
     return theirs and (architecture.stem == "timm" or "patch_size" in arguments(architecture))
 
 
 @register_model
 def robustfeat(pretrained: bool = False, **given: Any) -> nn.Module:
-    """What the `model_args` of a config.json describe; timm finds it by its name."""
+    """Build the model that the `model_args` of a config.json describe; timm finds this function by its name."""
     return build_model_with_cfg(_new, ENTRY, pretrained, **given)
 
 

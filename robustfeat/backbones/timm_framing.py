@@ -11,7 +11,10 @@ from robustfeat.backbones.architecture import Architecture, Framing
 
 
 def as_timm_sees(architecture: Architecture, cfg: PretrainedCfg) -> Architecture:
-    """The architecture with what `timm.data.create_transform(**resolve_data_config(cfg), is_training=False)` does to an image."""
+    """Return the architecture with the size, normalisation and framing of timm's evaluation.
+
+    The images are then prepared as by `timm.data.create_transform(**resolve_data_config(cfg), is_training=False)`.
+    """
     found = resolve_data_config(pretrained_cfg=cfg.to_dict())
     fill = tuple(round(255 * value) for value in found["mean"]) if found["crop_mode"] == "border" else (0, 0, 0)
     return dataclasses.replace(

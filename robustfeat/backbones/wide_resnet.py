@@ -1,6 +1,7 @@
 """Wide residual networks for 32x32 images, Zagoruyko & Komodakis 2016 (arXiv 1605.07146), registered with timm.
 
-They are the teachers of the adversarial-training literature: use them with stem="timm", their first convolution is small already.
+They are the teachers of the adversarial-training literature. Use them with stem="timm": their first convolution is small
+already.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 
 
 class Block(nn.Module):
-    """Batch norm, ReLU, convolution, twice; where the shape changes the shortcut is 1x1, on what the first ReLU gives."""
+    """Batch norm, ReLU, convolution, twice; where the shape changes, the shortcut is a 1x1 convolution after the first ReLU."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -30,7 +31,7 @@ class Block(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """Three groups of (depth - 4) / 6 blocks with 16, 32 and 64 times `width` channels; mean; a linear head."""
+    """Three groups of (depth - 4) / 6 blocks with 16, 32 and 64 times `width` channels; mean pooling; a linear head."""
 
     def __init__(self, depth: int, width: int, num_classes: int = 10, in_chans: int = 3) -> None:
         super().__init__()
@@ -55,9 +56,11 @@ class WideResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def get_classifier(self) -> nn.Module:
+        """Return the linear head."""
         return self.fc
 
     def forward_features(self, x: Tensor) -> Tensor:
+        """Return the last feature map."""
         x = self.conv1(x)
         for i in range(3):
             x = self.get_submodule(f"block{i + 1}")(x)
@@ -66,7 +69,7 @@ class WideResNet(nn.Module):
     def forward_intermediates(
         self, x: Tensor, indices: Sequence[int], *, stop_early: bool = False, intermediates_only: bool = False
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """As in timm: the maps of `feature_info` at `indices`, and before them the last map unless `intermediates_only`."""
+        """Return the maps of `feature_info` at `indices`, after the last map unless `intermediates_only`, as in timm."""
         maps: list[Tensor] = []
         x = self.conv1(x)
         for i in range(max(indices) + 1 if stop_early else 3):
@@ -75,6 +78,7 @@ class WideResNet(nn.Module):
         return maps if intermediates_only else (F.relu(self.bn(x)), maps)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return the logits of a feature map, or its pooled features if `pre_logits`."""
         pooled = x.mean(dim=(2, 3))
         return pooled if pre_logits else self.fc(pooled)
 
@@ -89,14 +93,17 @@ def _made(depth: int, width: int, arguments: dict[str, Any]) -> WideResNet:
 
 @register_model
 def wrn_16_2(pretrained: bool = False, **arguments: Any) -> WideResNet:
+    """Build a wide residual network of depth 16 and width 2."""
     return _made(16, 2, arguments)
 
 
 @register_model
 def wrn_28_10(pretrained: bool = False, **arguments: Any) -> WideResNet:
+    """Build a wide residual network of depth 28 and width 10."""
     return _made(28, 10, arguments)
 
 
 @register_model
 def wrn_34_10(pretrained: bool = False, **arguments: Any) -> WideResNet:
+    """Build a wide residual network of depth 34 and width 10."""
     return _made(34, 10, arguments)

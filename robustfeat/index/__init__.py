@@ -1,4 +1,4 @@
-"""An index of features: any FAISS index behind checks, with ids and metadata of one's own."""
+"""An index of features: any FAISS index behind checks, with the user's own ids and metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clustered indexes joined on the disk: list by list, the items of one after those of the other."""
+"""Joins clustered indexes on the disk: list by list, the items of one index after those of the other."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ KINDS = ("IndexIVFFlat", "IndexIVFPQ", "IndexIVFScalarQuantizer")  # whose items
 
 
 class Clustered:
-    """How clustered indexes are joined: IVF with "Flat", "PQ" or "SQ", also behind transforms ("PCA64,IVF256,Flat").
+    """Joins clustered indexes: IVF with "Flat", "PQ" or "SQ", also behind transforms ("PCA64,IVF256,Flat").
 
     The result is an ordinary index file, as FAISS writes it (`index_write.cpp`, inverted lists "ilar"), and not FAISS's
-    `OnDiskInvertedLists`: those lie in a second file that the first one names, and FAISS would open whatever it names.
+    `OnDiskInvertedLists`: these lie in a second file that the first one names, and FAISS would open any file that is named.
     """
 
     @staticmethod
     def takes(index: Any) -> bool:
-        """Whether an index is of this kind."""
+        """Return whether an index is of this kind."""
         faiss = import_faiss()
         inner = levels(index)[-1]
         return (
@@ -33,7 +33,7 @@ class Clustered:
 
     @staticmethod
     def empty(index: Any) -> None:
-        """Drop the items. FAISS's own reset ends the process where they are memory-mapped."""
+        """Remove all items. FAISS's own reset ends the process where the items are memory-mapped."""
         inner = levels(index)[-1]
         lists = import_faiss().ArrayInvertedLists(inner.nlist, inner.code_size)
         lists.this.disown()
@@ -42,7 +42,7 @@ class Clustered:
 
     @staticmethod
     def join(empty: Any, parts: Sequence[Any], path: Path) -> None:
-        """Write `empty` with the items of all parts: what is in memory is what the parts themselves hold there."""
+        """Write `empty` with the items of all parts; no more is in memory than what the parts themselves hold there."""
         faiss = import_faiss()
         inner = levels(empty)[-1]
         shape = struct.pack("=4sQQ", b"ilar", inner.nlist, inner.code_size)

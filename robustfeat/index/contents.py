@@ -1,4 +1,4 @@
-"""What is inside a FAISS index: the indexes that it wraps, and its ids."""
+"""The content of a FAISS index: the indexes that it wraps, and its ids."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from robustfeat.index.faiss import import_faiss
 
 
 def clusters(index: Any) -> Any | None:
-    """The clustered (IVF) index that an index is, maybe behind transforms; None where it is of another kind."""
+    """Return the clustered (IVF) index that an index is, possibly behind transforms; None if it is of another kind."""
     faiss = import_faiss()
     known = isinstance(index, faiss.IndexIVF | faiss.IndexPreTransform)
     return faiss.try_extract_index_ivf(index) if known else None
 
 
 def levels(index: Any) -> list[Any]:
-    """An index, what its map of ids and its transforms wrap, and last the index that holds the items."""
+    """Return an index, the indexes inside its map of ids and its transforms, and last the index that holds the items."""
     faiss = import_faiss()
     found = [index]
     while isinstance(found[-1], faiss.IndexIDMap2 | faiss.IndexPreTransform):
@@ -26,7 +26,7 @@ def levels(index: Any) -> list[Any]:
 
 
 def every_level(index: Any) -> list[Any]:
-    """As `levels`, and through an index that ranks again what another one finds."""
+    """Return the same as `levels`, and also both indexes of one that ranks the hits of another again."""
     faiss = import_faiss()
     found, waiting = [], [index]
     while waiting:
@@ -40,7 +40,7 @@ def every_level(index: Any) -> list[Any]:
 
 
 def complete(index: Any) -> None:
-    """Make the tables that speed up a search of "IVF..,PQ..", where they are missing; FAISS decides how large they may be."""
+    """Compute the tables that speed up a search of "IVF..,PQ..", if they are missing; FAISS limits their size."""
     faiss = import_faiss()
     inner = faiss.downcast_index(faiss.try_extract_index_ivf(index))
     if isinstance(inner, faiss.IndexIVFPQ) and inner.by_residual and not inner.use_precomputed_table:
@@ -48,13 +48,13 @@ def complete(index: Any) -> None:
 
 
 def resize(index: Any, items: int) -> None:
-    """Say on every level how many items there are."""
+    """Set the number of items on every level."""
     for level in levels(index):
         level.ntotal = items
 
 
 def ids(index: Any) -> np.ndarray:
-    """All ids of a clustered index or of one with a map of ids, int64 (n,), in no particular order."""
+    """Return all ids of a clustered index or of one with a map of ids, int64 (n,), in no particular order."""
     faiss = import_faiss()
     if (found := clusters(index)) is None:
         return faiss.vector_to_array(index.id_map)

@@ -1,4 +1,4 @@
-"""A search of the whole index, where the usual one, of some clusters or a part of the graph, found too little."""
+"""A search of the whole index, for when a search of some clusters or a part of the graph found too few items."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from robustfeat.index.options import options
 
 
 def search_everywhere(index: Any, x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and ids (n, k), looking at all clusters, or along the whole graph.
+    """Return scores and ids (n, k) of a search of all clusters, or of the whole graph.
 
-    Raises RuntimeError where even so fewer than k are found.
+    Raises:
+        RuntimeError: even this search finds fewer than k items.
     """
     inner = import_faiss().try_extract_index_ivf(index) or levels(index)[-1]
     wide = options(index, nprobe=getattr(inner, "nlist", None), ef_search=max(1, int(index.ntotal)))

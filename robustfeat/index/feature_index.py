@@ -1,4 +1,4 @@
-"""Nearest neighbours among features, with ids and metadata of one's own: any FAISS index behind checks."""
+"""Nearest neighbours among features, with the user's own ids and metadata: any FAISS index behind checks."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from robustfeat.index.rows import Rows, as_ids, as_rows
 
 
 class FeatureIndex:
-    """Nearest neighbours among features (n, dim), found by FAISS.
+    """Nearest neighbours among features (n, dim), found by FAISS. Searches may run in several threads, each with its options.
 
     Args:
-        dim: width of the features.
+        dim: width of the features. A factory string that FAISS does not support or that does not fit it raises ValueError.
         factory: a FAISS factory string: "Flat" (exact), "IVF256,Flat", "HNSW32", "PQ16", "IVF256,PQ16", ...
         metric: "cosine" (features are normalised here), "inner_product" or "l2".
-        extractor: digest of the extractor the features come from (`FeatureExtractor.digest`); "" where it is of no matter.
+        extractor: digest of the extractor the features come from (`FeatureExtractor.digest`); "" if it does not matter.
 
-    metadata: a JSON value per id.  notes: whatever else is to be kept, JSON as well.
-
-    Raises ValueError for a factory string that FAISS does not know or that does not fit the width.
+    Attributes:
+        metadata: a JSON value per id.
+        notes: any other JSON values that are to be kept.
     """
 
     def __init__(self, dim: int, *, factory: str = "Flat", metric: Metric = "cosine", extractor: str = "") -> None:
@@ -48,7 +48,7 @@ class FeatureIndex:
         self._take(promise.make(dim, factory, metric))
 
     def _take(self, index: Any, *, read_only: bool = False) -> None:
-        """A clustered index knows ids by itself, and must: FAISS's map of ids would lose track of them when items are removed."""
+        """Take over an index. A clustered one keeps its own ids: FAISS's map of ids would lose track when items are removed."""
         named = contents.clusters(index) is not None or isinstance(index, self._faiss.IndexIDMap2)
         self._index = index if named else self._faiss.IndexIDMap2(index)
         self._read_only = read_only
@@ -79,12 +79,12 @@ class FeatureIndex:
 
     @property
     def trained(self) -> bool:
-        """Whether items can be added: clustered and compressed indexes must learn from features first."""
+        """Whether items can be added: clustered and compressed indexes must be trained on features first."""
         return bool(self._index.is_trained)
 
     @property
     def raw(self) -> Any:
-        """FAISS's own index, for inspection only: the known ids and the copies on GPUs do not follow changes made to it."""
+        """FAISS's own index, for inspection only: the ids kept here and the copies on GPUs do not follow changes made to it."""
         return self._index
 
     @property
@@ -93,7 +93,7 @@ class FeatureIndex:
         return self._read_only
 
     def _change(self) -> Ids:
-        """Before a change: the ids, to be changed as well. FAISS itself ends the process where it cannot change an index."""
+        """Prepare a change; return the ids, to be changed as well. FAISS itself ends the process if it cannot change an index."""
         if self._read_only:
             raise RuntimeError("the index was loaded with mmap=True and is read only; load it without, to change it")
         if self._known is None:
@@ -102,7 +102,7 @@ class FeatureIndex:
         return self._known
 
     def train(self, features: Rows) -> Self:
-        """Learn clusters and codes from features (m, dim); nothing to do for "Flat" and "HNSW"."""
+        """Learn clusters and codes from features (m, dim); "Flat" and "HNSW" need no training."""
         self._change()
         return self._train(self._checked(features))
 
@@ -119,9 +119,7 @@ class FeatureIndex:
     ) -> Self:
         """Add features (m, dim) under ids, by default the next that were never used; metadata is one JSON value per item.
 
-        Can be called again and again: an index is built from a stream. The first features train an index that needs it.
-
-        Raises RuntimeError for an index that is read only.
+        Call it repeatedly for a stream; the first features train an index that needs it. Raises RuntimeError if it is read only.
         """
         known = self._change()
         x = self._checked(features)
@@ -140,10 +138,9 @@ class FeatureIndex:
         return self
 
     def remove(self, ids: Sequence[int] | Rows) -> Self:
-        """Take items out. Their ids are used again only where `add` is given them.
+        """Remove items. Their ids are used again only if they are given to `add`.
 
-        Raises KeyError for ids that are not there, ValueError where the kind of index cannot forget, RuntimeError where the
-        index is read only.
+        Raises KeyError for an id that is not there, ValueError if its kind cannot remove items, RuntimeError if it is read only.
         """
         known = self._change()
         keys = as_ids(ids)
@@ -161,15 +158,18 @@ class FeatureIndex:
     def search(
         self, features: Rows, k: int, *, widen: bool = True, nprobe: int | None = None, ef_search: int | None = None
     ) -> Hits:
-        """The k nearest items of each of features (n, dim); on a copy on the GPUs where FAISS has some (`index/gpu.py`).
+        """Return the k nearest items of each of features (n, dim), found by a copy on the GPUs if FAISS has any (`index/gpu.py`).
 
-        widen: where a clustered index finds fewer than k in the clusters it looks at, look at more. Without it the result is
-            what the index gives as it is deployed, with id -1 and score -inf for what it did not find.
-        nprobe: clusters that this search looks at, of "IVF..."; None takes the index's own number.
-        ef_search: candidates that this search keeps in the graph of "HNSW..."; None takes the index's own number.
+        Args:
+            features: the queries (n, dim).
+            k: number of items, in 1..len(index).
+            widen: if a clustered index finds fewer than k in the clusters it visits, visit more. Without it the result is that
+                of the index as it is deployed, with id -1 and score -inf for items that were not found.
+            nprobe: clusters that this search visits, of "IVF..."; None takes the index's own number.
+            ef_search: candidates that this search keeps in the graph of "HNSW..."; None takes the index's own number.
 
-        Searches may run in several threads, each with numbers of its own. Raises ValueError for k outside 1..len(index), and for
-        nprobe or ef_search below 1 or where the index has none.
+        Raises:
+            ValueError: k is out of range, or nprobe or ef_search is below 1 or the index does not have it.
         """
         x = self._checked(features)
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= len(self):
@@ -185,9 +185,9 @@ class FeatureIndex:
         return Hits.of(scores, ids, self.metric)
 
     def shard(self) -> Self:
-        """An empty index that has learned what this one has: a part of one that `merge` makes from several.
+        """Return an empty index that has learned what this one has: one of several parts that `merge` joins.
 
-        Best made from an index that is trained and still empty. Raises ValueError for a kind of index that cannot be merged.
+        It is best made from an index that is trained and still empty. Raises ValueError if this kind of index cannot be merged.
         """
         made = copy.copy(self)
         made.metadata, made.notes, made._next = {}, copy.deepcopy(self.notes), 0
@@ -195,7 +195,7 @@ class FeatureIndex:
         return made
 
     def facts(self) -> dict[str, Any]:
-        """What the sidecar of a saved index says."""
+        """Return the content of the sidecar of a saved index."""
         return {
             "dim": self.dim,
             "factory": self.factory,
@@ -208,23 +208,24 @@ class FeatureIndex:
         }
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write index and sidecar; killed half-way, the folder holds what it held before."""
+        """Write index and sidecar; if the process is killed half-way, the folder holds what it held before."""
         stored.write(Path(folder), lambda path: self._faiss.write_index(self._index, str(path)), self.facts())
         return Path(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], *, extractor: str | None = None, mmap: bool = False) -> Self:
-        """An index that `save` or `merge` wrote.
+        """Return an index that `save` or `merge` wrote. The sha256 of the whole file is checked first.
 
         Args:
-            extractor: the digest it must have been built with; ValueError otherwise.
-            mmap: the items stay in the file, and the system keeps in memory what is searched often. Such an index is read only,
-                and its file must stay as it is. In memory are the metadata, and besides: of "IVF..." what it has learned; of
-                "Flat", "PQ", "SQ", "HNSW" and others FAISS's map of ids, some 50 bytes an item; of codes that are packed for
-                fast scans ("PQ16x4fs") all.
+            folder: the folder that was written.
+            extractor: digest of the extractor that the index must have been built with; None accepts any.
+            mmap: keep the items in the file, which the system caches and nothing may change; the index is then read only.
+                `index/stored.py` states what is kept in memory.
 
-        Raises FileNotFoundError where there is none, IntegrityError where the files are not what was written: the sha256 of the
-        whole file is checked first.
+        Raises:
+            FileNotFoundError: there is no index.
+            IntegrityError: the files are not what was written.
+            ValueError: the extractor is another one.
         """
         facts, place = stored.read_facts(Path(folder)), Path(folder) / stored.SIDECAR
         try:

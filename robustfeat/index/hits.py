@@ -1,4 +1,4 @@
-"""What a search found, and how near it is."""
+"""The hits of a search, and their scores."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ METRICS = ("cosine", "inner_product", "l2")
 
 
 class Hits(NamedTuple):
-    """What a search found, best first: ids (n, k) int64 and scores (n, k) float32, larger is nearer.
+    """The hits of a search, best first.
 
-    Scores are cosines, inner products, or minus Euclidean distances.
+    Args:
+        ids: (n, k) int64.
+        scores: (n, k) float32, larger is nearer: cosines, inner products, or minus Euclidean distances.
     """
 
     ids: np.ndarray
@@ -21,7 +23,7 @@ class Hits(NamedTuple):
 
     @classmethod
     def of(cls, scores: np.ndarray, ids: np.ndarray, metric: Metric) -> Self:
-        """From FAISS's answer, which is changed: it squares distances, and says id -1 for what it did not find."""
+        """Convert FAISS's result, in place: FAISS squares distances, and gives id -1 for items that it did not find."""
         if metric == "l2":
             scores = -np.sqrt(np.maximum(scores, 0))
         scores[ids < 0] = -np.inf

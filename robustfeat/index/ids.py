@@ -8,10 +8,17 @@ LARGEST = np.iinfo(np.int64).max
 
 
 class Ids:
-    """A set of ids, 8 bytes each.  next: above all that are there or ever were, as far as is known.
+    """A set of ids, 8 bytes each.
 
-    Kept as sorted runs, each more than twice as long as the next: that is enough for a stream of n ids, in chunks of any size,
-    to cost n log n in all.
+    The ids are kept as sorted runs, each more than twice as long as the next, so that a stream of n ids, in chunks of any size,
+    costs n log n in all.
+
+    Args:
+        ids: the first ids, int64 (n,).
+        next: an id above all that were ever in the set, if that is known.
+
+    Attributes:
+        next: an id above all that are or ever were in the set, as far as is known.
     """
 
     def __init__(self, ids: np.ndarray, next: int = 0) -> None:
@@ -19,13 +26,17 @@ class Ids:
         self.next = max(next, int(ids.max()) + 1 if len(ids) else 0)
 
     def free(self, count: int) -> np.ndarray:
-        """The next `count` ids that were never used. Raises ValueError where there are none."""
+        """Return the next `count` ids that were never used.
+
+        Raises:
+            ValueError: there are not so many.
+        """
         if count and self.next > LARGEST - count:
             raise ValueError(f"there are no {count} ids after {self.next - 1}, the largest in the index; give ids")
         return np.arange(self.next, self.next + count)
 
     def holds(self, ids: np.ndarray) -> np.ndarray:
-        """Which of ids (n,) are in the set, bool (n,)."""
+        """Return which of ids (n,) are in the set, bool (n,)."""
         found = np.zeros(len(ids), dtype=bool)
         for run in self._runs:
             at = np.searchsorted(run, ids)
@@ -33,7 +44,11 @@ class Ids:
         return found
 
     def check_new(self, ids: np.ndarray) -> None:
-        """Raises ValueError for ids that are negative, repeat or are there."""
+        """Check ids that are to be added.
+
+        Raises:
+            ValueError: an id is negative, repeats, or is in the set.
+        """
         if (ids < 0).any():
             raise ValueError(f"ids must not be negative, got {int(ids.min())}")
         values, counts = np.unique(ids, return_counts=True)
@@ -43,7 +58,7 @@ class Ids:
             )
 
     def add(self, ids: np.ndarray) -> None:
-        """Add ids that are not there."""
+        """Add ids that are not in the set."""
         run = np.sort(ids)
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
             run = np.sort(
@@ -54,6 +69,6 @@ class Ids:
             self.next = max(self.next, int(run[-1]) + 1)
 
     def remove(self, ids: np.ndarray) -> None:
-        """Take ids out."""
+        """Remove ids."""
         left = (run[~np.isin(run, ids)] for run in self._runs)
         self._runs = [run for run in left if len(run)]

@@ -1,4 +1,4 @@
-"""Which indexes can be joined into one, and how."""
+"""Which kinds of indexes can be joined into one, and how."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ from robustfeat.index.listed import Listed
 
 
 class Way(Protocol):
-    """How the indexes of a kind are emptied and joined; `empty` and `join` change the index they are given first."""
+    """How indexes of one kind are emptied and joined; `empty` and `join` change their first argument."""
 
     @staticmethod
-    def takes(index: Any) -> bool: ...
+    def takes(index: Any) -> bool:
+        """Return whether an index is of this kind."""
 
     @staticmethod
-    def empty(index: Any) -> None: ...
+    def empty(index: Any) -> None:
+        """Remove all items of an index, and keep what it has learned."""
 
     @staticmethod
-    def join(empty: Any, parts: Sequence[Any], path: Path) -> None: ...
+    def join(empty: Any, parts: Sequence[Any], path: Path) -> None:
+        """Write to `path` the index `empty` with the items of all parts."""
 
 
 WAYS: tuple[type[Way], ...] = (Clustered, Listed)
 
 
 def way(index: Any, factory: str) -> type[Way]:
-    """How indexes of this kind are joined. Raises ValueError where they cannot be."""
+    """Return how indexes of this kind are joined.
+
+    Raises:
+        ValueError: they cannot be joined.
+    """
     for found in WAYS:
         if found.takes(index):
             return found
@@ -39,7 +46,13 @@ def way(index: Any, factory: str) -> type[Way]:
 
 
 def learned(index: Any, factory: str) -> bytes:
-    """What a FAISS index has learned, without its items: FAISS's own bytes. Takes the memory of the index twice, for a moment."""
+    """Return what a FAISS index has learned, without its items, in FAISS's own bytes.
+
+    This needs twice the memory of the index for a moment.
+
+    Raises:
+        ValueError: indexes of this kind cannot be joined.
+    """
     found = way(index, factory)
     faiss = import_faiss()
     try:

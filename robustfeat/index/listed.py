@@ -1,4 +1,4 @@
-"""Indexes that list their items one after the other, joined on the disk."""
+"""Joins indexes that list their items one after the other, on the disk."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ KINDS = ("IndexFlat", "IndexFlatIP", "IndexFlatL2", "IndexPQ", "IndexScalarQuant
 
 
 class Listed:
-    """How lists of codes are joined: "Flat", "PQ" and "SQ", also behind transforms ("PCA64,Flat").
+    """Joins lists of codes: "Flat", "PQ" and "SQ", also behind transforms ("PCA64,Flat").
 
-    The ids of all parts are in memory, and FAISS's map of the ids of each: some 60 bytes an item.
+    The ids of all parts, and FAISS's map of the ids of each, are in memory: some 60 bytes an item.
     """
 
     @staticmethod
     def takes(index: Any) -> bool:
-        """Whether an index is of this kind."""
+        """Return whether an index is of this kind."""
         return isinstance(index, import_faiss().IndexIDMap2) and type(levels(index)[-1]).__name__ in KINDS
 
     @staticmethod
     def empty(index: Any) -> None:
-        """Drop the items. FAISS's own reset ends the process where they are memory-mapped."""
+        """Remove all items. FAISS's own reset ends the process where the items are memory-mapped."""
         levels(index)[-1].codes = import_faiss().MaybeOwnedVectorUInt8()
         index.id_map.clear()
         resize(index, 0)

@@ -1,4 +1,4 @@
-"""One index on the disk out of several, without all their items in memory."""
+"""Merges several indexes into one on the disk, without all their items in memory."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ SAME = ("dim", "factory", "metric", "extractor")
 
 
 def merge(shards: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> Path:
-    """Write the items of all shards as one index, that `FeatureIndex.load` reads like any other.
+    """Write the items of all shards as one index, which `FeatureIndex.load` reads like any other, and return its folder.
 
-    Shards are folders that `FeatureIndex.save` wrote, of the same dim, factory, metric and extractor, with ids that do not
-    repeat. Clustered and compressed ones must have learned the same: train an index, and fill copies that its `shard` makes.
-    What can be merged is "Flat", "PQ.." and "SQ..", and "IVF.." with one of these; of these IVF holds least in memory: the ids
-    and metadata of all shards, not their vectors or codes. Notes are those of the first shard, and what only others have.
+    Clustered and compressed shards must have learned the same: train an index, and fill copies that its `shard` makes. Indexes
+    of "Flat", "PQ.." and "SQ..", and "IVF.." with one of these, can be merged. IVF holds least in memory: the ids and metadata
+    of all shards, not their vectors or codes. Notes are those of the first shard, and those that only others have.
 
-    Killed half-way, `out` holds what it held before. `out` may be one of the shards.
+    If the process is killed half-way, `out` holds what it held before.
 
-    Raises FileNotFoundError and IntegrityError as `FeatureIndex.load` does, and ValueError for shards that differ, ids that
-    repeat, or a kind of index that cannot be merged.
+    Args:
+        shards: folders that `FeatureIndex.save` wrote, of the same dim, factory, metric and extractor, with ids that do not
+            repeat.
+        out: the folder to write to; it may be one of the shards.
+
+    Raises:
+        FileNotFoundError: as in `FeatureIndex.load`.
+        IntegrityError: as in `FeatureIndex.load`.
+        ValueError: the shards differ, ids repeat, or this kind of index cannot be merged.
     """
     folders = [os.fspath(shard) for shard in shards]
     if not folders:
@@ -64,7 +70,7 @@ def _check_alike(folders: Sequence[str], parts: Sequence[FeatureIndex]) -> None:
 
 
 def _all_ids(folders: Sequence[str], parts: Sequence[FeatureIndex]) -> np.ndarray:
-    """The ids of all parts, sorted. Raises ValueError where one repeats."""
+    """Return the ids of all parts, sorted; raise ValueError if one repeats."""
     each = [part.ids for part in parts]
     ids = np.sort(np.concatenate(each))
     if (repeated := ids[1:][ids[1:] == ids[:-1]]).size:

@@ -8,10 +8,11 @@ from typing import Any
 
 
 def by_id(keys: Sequence[int], values: Sequence[Any] | None) -> dict[int, Any]:
-    """One value per id, none for None.
+    """Return one value per id; no values if `values` is None.
 
-    ValueError for another number of values, and, with the id, for one that JSON has not or gives back as another (tuples, keys
-    that are no text).
+    Raises:
+        ValueError: the number of values is another one, or a value is not a JSON value, or JSON reads it back as another one
+            (tuples, keys that are not text); the message names the id.
     """
     if values is None:
         return {}

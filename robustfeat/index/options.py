@@ -1,4 +1,4 @@
-"""How far one search looks: given with the search, so that searches in several threads do not change each other's."""
+"""The extent of one search, which is passed with the search, so that searches in several threads do not affect each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from robustfeat.index.faiss import import_faiss
 
 
 def checked(index: Any, factory: str, **numbers: int | None) -> Any | None:
-    """As `options`; ValueError for numbers below 1, and for those that the index has not."""
+    """Return the same as `options`, after checking the numbers.
+
+    Raises:
+        ValueError: a number is below 1, or the index does not have it.
+    """
     given = {name: value for name, value in numbers.items() if value is not None}
     for name, value in given.items():
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
@@ -22,9 +26,15 @@ def checked(index: Any, factory: str, **numbers: int | None) -> Any | None:
 
 
 def options(index: Any, *, nprobe: int | None = None, ef_search: int | None = None) -> Any | None:
-    """FAISS's parameters of a search that looks at `nprobe` clusters, or keeps `ef_search` candidates in a graph.
+    """Return FAISS's parameters of a search.
 
-    None where the index has neither; where it has one of them, the other is passed over.
+    Args:
+        index: a FAISS index.
+        nprobe: number of clusters that the search visits.
+        ef_search: number of candidates that the search keeps in a graph.
+
+    Returns:
+        None if the index has neither; if it has one of them, the other is ignored.
     """
     faiss = import_faiss()
     index = faiss.downcast_index(index)

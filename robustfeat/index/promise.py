@@ -1,4 +1,4 @@
-"""What FAISS is held to: that scores are those of the metric, whatever a factory string puts around the items."""
+"""Checks that FAISS's scores are those of the metric, whatever a factory string puts around the items."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ KEEP_LENGTH = ("NormalizationTransform", "OPQMatrix", "RandomRotationMatrix", "R
 
 
 def make(dim: int, factory: str, metric: Metric) -> Any:
-    """An empty FAISS index whose scores are those of the metric. Raises ValueError where the factory string makes none."""
+    """Return an empty FAISS index whose scores are those of the metric.
+
+    Raises:
+        ValueError: the factory string does not make such an index.
+    """
     if "IDMap" in factory:
         raise ValueError(f"factory {factory!r} has a map of ids; leave it out, the index has ids of its own")
     faiss = import_faiss()
@@ -30,10 +34,10 @@ def make(dim: int, factory: str, metric: Metric) -> Any:
 
 
 def _keep(index: Any, factory: str, metric: Metric, kind: int) -> None:
-    """Change an untrained index so that it keeps the promise of its metric, or raise ValueError where it cannot.
+    """Change an untrained index so that its scores are those of its metric; raise ValueError if that is not possible.
 
-    Unit vectors are no unit vectors behind a transform that cuts, centres or scales them: for cosines they are brought to
-    length 1 again behind the last one.
+    Behind a transform that cuts, centres or scales them, unit vectors no longer have length 1: for cosines they are brought to
+    length 1 again behind the last transform.
     """
     faiss = import_faiss()
     for level in every_level(index):
@@ -54,7 +58,7 @@ def _keep(index: Any, factory: str, metric: Metric, kind: int) -> None:
 
 
 def chain(level: Any) -> tuple[str, ...]:
-    """The kinds of transforms of one level, in order."""
+    """Return the kinds of transforms of one level, in order."""
     faiss = import_faiss()
     if not isinstance(level, faiss.IndexPreTransform):
         return ()
@@ -62,7 +66,7 @@ def chain(level: Any) -> tuple[str, ...]:
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Whether two indexes have the outermost kind and width in common, and metric and transforms of every level."""
+    """Return whether two indexes have the same outermost kind and width, and the same metric and transforms on every level."""
     first, second = (
         [(type(index), index.d), *((level.metric_type, chain(level)) for level in every_level(index))]
         for index in (one, other)

@@ -1,4 +1,4 @@
-"""What FAISS takes: rows of finite numbers, and ids."""
+"""The input of FAISS: rows of finite numbers, and ids."""
 
 from __future__ import annotations
 
@@ -16,8 +16,16 @@ SMALLEST, LARGEST = 1e-15, 1e15
 
 
 def as_rows(features: Rows, dim: int, *, unit: bool) -> np.ndarray:
-    """Contiguous float32 (n, dim), of length 1 where `unit`. Raises ValueError for another shape, NaN or infinite values, and,
-    where they are not brought to length 1, for features of a scale that float32 cannot square.
+    """Return features as contiguous float32 rows (n, dim).
+
+    Args:
+        features: floats (n, dim).
+        dim: the width that is required.
+        unit: whether the rows are brought to length 1.
+
+    Raises:
+        ValueError: the shape is another one, values are NaN or infinite, or, without `unit`, features have a scale that float32
+            cannot square.
     """
     x = features.detach().cpu().numpy() if isinstance(features, Tensor) else np.asarray(features)
     if x.ndim != 2 or not np.issubdtype(x.dtype, np.floating):
@@ -41,7 +49,11 @@ def as_rows(features: Rows, dim: int, *, unit: bool) -> np.ndarray:
 
 
 def as_ids(ids: Sequence[int] | Rows) -> np.ndarray:
-    """int64 (n,). Raises ValueError for anything but integers."""
+    """Return ids as int64 (n,).
+
+    Raises:
+        ValueError: the ids are not integers (n,).
+    """
     keys = ids.detach().cpu().numpy() if isinstance(ids, Tensor) else np.asarray(ids)
     if keys.ndim != 1 or (len(keys) and not np.issubdtype(keys.dtype, np.integer)):
         raise ValueError(f"ids must be integers (n,), got {keys.dtype} of shape {keys.shape}")

@@ -1,4 +1,4 @@
-"""An index on the disk: FAISS's own file, and a sidecar that says what it is and how to know that it is whole."""
+"""An index on the disk: FAISS's own file, and a sidecar that describes it and shows whether it is complete."""
 
 from __future__ import annotations
 
@@ -16,19 +16,33 @@ TABLES = 1 << 26  # bytes
 
 
 def write(folder: Path, save: Callable[[Path], None], facts: dict[str, Any]) -> None:
-    """Write the index by `save` and, last, the sidecar with `facts`."""
+    """Write the index with `save`, and then the sidecar with `facts`."""
     sidecar.write(folder, SIDECAR, "faiss", save, facts)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """The sidecar. Raises FileNotFoundError where there is none, IntegrityError where it is not what was written."""
+    """Return the facts of the sidecar.
+
+    Raises:
+        FileNotFoundError: there is no sidecar.
+        IntegrityError: the sidecar is not what was written.
+    """
     return sidecar.read(folder, SIDECAR)
 
 
 def read_index(folder: Path, facts: dict[str, Any], *, mmap: bool = False) -> Any:
-    """The FAISS index that belongs to a sidecar; nothing is parsed before its sha256 is right.
+    """Return the FAISS index that belongs to a sidecar; nothing is parsed before its sha256 is checked.
 
-    mmap: its vectors, codes and lists stay in the file, and are read from there when they are searched.
+    Args:
+        folder: the folder of the index.
+        facts: the facts of the sidecar.
+        mmap: keep vectors, codes and lists in the file, and read them from there in a search; the system keeps in memory what is
+            searched often. In memory are the metadata, and besides: of "IVF..." what it has learned; of "Flat", "PQ", "SQ",
+            "HNSW" and others FAISS's map of ids, some 50 bytes an item; of codes that are packed for fast scans ("PQ16x4fs")
+            all.
+
+    Raises:
+        IntegrityError: the file is missing or damaged, or is not a FAISS index.
     """
     path = sidecar.file(folder, facts)
     try:
@@ -38,11 +52,15 @@ def read_index(folder: Path, facts: dict[str, Any], *, mmap: bool = False) -> An
 
 
 def parse(path: Path, *, mmap: bool) -> Any:
-    """FAISS's reading of a file. Raises RuntimeError or MemoryError where it is none.
+    """Return FAISS's reading of a file.
 
-    FAISS would open any path that a file names as the place of its lists, for writing. With the first flag it does so in the
-    file's own folder only, and with these readers, which know no folder, not at all. The tables that the second flag leaves out
-    can be larger than the file; `contents.complete` makes them.
+    FAISS would open, for writing, any path that a file names as the place of its lists. With the first flag it does so only in
+    the folder of the file, and with these readers, which have no folder, not at all. The tables that the second flag leaves out
+    can be larger than the file; `contents.complete` computes them.
+
+    Raises:
+        RuntimeError: the file is not a FAISS index.
+        MemoryError: the file is not a FAISS index.
     """
     faiss = import_faiss()
     flags = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE
@@ -53,15 +71,15 @@ def parse(path: Path, *, mmap: bool) -> Any:
 
 
 def damaged(path: Path, error: Exception) -> IntegrityError:
-    """What is raised for a sidecar that cannot be used."""
+    """Return the error for a sidecar that cannot be used."""
     return IntegrityError(f"{str(path)!r} is damaged ({error}); build the index again")
 
 
 @contextmanager
 def _bounded(size: int) -> Iterator[None]:
-    """No vector of a file can be larger than the file: a hostile one must not make FAISS ask for the memory it claims.
+    """Limit the size of each vector of a file to that of the file: a hostile file must not make FAISS allocate what it claims.
 
-    FAISS holds some tables that it derives to the same limit, and those of an index with few items are larger than its file.
+    FAISS applies the same limit to some tables that it derives, and those of an index with few items are larger than its file.
     """
     faiss = import_faiss()
     before = faiss.get_deserialization_vector_byte_limit()

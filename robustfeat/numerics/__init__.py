@@ -1,1 +1,1 @@
-"""The vocabulary of images and features, and the arithmetic that every layer shares."""
+"""The types of images and features, and the arithmetic that all layers share."""

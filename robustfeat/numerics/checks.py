@@ -1,4 +1,4 @@
-"""Checks of values, looked at one by one or together: each look makes the host wait for the device that computes them."""
+"""Checks of values, evaluated one by one or together: each evaluation makes the host wait for the device that computes them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from torch import Tensor
 
 
 class Pending:
-    """Checks that wait to be looked at together."""
+    """Checks that are deferred, to be evaluated together."""
 
     def __init__(self) -> None:
         self._checks: list[tuple[Tensor, Callable[[], Exception]]] = []
 
     def add(self, bad: Tensor, error: Callable[[], Exception]) -> None:
-        """Defer the check of `bad`, one bool: where it turns out to be true, error() is the error."""
+        """Defer a check.
+
+        Args:
+            bad: one bool; true if the check fails.
+            error: makes the error of the failed check.
+        """
         self._checks.append((bad, error))
 
     def first(self) -> Exception | None:
-        """The error of the first check that failed, None where all passed. All checks are removed."""
+        """Return the error of the first check that failed, None if all passed. All checks are removed."""
         checks, self._checks = self._checks, []
         if not checks:
             return None
@@ -30,7 +35,7 @@ class Pending:
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
-        """Inside, what is refused waits here."""
+        """Collect here the checks that `refuse` makes inside the context."""
         token = _gathering.set(self)
         try:
             yield
@@ -42,7 +47,7 @@ _gathering: ContextVar[Pending | None] = ContextVar("_gathering", default=None)
 
 
 def refuse(bad: Tensor, error: Callable[[], Exception]) -> None:
-    """Raise error() where `bad`, one bool, is true: at once, or when the checks that are being gathered are looked at."""
+    """Raise error() if `bad`, one bool, is true: at once, or when the checks that are being collected are evaluated."""
     pending = _gathering.get()
     if pending is not None:
         pending.add(bad, error)
@@ -52,7 +57,7 @@ def refuse(bad: Tensor, error: Callable[[], Exception]) -> None:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Checks inside are looked at when it ends; by those who gather already, when they look."""
+    """Evaluate the checks made inside the context together when it ends, or with those that an outer context collects."""
     if _gathering.get() is not None:
         yield
         return

@@ -33,7 +33,7 @@ class Eps(float):
 
 
 def usual_eps(norm: str) -> Eps:
-    """The size that CIFAR-10 robustness is usually reported at: 8/255 in linf, 128/255 in l2 (RobustBench)."""
+    """Return the size at which CIFAR-10 robustness is usually reported: 8/255 in linf, 128/255 in l2 (RobustBench)."""
     sizes = {"linf": Eps("8/255"), "l2": Eps("128/255")}
     if norm not in sizes:
         raise ValueError(f"norm must be 'linf' or 'l2', got {norm!r}")
@@ -41,9 +41,18 @@ def usual_eps(norm: str) -> Eps:
 
 
 def check_eps(norm: str, size: float, name: str = "eps", most: float = 1) -> None:
-    """ValueError for a size beyond the range of pixels, `most`, in linf: there it is steps of 1/255 that were meant.
+    """Check that a size in linf is within the range of pixels; a larger one was probably meant in steps of 1/255.
 
     In l2 images can be farther apart than 1.
+
+    Args:
+        norm: "linf" or "l2".
+        size: the size in pixel units of [0, 1].
+        name: name of the option, for the message.
+        most: largest size that is allowed in linf.
+
+    Raises:
+        ValueError: the size is too large.
     """
     if norm == "linf" and size > most:
         meant = f"{size:g}/255" if size == int(size) and size <= 255 else "8/255"

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from robustfeat.numerics.scale import mean_variance
 
 RELATIVE_PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-"""Tried from smooth to sharp, in units of the mean variance of a feature, so that the scale of the features is no matter."""
+"""The penalties that are tried, from smooth to sharp, in units of the mean variance of a feature: scale has no effect."""
 
 STEPS, PRODUCTS = 200, 250
-"""At most so many Newton steps, each of at most so many products with the Hessian; usual are 10 to 20, and 10 to 50 a step."""
+"""The largest numbers of Newton steps and of products with the Hessian in each step; usual are 10 to 20, and 10 to 50 a step."""
 
 TINY = 1e-200  # far below the variance of any float32
 
@@ -23,7 +23,12 @@ ROUNDING = 64 * torch.finfo(torch.float64).eps
 
 
 class Linear(NamedTuple):
-    """weight (k, d) and bias (k,) of a linear classifier, float32."""
+    """A linear classifier in float32.
+
+    Args:
+        weight: (k, d).
+        bias: (k,).
+    """
 
     weight: Tensor
     bias: Tensor
@@ -43,11 +48,16 @@ def fit(
 ) -> Linear:
     """Minimise mean cross-entropy + penalty / 2 ||W||^2 by Newton's method in float64.
 
-    The same optimum as scikit-learn's LogisticRegression(C=1 / (n penalty)); with two classes, where that fits the difference
-    of the two weights alone, C=2 / (n penalty). Weights and biases sum to 0 over the classes.
+    The optimum is that of scikit-learn's LogisticRegression(C=1 / (n penalty)); with two classes, where scikit-learn fits only
+    the difference of the two weights, that of C=2 / (n penalty). Weights and biases sum to 0 over the classes.
 
-    features: (n, d); labels: (n,) in 0..classes-1; start: a solution to begin from, for a path of penalties.
-    tolerance: on the largest entry of the gradient, in the coordinates in which it is solved.
+    Args:
+        features: (n, d).
+        labels: (n,) in 0..classes-1.
+        classes: number of classes.
+        penalty: factor of the squared norm of the weights.
+        start: a solution to begin from, for a path of penalties.
+        tolerance: largest entry of the gradient at the solution, in the coordinates in which it is solved.
     """
     x = features.detach().double().cpu()
     y = labels.detach().cpu().long()
@@ -74,13 +84,13 @@ def fit(
 
 
 def _minimise(x: Tensor, y: Tensor, weight: Tensor, penalties: Tensor, tolerance: float) -> Tensor:
-    """Newton's method with backtracking on mean cross-entropy + 1/2 sum penalties * weight^2, from `weight` (k, d) on."""
+    """Minimise mean cross-entropy + 1/2 sum penalties * weight^2 by Newton's method with backtracking, from `weight` (k, d)."""
     rows = torch.arange(len(y))
     sums = torch.zeros_like(weight).index_add_(0, y, x)
     working = x.float()
 
     def loss(weight: Tensor) -> tuple[float, Tensor]:
-        """Its value, and the probabilities (n, k)."""
+        """Return the value, and the probabilities (n, k)."""
         log_p = (x @ weight.T).log_softmax(dim=1)
         return float((penalties * weight.pow(2)).sum() / 2 - log_p[rows, y].mean()), log_p.exp_()
 
@@ -111,10 +121,10 @@ def _minimise(x: Tensor, y: Tensor, weight: Tensor, penalties: Tensor, tolerance
 
 
 def _newton_step(x: Tensor, p: Tensor, gradient: Tensor, penalties: Tensor) -> Tensor:
-    """-H^-1 gradient to a relative accuracy that grows towards the optimum (Dembo and Steihaug, 1983), in the precision of x.
+    """Return -H^-1 gradient to a relative accuracy that grows towards the optimum (Dembo and Steihaug, 1983).
 
-    Conjugate gradients with the diagonal of the Hessian H as preconditioner. Single precision costs half as much and is enough
-    for a direction; where the minimum lies is up to the gradient, which is in double.
+    Conjugate gradients with the diagonal of the Hessian H as preconditioner, in the precision of x. Single precision costs half
+    as much and is enough for a direction; the minimum is determined by the gradient, which is in double precision.
     """
     norm = gradient.norm()
     accuracy = float(norm.sqrt().clamp(1e-3, 0.3))
@@ -144,9 +154,19 @@ def _newton_step(x: Tensor, p: Tensor, gradient: Tensor, penalties: Tensor) -> T
 def fit_held_out(
     features: Tensor, labels: Tensor, classes: int, generator: torch.Generator, share: float = 0.2
 ) -> tuple[Linear, float]:
-    """Choose the penalty on a random held-out `share` of the data by its loss, then refit on everything.
+    """Choose the penalty by the loss on a random held-out share of the data, then fit again on all of it.
 
-    Returns the classifier and the chosen penalty. Accuracy has many ties; the held-out loss does not.
+    Accuracy has many ties; the held-out loss does not.
+
+    Args:
+        features: (n, d).
+        labels: (n,) in 0..classes-1.
+        classes: number of classes.
+        generator: source of the random numbers of the split.
+        share: share of the data that is held out.
+
+    Returns:
+        The classifier and the chosen penalty.
     """
     order = torch.randperm(len(labels), generator=generator)
     held = order[: max(1, int(share * len(labels)))]

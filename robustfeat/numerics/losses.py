@@ -1,4 +1,4 @@
-"""Losses that are shared: pure functions, one number per example, in float32 whatever comes in (float64 stays)."""
+"""Losses that several packages share: pure functions, one number per example, in float32 for any input except float64."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from robustfeat.numerics.types import Labels, Logits, PerExample
 
 
 def wide(values: Tensor) -> Tensor:
-    """At least float32."""
+    """Return values in float32, or in float64 if they are float64."""
     return values if values.dtype == torch.float64 else values.float()
 
 
 def cross_entropy(logits: Logits, labels: Labels, smoothing: float = 0.0) -> PerExample:
-    """-log softmax(logits)[label] per example; `smoothing` spreads that share of the label over all classes."""
+    """Return -log softmax(logits)[label] per example; `smoothing` spreads that share of the label over all classes."""
     return F.cross_entropy(wide(logits), labels, reduction="none", label_smoothing=smoothing)
 
 
 def kl(target: Logits, prediction: Logits, temperature: float = 1.0) -> PerExample:
-    """KL(softmax(target / T) || softmax(prediction / T)), summed over classes, per example; no factor T^2."""
+    """Return KL(softmax(target / T) || softmax(prediction / T)) per example, summed over classes, without a factor T^2."""
     log_q = F.log_softmax(wide(prediction) / temperature, dim=1)
     log_p = F.log_softmax(wide(target) / temperature, dim=1)
     return (log_p.exp() * (log_p - log_q)).sum(dim=1)
 
 
 def margin(logits: Logits, labels: Labels) -> PerExample:
-    """Largest wrong logit minus the right one (Carlini & Wagner 2017): > 0 exactly when the prediction is wrong."""
+    """Return the largest wrong logit minus the right one (Carlini & Wagner 2017): > 0 exactly if the prediction is wrong."""
     logits = wide(logits)
     right = logits.gather(1, labels[:, None]).squeeze(1)
     wrong = logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
@@ -35,9 +35,9 @@ def margin(logits: Logits, labels: Labels) -> PerExample:
 
 
 def dlr(logits: Logits, labels: Labels) -> PerExample:
-    """Difference of logits ratio (Croce & Hein 2020): the margin over the distance from the best to the third best logit.
+    """Return the difference of logits ratio (Croce & Hein 2020): the margin over the gap of the best and the third best logit.
 
-    With two classes there is no third, and it is the margin.
+    With two classes there is no third logit, and the margin is returned.
     """
     if logits.shape[1] < 3:
         return margin(logits, labels)
@@ -46,16 +46,16 @@ def dlr(logits: Logits, labels: Labels) -> PerExample:
 
 
 def targeted_margin(logits: Logits, labels: Labels, targets: Labels) -> PerExample:
-    """Logit of one wrong class minus that of the right one (Gowal et al. 2019): > 0 only for wrong predictions."""
+    """Return the logit of one wrong class minus that of the right one (Gowal et al. 2019): > 0 only for wrong predictions."""
     logits = wide(logits)
     return (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None])).squeeze(1)
 
 
 def targeted_dlr(logits: Logits, labels: Labels, targets: Labels) -> PerExample:
-    """The same towards one wrong class each: (z_target - z_label) / (best - mean of the third and fourth best logit).
+    """Return the targeted DLR: (z_target - z_label) / (best - mean of the third and fourth best logit).
 
-    With three classes the ratio can be constant (target and label are the first and the third), so that there, and with
-    two, it is the margin towards that class.
+    With three classes this ratio can be constant (if target and label are the first and the third); with two or three classes
+    the margin towards the target is returned.
     """
     gap = targeted_margin(logits, labels, targets)
     if logits.shape[1] < 4:
@@ -65,10 +65,10 @@ def targeted_dlr(logits: Logits, labels: Labels, targets: Labels) -> PerExample:
 
 
 def best_first(logits: Logits, labels: Labels) -> Tensor:
-    """All classes (n, k) of each example: the right one in column 0, then the wrong ones, the best of them first."""
+    """Return all classes (n, k) of each example: the right one in column 0, then the wrong ones by falling logit."""
     return wide(logits).scatter(1, labels[:, None], torch.inf).topk(logits.shape[1], dim=1).indices
 
 
 def cosine_distance(a: Tensor, b: Tensor) -> PerExample:
-    """1 - cos(a, b) per row, in [0, 2]."""
+    """Return 1 - cos(a, b) per row, in [0, 2]."""
     return 1 - F.cosine_similarity(wide(a), wide(b), dim=1)

@@ -1,4 +1,4 @@
-"""Pixel values that everything here works on: finite floats in [0, 1]."""
+"""The check of pixel values: the library works on finite floats in [0, 1]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from robustfeat.numerics.checks import refuse
 
 
 def check_pixels(images: Tensor) -> None:
-    """A ValueError says what is wrong with images of any shape (n, ...)."""
+    """Check the pixels of images of any shape (n, ...).
+
+    Raises:
+        ValueError: the images are not finite floats in [0, 1].
+    """
     if not images.is_floating_point():
         raise ValueError(f"images must be float in [0, 1], got {images.dtype}; use images.float() / 255")
     if not images.numel():

@@ -1,4 +1,4 @@
-"""Random numbers as a function of what they are for: nothing here touches the global generators."""
+"""Random numbers as a function of their purpose: nothing here changes the global generators."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 
 
 class Stream(IntEnum):
-    """What the library draws random numbers for: the second key of a generator, behind the seed. The comments say which follow.
+    """The purpose of random numbers: the second key of a generator, after the seed. The comments state the keys that follow.
 
-    Published numbers rest on these: one is never changed, nor used for something else.
+    Published numbers depend on these values: a value is never changed, nor used for another purpose.
     """
 
     ORDER = 1  # of the training images: epoch
@@ -35,11 +35,11 @@ class Stream(IntEnum):
 
 
 def generator(*keys: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator that depends on `keys` alone: a seed, or more, such as (seed, Stream.ORDER, epoch).
+    """Return a generator that depends on `keys` alone: a seed, or more, such as (seed, Stream.ORDER, epoch).
 
-    Equal keys give equal numbers, which is what makes a resumed run continue exactly; different keys, of whatever number and
-    sign, give independent streams (NumPy's SeedSequence mixes them). Keys that name a stream come in one number for each use of
-    it, and are alone in this: zeros at their end say nothing.
+    Equal keys give equal numbers, so that a resumed run continues exactly; different keys, of any number and sign, give
+    independent streams (NumPy's SeedSequence mixes them). Keys that name a stream are the one exception: zeros at their end have
+    no effect, as each use of a stream has a fixed number of keys.
     """
     numbers = [int(key) for key in keys]
     # SeedSequence fills numbers up with zeros to its pool of four words, so that (1,) and (1, 0) were the same. Uses of a stream

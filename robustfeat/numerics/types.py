@@ -1,4 +1,4 @@
-"""The vocabulary of the library: what images, features and losses are.
+"""The types of the library: images, features, logits and losses.
 
 Images are float32 RGB of shape (n, c, h, w) with values in [0, 1], never normalised.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 
 Images = Float[Tensor, "n c h w"]
 Points = Float[Tensor, "n ..."]
-"""Images for an attack, which asks for no shape but that of a batch."""
+"""Images for an attack, which requires only that the first dimension is the batch."""
 Features = Float[Tensor, "n d"]
 Embeddings = Float[Tensor, "n e"]
 Logits = Float[Tensor, "n k"]
@@ -23,25 +23,35 @@ Labels = Int[Tensor, " n"]
 PerExample = Float[Tensor, " n"]
 
 Loss = Callable[[Images], PerExample]
-"""What an attack makes larger: images -> one number per image."""
+"""The function that an attack raises: images -> one number per image."""
 
 
 @runtime_checkable
 class InnerAttack(Protocol):
-    """Makes the images that are trained on; every `Attack` can."""
+    """An attack that makes the images for adversarial training; every `Attack` is one."""
 
     def __call__(self, loss: Loss, images: Images, *, generator: torch.Generator | None = None) -> Images: ...
 
 
 class Output(NamedTuple):
-    """What a network says about images: pooled penultimate features (n, d) and class logits (n, k)."""
+    """The output of a network for images.
+
+    Args:
+        features: pooled penultimate features (n, d).
+        logits: class logits (n, k).
+    """
 
     features: Tensor
     logits: Tensor
 
 
 class Losses(NamedTuple):
-    """What an objective returns: `terms` are weighted scalars whose sum is lowered; `notes` are detached and only logged."""
+    """The output of an objective.
+
+    Args:
+        terms: weighted scalars whose sum is minimised.
+        notes: detached scalars that are only logged.
+    """
 
     terms: dict[str, Tensor]
     notes: dict[str, Tensor]
@@ -49,14 +59,20 @@ class Losses(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Images in [0, 1] with their labels (None where the data has none) and their row numbers in the data set."""
+    """Images with their labels and row numbers.
+
+    Args:
+        images: in [0, 1].
+        labels: None where the data has none.
+        rows: row numbers in the data set.
+    """
 
     images: Tensor
     labels: Tensor | None
     rows: Tensor
 
     def to(self, device: torch.device | str, memory_format: torch.memory_format = torch.preserve_format) -> Batch:
-        """The same batch on another device."""
+        """Return the same batch on another device."""
         labels = None if self.labels is None else self.labels.to(device)
         return Batch(self.images.to(device, memory_format=memory_format), labels, self.rows.to(device))
 

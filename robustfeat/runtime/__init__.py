@@ -1,1 +1,1 @@
-"""Running well on any machine: errors, registries, files, progress, processes, downloads."""
+"""The foundation of the other packages: errors, registries, files, progress, processes and downloads."""

@@ -1,4 +1,4 @@
-"""Options that are one of a few words: flags are checked by the parser, Python and grid files have to be checked here."""
+"""Options with a fixed set of values: the parser checks flags, and this module checks values from Python and from grid files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 
 def check_choices(options: object) -> None:
-    """ValueError where an option, a dataclass's field or a constructor's argument, is none of the words of its `Literal`."""
+    """Check all options whose type is a `Literal`: fields of a dataclass, or arguments of a constructor.
+
+    Raises:
+        ValueError: an option is none of the values of its `Literal`.
+    """
     cls = type(options)
     for name, hint in get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__).items():
         if get_origin(hint) is Literal and (value := getattr(options, name)) not in get_args(hint):

@@ -1,8 +1,9 @@
-"""One file of a repository on the Hugging Face Hub: what it is, and its bytes, with a limit on silence and named errors.
+"""Metadata and content of one file on the Hugging Face Hub, with a limit on silence and errors that have a meaning.
 
-huggingface_hub's `hf_hub_download` is not used. It repeats what fails, for minutes: 429 and 5xx five times, with the pause that
-the server asks for, and silence at the headers (60 s each, whatever `etag_timeout` says) and in the body. hf_xet has timeouts of
-its own. Whatever came stays in the cache, right or wrong. `get_hf_file_metadata`, one request without repetition, is used.
+`hf_hub_download` of huggingface_hub is not used. It repeats failed requests for minutes: 429 and 5xx five times, with the pause
+that the server asks for, and silence at the headers (60 s each, whatever the value of `etag_timeout`) and in the body. hf_xet
+has timeouts of its own. Whatever was received stays in the cache, right or wrong. `get_hf_file_metadata`, one request without
+repetition, is used.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ LOGIN = "log in with `hf auth login`, or set HF_TOKEN to a token from {endpoint}
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file of a repository at a revision: a branch, a tag or a commit."""
+    """A file of a repository at a revision.
+
+    Args:
+        repo: the repository.
+        revision: a branch, a tag or a commit.
+        name: path of the file in the repository.
+    """
 
     repo: str
     revision: str
@@ -39,13 +46,19 @@ class HubFile:
 
     @property
     def url(self) -> str:
+        """The address of the file on the Hub."""
         return hf_hub_url(self.repo, self.name, revision=self.revision, endpoint=hub_endpoint())
 
 
 @dataclass(frozen=True)
 class Headers:
-    """commit: that the revision stands for now.  etag: the sha256 of a large file, git's object id of a small one.
-    size: bytes, None where the server does not say."""
+    """The metadata of a file on the Hub.
+
+    Args:
+        commit: the commit that the revision stands for now.
+        etag: the sha256 of a large file, git's object id of a small one.
+        size: bytes; None if the server does not state it.
+    """
 
     commit: str
     etag: str
@@ -53,10 +66,12 @@ class Headers:
 
 
 def headers(file: HubFile) -> Headers:
-    """What the Hub has, in one request.
+    """Return the metadata of a file, in one request.
 
-    Raises FileNotFoundError where it has no such repository, revision or file, PermissionError where it does not let us in, and
-    OfflineError where it does not answer, or not as the Hub would.
+    Raises:
+        FileNotFoundError: the Hub has no such repository, revision or file.
+        PermissionError: the Hub denies access.
+        OfflineError: there is no answer, or one that the Hub would not give.
     """
     try:
         found = _on_a_fresh_connection(
@@ -71,9 +86,20 @@ def headers(file: HubFile) -> Headers:
 
 
 def download(file: HubFile, target: Path, size: int | None) -> None:
-    """Write its bytes to `target`. Raises as `headers`, and IntegrityError where they are not `size` many.
+    """Write the content of a file to `target`.
 
     A slow download may take its time; one that is silent for `patience()` seconds ends.
+
+    Args:
+        file: the file on the Hub.
+        target: the path to write to.
+        size: number of bytes that is expected; None if unknown.
+
+    Raises:
+        FileNotFoundError: the Hub has no such repository, revision or file.
+        PermissionError: the Hub denies access.
+        OfflineError: there is no answer, or one that the Hub would not give.
+        IntegrityError: the number of bytes is not `size`, or above `SMALL` if that is unknown.
     """
     limit = SMALL if size is None else size
     try:
@@ -86,7 +112,7 @@ def download(file: HubFile, target: Path, size: int | None) -> None:
 
 
 def _stream(file: HubFile, target: Path, size: int | None, limit: int) -> int:
-    """How many bytes were read: one piece more than `limit` at most, for there may be no end to them."""
+    """Write the file and return the number of bytes read: at most one piece more than `limit`, as an answer may have no end."""
     ask = {**build_hf_headers(), "Accept-Encoding": "identity"}
     got = 0
     with (
@@ -106,7 +132,7 @@ def _stream(file: HubFile, target: Path, size: int | None, limit: int) -> int:
 
 
 def _on_a_fresh_connection(ask: Callable[[], T]) -> T:
-    """Ask, and once more where the server has hung up without a word: on a connection kept from before, it often just has."""
+    """Call `ask`, and once more if the server closed the connection without an answer, as is common for kept connections."""
     try:
         return ask()
     except HTTPError as error:
@@ -116,9 +142,13 @@ def _on_a_fresh_connection(ask: Callable[[], T]) -> T:
 
 
 def explained(error: Exception, file: HubFile, *, url: str | None = None, hint: str | None = None) -> Exception:
-    """An HTTP error of huggingface_hub as one with a meaning, on one line.
+    """Return an HTTP error of huggingface_hub as an error with a meaning, on one line.
 
-    url: what was asked, where it is not the file.  hint: what else there is to do than to try again later.
+    Args:
+        error: the error of huggingface_hub.
+        file: the file that was requested.
+        url: the address that was requested, if it is not that of the file.
+        hint: what the user can do other than try again later.
     """
     url, endpoint = url or file.url, hub_endpoint()
     answer = getattr(error, "response", None)

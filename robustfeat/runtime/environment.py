@@ -1,4 +1,4 @@
-"""Where a number was measured: versions and machine."""
+"""The environment of a measurement: versions and machine."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ PACKAGES = (
 
 
 def environment(device: torch.device | str = "cpu") -> dict[str, str | int]:
-    """Versions of this package and of what it needs (as installed), Python, system, processor, device, CPU cores in use.
+    """Return versions of this package and what it needs (as installed), Python, system, processor, device and CPU cores in use.
 
-    Neither the machine's name nor a path: it is published with the numbers.
+    It contains neither the name of the machine nor a path, as it is published with the numbers.
     """
     found: dict[str, str | int] = {
         "python": platform.python_version(),
@@ -49,7 +49,7 @@ def environment(device: torch.device | str = "cpu") -> dict[str, str | int]:
 
 
 def _processor() -> str:
-    """The CPU's model; where the system does not tell, its kind."""
+    """Return the model of the CPU, or its kind if the system does not state the model."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

@@ -1,25 +1,25 @@
 """The errors that carry a meaning beyond Python's own; the command line maps each to an exit code.
 
-A user's mistake is a ValueError, KeyError or FileNotFoundError; a missing package an ImportError.
+A mistake of the user is a ValueError, KeyError or FileNotFoundError; a missing package is an ImportError.
 """
 
 from typing import Self, SupportsFloat
 
 
 class IntegrityError(RuntimeError):
-    """A file is not what was written: wrong size, wrong sha256, not parseable."""
+    """A file is not what was written: its size or sha256 is wrong, or it cannot be parsed."""
 
 
 class BrokenImageError(ValueError):
-    """The bytes of an image are damaged, are no image, or hold values of which nobody knows what they look like."""
+    """The bytes of an image are damaged, are not an image, or hold values whose appearance is undefined."""
 
 
 class OfflineError(ConnectionError):
-    """Something has to be downloaded and the network does not give it."""
+    """A download is needed, and the network does not provide it."""
 
 
 class FullDiskError(OSError):
-    """There is no space left; what was written before is untouched."""
+    """There is no space left on the disk; what was written before is unchanged."""
 
 
 class DivergedError(ArithmeticError):
@@ -27,7 +27,7 @@ class DivergedError(ArithmeticError):
 
     @classmethod
     def of(cls, term: str, value: SupportsFloat, step: int) -> Self:
-        """The error of a training step. `value` is read here, and not before: it may lie on a device."""
+        """Return the error of a training step. `value` may lie on a device, so it is read only here."""
         return cls(
             f"term {term!r} became {float(value)} at step {step}; the checkpoints are untouched. "
             "Lower lr, raise warmup, or set clip"
@@ -35,18 +35,18 @@ class DivergedError(ArithmeticError):
 
 
 class CollapsedError(ValueError):
-    """All features are equal: a network that has collapsed, or images that are all the same."""
+    """All features are equal: the network has collapsed, or all images are the same."""
 
     def __init__(self) -> None:
         super().__init__("all normal features are equal; there is no spread to measure distances by")
 
 
 class InterruptedTraining(KeyboardInterrupt):
-    """Training was interrupted, and saved itself first."""
+    """Training was interrupted, and saved its state first."""
 
 
 class UnknownNameError(KeyError):
-    """A name that is not registered; prints like other errors, without KeyError's quotes."""
+    """A name is not registered; the message prints like those of other errors, without the quotes of KeyError."""
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -1,4 +1,4 @@
-"""Files that are either complete or not there: written aside, flushed to the disk, then renamed."""
+"""Files that are either complete or absent: written aside, flushed to the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from robustfeat.runtime.errors import FullDiskError
 
 
 def sha256(*paths: Path) -> str:
-    """Hex digest of the content of files, one after another, read in pieces."""
+    """Return the hex digest of the content of files, one after another, read in pieces."""
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:
@@ -34,7 +34,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One process (and one thread of it) after the other in here, for as long as each holds the folder; nothing is left in it."""
+    """Let one process, and one thread of it, hold a folder at a time inside the context; no file is left in the folder."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -45,7 +45,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary path to write to; on success it replaces `path`, on any error nothing changed."""
+    """Yield a temporary path to write to; on success it replaces `path`, on any error `path` is unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
@@ -65,7 +65,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields a temporary folder to fill; on success it becomes `path` (which must not exist), on error it is removed."""
+    """Yield a temporary folder to fill; on success it becomes `path` (which must not exist), on error it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
@@ -84,22 +84,28 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Atomically write a text file."""
+    """Write a text file atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def _explain(error: Exception, path: Path) -> None:
-    """Raise a full disk, whichever library met it, as an error with the path and what to do."""
+    """Raise FullDiskError, with the path and advice, for a full disk, whichever library reports it."""
     if "No space left on device" in str(error) and not isinstance(error, FullDiskError):
         message = f"no space left on the disk for {str(path)!r}; what was there before is intact, free some and go on"
         raise FullDiskError(message) from error
 
 
 def check_suffix(path: str | os.PathLike[str], *suffixes: str, what: str) -> Path:
-    """The path, if its name ends in a format that is written; else a ValueError that names those that are.
+    """Return the path, if its suffix is one of the formats that can be written.
 
-    what: is written there, in the plural.
+    Args:
+        path: the path to check.
+        *suffixes: the formats that can be written.
+        what: the content of the file, in the plural, for the message.
+
+    Raises:
+        ValueError: the suffix is another one; the message names those that can be written.
     """
     target = Path(path)
     if target.suffix.lower() not in suffixes:

@@ -1,6 +1,6 @@
-"""Packages whose public names are imported when they are first used (PEP 562): a package costs what is used of it.
+"""Packages whose public names are imported on first use (PEP 562), so that a package costs only what is used of it.
 
-A package states its names once, as imports under `if TYPE_CHECKING`: type checkers believe them, and `attach` reads them from the
+A package states its names once, as imports under `if TYPE_CHECKING`: type checkers use them, and `attach` reads them from the
 source.
 """
 
@@ -14,13 +14,13 @@ from types import ModuleType
 
 
 class Package(ModuleType):
-    """What a package becomes by `attach`."""
+    """The class of a package after `attach`."""
 
     _homes: dict[str, str]
-    """Public name -> the module that has it."""
+    """Public name -> the module that defines it."""
 
     def __getattr__(self, name: str) -> object:
-        """Python asks for names that are not there yet."""
+        """Import a public name that is not loaded yet."""
         if name not in self._homes:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(self._homes[name]), name)
@@ -32,7 +32,7 @@ class Package(ModuleType):
 
 
 def attach(package: str) -> None:
-    """Called by a package at its end, with its `__name__`: what it imports under `if TYPE_CHECKING` is imported on demand."""
+    """Import on demand what a package imports under `if TYPE_CHECKING`; a package calls this at its end with its `__name__`."""
     module = sys.modules[package]
     assert module.__file__ is not None
     module.__dict__["_homes"] = _homes(Path(module.__file__))

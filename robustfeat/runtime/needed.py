@@ -1,4 +1,4 @@
-"""Optional packages: where one is missing, an ImportError names it and the pip command at the moment it is needed."""
+"""Optional packages: if one is missing, an ImportError names it and the pip command at the moment it is needed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def needed(what: str, module: str, install: str | None = None) -> Iterator[None]:
-    """Around the import of `module`: where that is not installed, ImportError says that `what` needs it, and the pip line.
+    """Explain, inside the context, the ImportError of an optional module that is not installed.
 
-    install: what follows `pip install`, where that is not the name of the module.
+    Args:
+        what: the feature that needs the module.
+        module: name of the module that is imported inside the context.
+        install: what follows `pip install`; None takes the name of the module.
+
+    Raises:
+        ImportError: the module is not installed; the message states what needs it, and the pip command.
 
     >>> with needed("this example", "no_such_module", "no-such-package"):
     ...     import no_such_module

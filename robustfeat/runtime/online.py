@@ -1,4 +1,4 @@
-"""Whether a host can be reached, decided in two seconds instead of after a library's minute of retries."""
+"""Whether a host can be reached, decided in two seconds instead of a library's minute of retries."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ PATIENCE = 1.5
 
 
 def hub_endpoint() -> str:
-    """The address of the Hub; HF_ENDPOINT overrides it, as everywhere."""
+    """Return the address of the Hub; HF_ENDPOINT overrides it, as in huggingface_hub."""
     return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
 
 
 def told_offline() -> bool:
-    """Whether HF_HUB_OFFLINE, in the environment now or when huggingface_hub was imported, forbids the network."""
+    """Return whether HF_HUB_OFFLINE, in the environment now or when huggingface_hub was imported, forbids the network."""
     return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in constants.ENV_VARS_TRUE_VALUES
 
 
 def patience() -> float:
-    """Seconds of silence after which a server counts as gone; ROBUSTFEAT_TIMEOUT overrides 1.5."""
+    """Return the seconds of silence after which a server counts as unreachable; ROBUSTFEAT_TIMEOUT overrides 1.5.
+
+    Raises:
+        ValueError: ROBUSTFEAT_TIMEOUT is not a number above 0.
+    """
     text = os.environ.get("ROBUSTFEAT_TIMEOUT", str(PATIENCE))
     try:
         seconds = float(text)
@@ -42,7 +46,7 @@ def patience() -> float:
 
 
 def reachable(url: str) -> bool:
-    """Whether a TCP connection to the host of `url`, or to the proxy in front of it, opens before patience ends."""
+    """Return whether a TCP connection to the host of `url`, or to the proxy in front of it, opens within `patience()` seconds."""
     if told_offline():
         return False
     opened: Queue[bool] = Queue()
@@ -70,7 +74,7 @@ def _opens(url: str) -> bool:
 
 @contextmanager
 def cache_only(when: bool = True) -> Iterator[None]:
-    """Inside, Hugging Face libraries ask their caches and never the network; nothing changes if `when` is False."""
+    """Make Hugging Face libraries use their caches, never the network, inside the context; nothing changes if `when` is False."""
     # `datasets` has a copy of the switch, made when it is imported; who uses it imports it before.
     switches: list[Any] = [constants, *filter(None, [sys.modules.get("datasets.config")])]
     before = [switch.HF_HUB_OFFLINE for switch in switches]

@@ -1,4 +1,4 @@
-"""Communication between processes: gathers, means and barriers. With one process nothing is sent."""
+"""Communication between processes: gathers, means and barriers. A single process sends nothing."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 
 def world_size() -> int:
-    """Number of processes in the group."""
+    """Return the number of processes in the group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Number of this process in the group, from 0."""
+    """Return the number of this process in the group, from 0."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 def join(device: str) -> str:
-    """Join the group that a launcher (torchrun, accelerate launch) has started, if one has; returns this process's device."""
+    """Join the group that a launcher (torchrun, accelerate launch) has started, if any; return the device of this process."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return device
     state = PartialState(cpu=device == "cpu")
@@ -34,13 +34,13 @@ def join(device: str) -> str:
 
 
 def wait_for_all() -> None:
-    """Until every process of the group is here."""
+    """Wait until every process of the group has reached this point."""
     if world_size() > 1:
         dist.barrier()
 
 
 def gather(values: Tensor) -> Tensor:
-    """The rows of all processes, in rank order, without gradient. Every process must hold the same number of rows."""
+    """Return the rows of all processes, in rank order, without gradient. Every process must hold the same number of rows."""
     if world_size() == 1:
         return values.detach()
     parts = [torch.empty_like(values) for _ in range(world_size())]
@@ -49,7 +49,7 @@ def gather(values: Tensor) -> Tensor:
 
 
 def gather_objects(value: T) -> list[T]:
-    """A picklable value of each process, in rank order."""
+    """Return one picklable value of each process, in rank order."""
     if world_size() == 1:
         return [value]
     found: list[Any] = [None] * world_size()
@@ -58,7 +58,7 @@ def gather_objects(value: T) -> list[T]:
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a tensor over all processes, without gradient."""
+    """Return the mean of a tensor over all processes, without gradient."""
     value = value.detach().clone()
     if world_size() > 1:
         dist.all_reduce(value)
@@ -74,7 +74,7 @@ def follow_first(tensors: Iterable[Tensor]) -> None:
 
 
 def largest_over_processes(*values: float) -> list[float]:
-    """Each value's maximum over all processes, so that all of them decide alike. The hosts agree, no device is waited for."""
+    """Return the maximum of each value over all processes, so that all decide alike; the hosts do not wait for a device."""
     if world_size() == 1:
         return list(values)
     largest = torch.tensor(values, dtype=torch.float32)
@@ -84,7 +84,7 @@ def largest_over_processes(*values: float) -> list[float]:
 
 @cache
 def _hosts(world: dist.ProcessGroup) -> dist.ProcessGroup:
-    """A group for tensors of the CPU, with the processes of the whole one."""
+    """Return a group for CPU tensors, with all processes of the given one."""
     if "gloo" in dist.get_backend(world):
         return world
     group = dist.new_group(backend="gloo")

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with ETA on a terminal, plain lines now and then elsewhere; always on stderr."""
+"""Progress of long work, always on stderr: a bar with ETA on a terminal, otherwise plain lines from time to time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ LINE_SECONDS = 20.0
 
 
 class Progress:
-    """Counts units of work. Use as a context manager; `advance` after each piece of work.
+    """Counts units of work. Use it as a context manager, and call `advance` after each piece of work.
 
-    total: units in all, or None if unknown (a fraction in [0, 1] may be set by `at`).  quiet: show nothing.
+    Args:
+        label: the name of the work.
+        total: number of units in all; None if unknown (a fraction in [0, 1] may be set by `at`).
+        unit: name of the units.
+        quiet: show nothing.
     """
 
     def __init__(self, label: str, total: float | None, unit: str = "images", *, quiet: bool = False) -> None:
@@ -30,17 +34,17 @@ class Progress:
             self._bar = tqdm(total=total, desc=label, unit=unit, bar_format=form, leave=False, dynamic_ncols=True)
 
     def advance(self, amount: float, note: str = "") -> None:
-        """Say that `amount` more units are done."""
+        """Report that `amount` more units are done."""
         self.at(self.done + amount, note)
 
     def begin_at(self, done: float) -> None:
-        """Say how much an earlier session has done; it does not count for the speed."""
+        """Report how much an earlier session has done, which does not count for the speed."""
         self._skipped = self.done = done
         if self._bar is not None:
             self._bar.initial = self._bar.n = done
 
     def at(self, done: float, note: str = "") -> None:
-        """Say how many units are done."""
+        """Report how many units are done."""
         if self._bar is not None:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
@@ -58,7 +62,7 @@ class Progress:
         return f"{self.done:.0f}/{self.total:.0f} {self.unit}, {duration(spent)} gone, {duration(left)} left"
 
     def say(self, text: str) -> None:
-        """A line of its own, above the bar."""
+        """Print a separate line above the bar."""
         if not self._quiet:
             tqdm.write(text, file=sys.stderr)
 
@@ -71,7 +75,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people read them.
+    """Return seconds in a readable form.
 
     >>> duration(3725)
     '1h02m'

@@ -1,4 +1,4 @@
-"""Name -> class. A class registers itself where it is defined, one file is enough; the file is imported when it is asked for."""
+"""Registries of classes by name. A class registers itself in the file that defines it, which is imported on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-    """The error for a name nobody knows, with the nearest ones that exist.
+    """Return the error for an unknown name, with the nearest name that exists.
 
     >>> print(unknown("objective", "gcad", ["gacd", "at"]))
     unknown objective 'gcad'; did you mean 'gacd'? Known: at, gacd
@@ -29,7 +29,13 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
 
 
 class Written(NamedTuple):
-    """A class that stands in a source file.  summary: the first line of its docstring."""
+    """A registered class, as read from a source file.
+
+    Args:
+        module: the module that defines the class.
+        attribute: the name of the class in the module.
+        summary: the first line of its docstring.
+    """
 
     module: str
     attribute: str
@@ -39,8 +45,12 @@ class Written(NamedTuple):
 class Registry(Generic[T]):
     """The classes of one kind by their public name.
 
-    package, variable: where the registry lives. Classes decorated in the files of the package with `@variable.register("name")`
-        are known by their source, and imported when they are looked up; without a package, when they are defined.
+    Args:
+        kind: the name of the kind, for messages.
+        package: the package that the registry belongs to. Classes in its files that are decorated with
+            `@variable.register("name")` are found in the source, and imported when they are looked up. Without a package,
+            classes register when they are defined.
+        variable: the name of the registry in the package.
 
     >>> fruits = Registry[type]("fruit")
     >>> @fruits.register("apple")
@@ -57,7 +67,11 @@ class Registry(Generic[T]):
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[type], type]:
-        """Class decorator; a name can be taken once."""
+        """Return a class decorator that registers a class under a name, which can be taken once.
+
+        Raises:
+            ValueError: the name is taken (raised by the decorator).
+        """
 
         def add(cls: type) -> type:
             if name in self._classes or (name in self._written and self._written[name].module != cls.__module__):
@@ -86,7 +100,7 @@ class Registry(Generic[T]):
         return len(list(iter(self)))
 
     def summary(self, name: str) -> str:
-        """The first line of a class's docstring; a class that is not imported yet stays so."""
+        """Return the first line of a class's docstring, without importing the class."""
         if name in self._written:
             return self._written[name].summary
         return _first_line(self[name].__doc__)

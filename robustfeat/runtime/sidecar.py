@@ -1,4 +1,4 @@
-"""A binary file with a JSON file beside it that says what it is, and how to know that both are whole."""
+"""A binary file with a JSON file beside it that describes it, and shows whether both are complete."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ FORMAT = 1
 
 
 def write(folder: Path, name: str, suffix: str, save: Callable[[Path], None], facts: dict[str, Any]) -> None:
-    """Write the binary file, named by its digest, and, last, the sidecar `name` with `facts` (JSON values).
+    """Write the binary file, named by its digest, and then the sidecar.
 
-    save: writes the binary file to a path, and may use the folder that the path lies in. Killed half-way, the folder holds what
-    it held before; when all is written, the file that an earlier sidecar named is removed. Of several writers one after the
-    other puts its files in place, and the last one stays.
+    If the process is killed half-way, the folder holds what it held before. When all is written, the file that an earlier
+    sidecar named is removed. Several writers put their files in place one after the other, and the last one stays.
+
+    Args:
+        folder: the folder of both files; it is made if necessary.
+        name: name of the sidecar.
+        suffix: suffix of the binary file, without a dot.
+        save: writes the binary file to a path, and may use the folder of that path.
+        facts: content of the sidecar, JSON values.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=f".{name}.") as scratch:
@@ -39,7 +45,12 @@ def write(folder: Path, name: str, suffix: str, save: Callable[[Path], None], fa
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:
-    """The facts. Raises FileNotFoundError where there is no sidecar, IntegrityError where it is not what was written."""
+    """Return the facts of a sidecar.
+
+    Raises:
+        FileNotFoundError: there is no sidecar.
+        IntegrityError: the sidecar is not what was written.
+    """
     path = folder / name
     if not path.is_file():
         raise FileNotFoundError(f"{str(folder)!r} holds no {name}")
@@ -55,7 +66,11 @@ def read(folder: Path, name: str) -> dict[str, Any]:
 
 
 def file(folder: Path, facts: dict[str, Any]) -> Path:
-    """The binary file, whose sha256 is right; IntegrityError otherwise. Nothing is parsed before that."""
+    """Return the path of the binary file after checking its sha256; nothing is parsed before that.
+
+    Raises:
+        IntegrityError: the file is missing, or its sha256 is wrong.
+    """
     path = folder / Path(str(facts.get("file"))).name
     if not path.is_file() or sha256(path) != facts.get("sha256"):
         raise IntegrityError(f"{str(path)!r} is missing or damaged; make it again")
@@ -63,7 +78,7 @@ def file(folder: Path, facts: dict[str, Any]) -> Path:
 
 
 def _file_of(folder: Path, name: str) -> str | None:
-    """The file that the sidecar in a folder names; what else lies there is not ours."""
+    """Return the name of the file that the sidecar in a folder names; None if the sidecar is missing or damaged."""
     try:
         return Path(str(read(folder, name)["file"])).name
     except (FileNotFoundError, IntegrityError):

@@ -1,3 +1,3 @@
-"""The version of this package, known here alone: a checkout on PYTHONPATH has it without being installed."""
+"""The version of this package, defined only here: a checkout on PYTHONPATH has it without being installed."""
 
 __version__ = "0.1.0"
