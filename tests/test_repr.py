@@ -22,7 +22,7 @@ from robustfeat.features.patches import PatchExtractor
 from robustfeat.index import FeatureIndex
 from robustfeat.numerics.eps import Eps
 from robustfeat.numerics.random import generator
-from robustfeat.report import Report, Row
+from robustfeat.report import DataFacts, Report, Row, Splits, Title
 from robustfeat.tasks import DETECTORS, TASKS, Head, LinearProbe, OneClass, PatchCore, Retrieval, named
 
 
@@ -105,7 +105,7 @@ def test_attacks(attack: object, shown: str) -> None:
 def test_a_report_has_every_option_of_an_attack() -> None:
     """As it was when the published reports were written: equal configurations are equal attacks there."""
     assert PGD(steps=20).configuration == (
-        "PGD(threat=Threat(norm='linf', eps=8/255), steps=20, step_size=1/255, restarts=1, start='random', climb='ce', "
+        "PGD(threat=Threat(norm='linf', eps=8/255), steps=20, step_size=1/255, restarts=1, start='random', climb=None, "
         "momentum=0.0, keep='worst')"
     )
     both = Worst(Threat(), (APGD(), FGSM())).configuration
@@ -153,7 +153,7 @@ def test_indexes() -> None:
 
 
 def row(task: str, metric: str, attack: str, value: float, n: int = 100) -> Row:
-    return Row(task, metric, attack, value, value - 0.1, value + 0.1, n, 0.0)
+    return Row(Title.read(task), metric, attack, None, "", value, value - 0.1, value + 0.1, n, 0.0)
 
 
 def test_reports() -> None:
@@ -162,7 +162,7 @@ def test_reports() -> None:
         row("probe", "accuracy", "pgd", 0.3),
         row("anomaly:<b>", "auroc", "none", 0.5),
     )
-    report = Report("m & m", {"test": {"name": "digits", "images": 100}}, "linf 8/255", rows)
+    report = Report("m & m", Splits(None, DataFacts("digits", 100, "")), "linf 8/255", rows)
     assert repr(report) == "Report('m & m', digits, linf 8/255, 3 rows, n = 100)"
     other = dataclasses.replace(report, rows=(*rows[:1], row("retrieval", "recall@1", "none", 0.5, n=90)))
     assert repr(other) == "Report('m & m', digits, linf 8/255, 2 rows, n = 90 to 100)"
@@ -174,6 +174,6 @@ def test_reports() -> None:
         ["anomaly:<b>", "auroc", "0.500 [0.400, 0.600]", ""],
     ]
     assert "&lt;b&gt;" in report._repr_html_()
-    empty = Report("m", {}, "none", ())
+    empty = Report("m", Splits(), "none", ())
     assert repr(empty) == "Report('m', unknown data, none, 0 rows)"
     assert len(ElementTree.fromstring(empty._repr_html_()).findall("tr")) == 1

@@ -62,14 +62,13 @@ class Run:
         self.student, self.start_facts = student_of(recipe, self.train_data, start)
         assert recipe.eps is not None
         self.threat = Threat(recipe.norm, recipe.eps)
-        labels = self.train_data.labels
         spaces = Spaces(
             student_dim=self.student.feature_dim,
             classes=self.student.architecture.classes,
             samples=len(self.train_data),
             teacher_dim=self.teacher.feature_dim if self.teacher else None,
             teacher_classes=self.teacher.architecture.classes if self.teacher else None,
-            labels=labels,
+            labels=self.train_data.labels,
             image_size=self.train_data.image_size,
         )
         objective.setup(spaces, generator(recipe.seed, Stream.SETUP))

@@ -47,7 +47,7 @@ MISTAKES = {
     "data path": ("evaluate {}/ten --data {}/none", "no such file or folder"),
     "task": ("evaluate {}/ten --data digits --task prob", "did you mean 'probe'"),
     "attack": ("evaluate {}/ten --data digits --attack pdg", "did you mean 'pgd'"),
-    "norm": ("evaluate {}/ten --data digits --attack pgd --norm l3", "norm must be 'linf' or 'l2', got 'l3'"),
+    "norm": ("evaluate {}/ten --data digits --attack pgd --norm l3", "Expected a typing.Literal['linf', 'l2']. Got value: l3"),
     "eps 0": ("evaluate {}/ten --data digits --eps 0", "must be a positive number"),
     "eps negative": ("evaluate {}/ten --data digits --eps=-8/255", "must be a positive number"),
     "eps word": ("evaluate {}/ten --data digits --eps word", "write a fraction like '8/255'"),

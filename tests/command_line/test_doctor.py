@@ -22,8 +22,8 @@ def test_the_self_test_passes() -> None:
 @pytest.mark.usefixtures("_as_installed")
 def test_a_probe_that_errs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every prediction turned round: what must be 1 is 0."""
-    right = LinearProbe.logits
-    monkeypatch.setattr(LinearProbe, "logits", lambda self, features: -right(self, features))
+    right = LinearProbe._evidence
+    monkeypatch.setattr(LinearProbe, "_evidence", lambda self, features: -right(self, features))
     assert doctor.doctor()["self-test"].startswith("FAILED: RuntimeError: clean accuracy 0.")
 
 

@@ -54,7 +54,7 @@ def test_data_and_teacher_as_by_name(by_objects: Path, teacher: str, tmp_path: P
     assert_same_weights(tmp_path, by_objects)
     named, given = (hub.read_card(folder / "best") for folder in (tmp_path, by_objects))
     assert given.data == named.data, "the part that is learnt from is the same"
-    assert given.training["held_out_robust"] == named.training["held_out_robust"]
+    assert given.training.held_out_robust == named.training.held_out_robust
 
 
 def test_recipe_and_card_say_what_it_was(by_objects: Path, digits: ImageDataset, teacher: str) -> None:
@@ -64,7 +64,8 @@ def test_recipe_and_card_say_what_it_was(by_objects: Path, digits: ImageDataset,
     assert card.recipe.data == f"object digits sha256:{digits.fingerprint[:16]}"
     assert card.recipe.teacher == f"object {hub.read_card(Path(teacher)).name} sha256:{digest[:16]}"
     assert card.recipe.objects == ("data", "teacher")
-    assert card.teacher["sha256"] == digest
+    assert card.teacher is not None
+    assert card.teacher.sha256 == digest
     assert "Given as objects in Python, so that a command has no name for them: data, teacher." in card.readme()
     assert SHORT.objects == ()
 
@@ -87,7 +88,8 @@ def test_a_student_goes_on_from_its_weights(kind: str, teacher: str, digits: Ima
     assert_same_weights(tmp_path / "named", tmp_path / "given")
     card = hub.read_card(tmp_path / "given" / "best")
     assert card.architecture.name == "cnn_small"
-    assert card.start["sha256"] == extractor.digest()
+    assert card.start is not None
+    assert card.start.sha256 == extractor.digest()
 
 
 def test_objects_are_left_as_they_were(digits: ImageDataset, tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_another_object_does_not_resume(by_objects: Path, digits: ImageDataset, 
             gacd(longer, by_objects, resume=True, **good | changed)
     shutil.copytree(by_objects, tmp_path / "same")
     gacd(longer, tmp_path / "same", resume=True, **good)
-    assert hub.read_card(tmp_path / "same" / "best").training["steps"] == 4
+    assert hub.read_card(tmp_path / "same" / "best").training.steps == 4
 
 
 def test_objects_that_do_not_fit(digits: ImageDataset, teacher: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import shlex
 from typing import Any
 
-from robustfeat.features.recipe import Recipe
+from robustfeat.features.recipe import STEM, STUDENT, Recipe
 from robustfeat.objectives import OBJECTIVES
 
 
@@ -24,9 +24,8 @@ def train_command(objective: str, options: dict[str, Any], recipe: Recipe, out: 
         KeyError: for an unknown objective.
     """
     usual = {name: p.default for name, p in inspect.signature(OBJECTIVES[objective]).parameters.items()}
-    usual |= (
-        Recipe(norm=recipe.norm).as_dict() | _implied(recipe) | {"norm": Recipe.norm}
-    )  # the usual eps depends on the norm
+    usual |= Recipe(norm=recipe.norm).as_dict() | {"norm": Recipe.norm}  # the usual eps depends on the norm
+    implied = {} if recipe.start else {"student": STUDENT, "stem": STEM}
     words = ["robustfeat", "train", objective, *_flag("data", recipe.data)]
     for name, value in (options | recipe.as_dict()).items():
         if name != "data" and (name not in usual or value not in (usual[name], implied.get(name, usual[name]))):
