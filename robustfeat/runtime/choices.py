@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 
 def check_choices(options: object) -> None:
@@ -14,5 +15,8 @@ def check_choices(options: object) -> None:
     """
     cls = type(options)
     for name, hint in get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__).items():
-        if get_origin(hint) is Literal and (value := getattr(options, name)) not in get_args(hint):
-            raise ValueError(f"{name} must be one of {', '.join(map(repr, get_args(hint)))}, got {value!r}")
+        parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        allowed = [choice for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+        value = getattr(options, name) if allowed else None
+        if allowed and value not in allowed and not (value is None and type(None) in parts):
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
