@@ -56,6 +56,7 @@ def test_what_is_finished_is_not_made_again(done: Path, monkeypatch: pytest.Monk
         bench(Grid.from_dict(changed), done, progress=False)
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(done: Path, tmp_path: Path) -> None:
     grid = Grid.from_dict(GRID | {"methods": {"natural": "natural"}})
     one, two = (bench(grid, out, jobs=jobs, progress=False).cells for out, jobs in ((done, 1), (tmp_path, 2)))

@@ -20,6 +20,7 @@ from robustfeat.features import hub
 from robustfeat.runtime.errors import IntegrityError
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_named(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("robustfeat.bench.processes._make", _die)
     with pytest.raises(ChildProcessError, match="the same command goes on where it was"):
@@ -30,6 +31,7 @@ def _die(place: Place) -> None:
     os._exit(1)
 
 
+@pytest.mark.slow
 def test_after_an_error_no_further_student_is_begun(
     done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,7 +47,7 @@ def _fail(place: Place) -> None:
     raise ValueError("of a student")
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_student_that_diverges_is_passed_over(jobs: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With a rate of 1e30 the second step of at is not finite; the table has the other, and says so."""
     methods = {"fast": {"objective": "at", "recipe": {"lr": 1e30}}, "natural": "natural"}

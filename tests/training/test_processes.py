@@ -99,6 +99,7 @@ def test_killed_at_random_instants_ends_in_the_same_bits(processes: int, teacher
     assert_same(whole, killed)
 
 
+@pytest.mark.slow
 def test_the_command_line_resumes_a_killed_run(teacher: str, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = [*GACD, f"--teacher={teacher}", "--max_steps=12"]

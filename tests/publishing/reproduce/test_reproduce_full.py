@@ -55,6 +55,7 @@ def test_full_sees_another_recipe(published: Path, tmp_path: Path, capsys: pytes
     assert any(number["outside"] for number in found["numbers"])
 
 
+@pytest.mark.slow
 def test_full_compares_no_metric_that_depends_on_how_many_images_there_are(published: Path, tmp_path: Path) -> None:
     """Of fewer images; of all of them it does."""
     (sides,) = hub.read_card(published).reports[2:]
