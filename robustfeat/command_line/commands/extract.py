@@ -60,7 +60,7 @@ def _run(values: dict[str, Any]) -> Result:
 COMMAND = Command(
     "extract",
     "Write the features of a data set to a file.",
-    "robustfeat extract gacd-resnet18 --data cifar10 --split train --out features.safetensors",
+    "robustfeat extract gacd-resnet18 --data cifar10 --split train --out features.parquet",
     _add,
     _run,
 )
