@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -55,7 +55,7 @@ def extract(
         The path of the file.
 
     Raises:
-        ValueError: for another suffix, a batch size below 1, and features that are too large for float16.
+        ValueError: for another suffix, a batch size below 1, another precision, and features that are too large for float16.
         IsADirectoryError: if `out` is a folder, and there is no shard.
         NotADirectoryError: if `out` is a file, or named like one, and there is a shard.
         BlockingIOError: if another process is writing the same file.
@@ -64,6 +64,8 @@ def extract(
     target = _target(out, shard)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision must be one of {', '.join(map(repr, get_args(Precision)))}, got {precision!r}")
     origin = Origin.of(extractor, data, shard or WHOLE)
     rows = origin.shard.rows(len(data))
     tensors, given = _tensors(rows, origin.dimension, precision, data)

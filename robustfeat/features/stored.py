@@ -113,13 +113,10 @@ def _read_parquet(path: Path) -> StoredFeatures:
         file = ParquetFile(path, page_checksum_verification=True)
         metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
         origin = Origin.read(metadata, str(path))
-        table = file.read(["id", "path", "label", "feature"])
-        lists = table["feature"].chunks
-        empty = np.empty(0, table.schema.field("feature").type.value_type.to_pandas_dtype())
-        flat = np.concatenate([empty, *(chunk.flatten().to_numpy() for chunk in lists)])
+        table = file.read(["id", "path", "label"])
         names = table["path"]
         return StoredFeatures(
-            features=flat.reshape(len(table), origin.dimension),
+            features=_feature_column(file, origin.dimension),
             ids=table["id"].to_numpy(),
             paths=None if names.null_count else tuple(names.to_pylist()),
             labels=table["label"].fill_null(-1).to_numpy(),
@@ -127,6 +124,18 @@ def _read_parquet(path: Path) -> StoredFeatures:
         )
     except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
         raise _damaged(path, error) from error
+
+
+def _feature_column(file: ParquetFile, dimension: int) -> np.ndarray:
+    """Read the features one row group after the other, because all of them as Arrow's lists would be in memory a second time."""
+    dtype = file.schema_arrow.field("feature").type.value_type.to_pandas_dtype()
+    features = np.empty((file.metadata.num_rows, dimension), dtype)
+    done = 0
+    for group in range(file.num_row_groups):
+        column = file.read_row_group(group, ["feature"])["feature"].combine_chunks()
+        features[done : done + len(column)] = column.flatten().to_numpy().reshape(len(column), dimension)
+        done += len(column)
+    return features
 
 
 def _read_safetensors(path: Path) -> StoredFeatures:

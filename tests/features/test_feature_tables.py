@@ -229,6 +229,8 @@ def test_float16_does_not_overflow(extractor: FeatureExtractor, data: MemoryImag
     with pytest.raises(ValueError, match="features reach 70000, more than float16 holds; use float32"):
         extract(extractor, data, tmp_path / "f.parquet", precision="float16", progress=False)
     extract(extractor, data, tmp_path / "f.parquet", progress=False)
+    with pytest.raises(ValueError, match="precision must be one of 'float32', 'float16', got 'int8'"):
+        extract(extractor, data, tmp_path / "f.parquet", precision="int8")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

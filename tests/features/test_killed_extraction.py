@@ -1,4 +1,4 @@
-"""A process that is killed with SIGKILL leaves nothing under the final name, and the next one goes on with what it has written."""
+"""A process that is killed with SIGKILL leaves nothing under the final name; the next one goes on with what it has written."""
 
 from __future__ import annotations
 
