@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(4, str(error), error, debug)
     except USAGE as error:
         return _fail(2, str(error), error, debug)
-    except (FullDiskError, DivergedError, ImportError) as error:
+    except (FullDiskError, DivergedError, BlockingIOError, ImportError) as error:
         return _fail(1, str(error), error, debug)
     except Exception as error:
         return _fail(1, f"{type(error).__name__}: {error}", error, debug)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from robustfeat.data.file_names import FileNames, picked_names
 from robustfeat.data.rows import Rows, picked, row_numbers
 from robustfeat.data.sending import send
 from robustfeat.data.store import ImageDataset, content_digest
@@ -22,9 +23,10 @@ class MemoryImages(ImageDataset):
         labels: class numbers (n,) of an integer type, or None.
         classes: the names of the classes, in order.
         masks: bool (n, h, w), True where an image is anomalous; or None.
+        files: the file name of each image, or None.
 
     Raises:
-        ValueError: if a tensor has another shape or dtype.
+        ValueError: if a tensor has another shape or dtype, or there is not one file name per image.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class MemoryImages(ImageDataset):
         labels: Tensor | None,
         classes: Sequence[str] = (),
         masks: Tensor | None = None,
+        files: FileNames | None = None,
     ) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be uint8 (n, 3, h, w), got {images.dtype} {tuple(images.shape)}")
@@ -45,11 +48,14 @@ class MemoryImages(ImageDataset):
             raise ValueError(
                 f"masks must be bool {tuple(images[:, 0].shape)}, one per image, got {masks.dtype} {tuple(masks.shape)}"
             )
+        if files is not None and len(files) != len(images):
+            raise ValueError(f"{len(images)} images but {len(files)} file names")
         self.name = name
         self.images = images
         self.labels = None if labels is None else labels.long()
         self.classes = tuple(classes)
         self.masks = masks
+        self.files = files
         self.image_size = images.shape[-1]
 
     def __len__(self) -> int:
@@ -67,6 +73,7 @@ class MemoryImages(ImageDataset):
         index = row_numbers(rows, len(self))
         some = copy.copy(self)
         some.images, some.labels, some.masks = self.images[index], picked(self.labels, index), picked(self.masks, index)
+        some.files = picked_names(self.files, index)
         return some
 
     @property

@@ -7,6 +7,7 @@ import hashlib
 import torch
 from torch import Tensor
 
+from robustfeat.data.file_names import picked_names
 from robustfeat.data.rows import Rows, row_numbers
 from robustfeat.data.store import ImageDataset
 
@@ -40,6 +41,8 @@ class _Both(ImageDataset):
         self.name = f"{inside.name} and {outside.name}"
         self.classes = (*inside.classes, *outside.classes) if inside.classes else ()
         self.image_size = inside.image_size
+        if inside.files is not None and outside.files is not None:
+            self.files = picked_names(inside.files + outside.files, rows)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -89,4 +89,4 @@ def _select(whole: MemoryImages, part: Split, image_size: int | None, framing: F
         scaled = F.interpolate(chosen.images.float(), size=side, mode="bilinear", antialias=True)
         images = scaled.round().clamp(0, 255).to(torch.uint8)
     masks = None if chosen.masks is None else torch.stack([fit_mask(m, image_size, framing) for m in chosen.masks])
-    return MemoryImages(chosen.name, images, chosen.labels, chosen.classes, masks)
+    return MemoryImages(chosen.name, images, chosen.labels, chosen.classes, masks, chosen.files)

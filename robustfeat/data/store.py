@@ -47,6 +47,7 @@ class ImageDataset(ABC):
         classes: the names of the classes, in order.
         image_size: pixels per side.
         masks: bool (n, h, w) on the CPU, True where an image is anomalous; None for data without masks.
+        files: the file name of each image, as the source has it; None for data whose images are not in files of their own.
         split: the split that `dataset` was called with, such as "train[:90%]"; "" for a data set from another source.
     """
 
@@ -55,6 +56,7 @@ class ImageDataset(ABC):
     classes: tuple[str, ...]
     image_size: int
     masks: Tensor | None = None
+    files: tuple[str, ...] | None = None
     split: str = ""
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robustfeat.data.file_names import FileNames, picked_names
 from robustfeat.data.rows import Rows, picked, row_numbers
 from robustfeat.data.store import ImageDataset, content_digest
 
@@ -28,6 +29,7 @@ class StreamedImages(ImageDataset):
         image_size: pixels per side.
         source_fingerprint: the fingerprint of the source.
         masks: bool (n, h, w), or None.
+        files: the file name of each image, or None.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class StreamedImages(ImageDataset):
         image_size: int,
         source_fingerprint: str,
         masks: Tensor | None = None,
+        files: FileNames | None = None,
     ) -> None:
         self.name = name
         self.labels = labels
         self.classes = tuple(classes)
         self.image_size = image_size
         self.masks = masks
+        self.files = files
         self._decode = decode
         self._rows = rows
         self._source_fingerprint = source_fingerprint
@@ -69,6 +73,7 @@ class StreamedImages(ImageDataset):
         index = row_numbers(rows, len(self))
         some = copy.copy(self)
         some._rows, some.labels, some.masks = self._rows[index], picked(self.labels, index), picked(self.masks, index)
+        some.files = picked_names(self.files, index)
         return some
 
     @property

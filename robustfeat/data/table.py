@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from robustfeat.backbones.architecture import Framing
+from robustfeat.data.file_names import file_names
 from robustfeat.data.labels import column_labels, rows_with_class
 from robustfeat.data.memory import MemoryImages
 from robustfeat.data.picture import read_picture
@@ -107,10 +108,11 @@ def read(
     masks = None
     if mask is not None:
         masks = torch.stack([_mask(name, table.rows, (image, mask), size, framing, row) for row in rows.tolist()])
+    files = file_names(cells, rows)
     if use_memory:
-        return MemoryImages(name, images, chosen_labels, classes, masks)
+        return MemoryImages(name, images, chosen_labels, classes, masks, files)
     source = table.fingerprint if framing is None else f"{table.fingerprint}:{framing}"
-    return StreamedImages(name, decode, rows, chosen_labels, classes, size, source, masks)
+    return StreamedImages(name, decode, rows, chosen_labels, classes, size, source, masks, files)
 
 
 def _column(table: Table, wanted: str | None, kind: str, role: str) -> str | None:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from robustfeat.features.hub import load, save
     from robustfeat.features.patches import PatchExtractor
     from robustfeat.features.recipe import Recipe
+    from robustfeat.features.shard import Shard
     from robustfeat.features.shipped import models
+    from robustfeat.features.stored import StoredFeatures, read_features
     from robustfeat.features.transformer import FeatureTransformer
 
 __all__ = [
@@ -22,9 +24,12 @@ __all__ = [
     "FeatureTransformer",
     "PatchExtractor",
     "Recipe",
+    "Shard",
+    "StoredFeatures",
     "extract",
     "load",
     "models",
+    "read_features",
     "save",
 ]
 

@@ -44,6 +44,20 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Raise FullDiskError, with the path and advice, for a full disk inside the context, whichever library reports it."""
+    try:
+        yield
+    except Exception as error:
+        if "No space left on device" in str(error) and not isinstance(error, FullDiskError):
+            message = (
+                f"no space left on the disk for {str(path)!r}; what was there before is intact, free some and go on"
+            )
+            raise FullDiskError(message) from error
+        raise
+
+
+@contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; on success it replaces `path`, on any error `path` is unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,14 +65,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
-    except Exception as error:
-        _explain(error, path)
-        raise
+        with full_disk_named(path):
+            yield temporary
+            temporary.chmod(0o644)
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -69,16 +81,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        yield temporary
-        temporary.chmod(0o755)
-        for file in temporary.iterdir():
-            sync(file)
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
-    except Exception as error:
-        _explain(error, path)
-        raise
+        with full_disk_named(path):
+            yield temporary
+            temporary.chmod(0o755)
+            for file in temporary.iterdir():
+                sync(file)
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -87,13 +97,6 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _explain(error: Exception, path: Path) -> None:
-    """Raise FullDiskError, with the path and advice, for a full disk, whichever library reports it."""
-    if "No space left on device" in str(error) and not isinstance(error, FullDiskError):
-        message = f"no space left on the disk for {str(path)!r}; what was there before is intact, free some and go on"
-        raise FullDiskError(message) from error
 
 
 def check_suffix(path: str | os.PathLike[str], *suffixes: str, what: str) -> Path:

@@ -65,6 +65,8 @@ def _check_images(data: ImageDataset) -> None:
         assert data.labels.shape == (n,), f"there must be {n} labels, there are {tuple(data.labels.shape)}"
         assert int(data.labels.min()) >= 0, "labels must not be negative"
         assert int(data.labels.max()) < len(data.classes), "every label needs the name of its class"
+    if data.files is not None:
+        assert len(data.files) == n, f"there must be {n} file names, there are {len(data.files)}"
     if data.masks is not None:
         assert data.masks.dtype == torch.bool, f"masks must be bool, they are {data.masks.dtype}"
         assert data.masks.shape == (n, side, side), f"masks must be {(n, side, side)}, are {tuple(data.masks.shape)}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_runs import FAST, SMALL, refused, run
 from safetensors.torch import load_file
 
+import robustfeat
 from robustfeat.command_line import doctor
-from robustfeat.features import hub, shipped
+from robustfeat.features import hub, read_features, shipped
 from robustfeat.features.parts import Weights
 
 
@@ -44,6 +46,21 @@ def test_extract(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert load_file(out)["features"].shape == (7, 256)
     assert run(*command, "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"file": str(out), "images": 7, "feature_dim": 256}
+
+
+def test_extract_shards(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("extract", world / "ten", "--data", "digits", "--split", "test[:7]", "--precision", "float16")
+    parts = []
+    for shard in ("1/2", "2/2"):
+        assert run(*command, "--out", f"{tmp_path}/parts/", "--shard", shard, "--json") == 0
+        parts.append(json.loads(capsys.readouterr().out))
+    files = [str(tmp_path / "parts" / f"part-{number}-of-2.parquet") for number in (1, 2)]
+    assert [(part["file"], part["images"]) for part in parts] == [(files[0], 3), (files[1], 4)]
+    assert run(*command, "--out", tmp_path / "whole.parquet") == 0
+    whole, joined = read_features(tmp_path / "whole.parquet"), read_features(tmp_path / "parts")
+    assert joined.features.dtype == np.float16
+    assert np.allclose(joined.features, whole.features, atol=1e-2)
+    assert joined.digest == robustfeat.load(world / "ten").digest()
 
 
 def test_evaluate(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,10 @@ MISTAKES = {
     "empty split": ("evaluate {}/ten --data digits --test test[9:9]", "split test[9:9] of 500 rows is empty"),
     "show": ("show none", "unknown model 'none'"),
     "out is a folder": ("extract {}/ten --data digits --split test[:5] --out {}/plain", "is a folder"),
+    "shard": ("extract {}/ten --data digits --shard 0/3 --out {}/parts", "shard 0/3 is none of 1/3 to 3/3; count from 1"),
+    "shard text": ("extract {}/ten --data digits --shard 2 --out {}/parts", "shard must be i/n, such as 2/8"),
+    "shard into a file": ("extract {}/ten --data digits --shard 1/2 --out {}/f.parquet", "is no folder"),
+    "precision": ("extract {}/ten --data digits --precision int8 --out {}/f.parquet", "float16"),
     "flag of another command": ("models --eps 8/255", "--eps"),
 }  # fmt: skip
 
