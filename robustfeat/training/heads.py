@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
@@ -59,6 +59,9 @@ class Heads:
     Raises:
         ValueError: if the teacher's head is requested and there is none.
     """
+
+    keys: ClassVar[tuple[str, str]] = ("held_out_clean", "held_out_robust")
+    measured: ClassVar[str] = "accuracy"
 
     wanted: Kind | Literal["best"]
     trained: bool
