@@ -73,9 +73,10 @@ class Closeness:
                     total[1] += 0 if attacked is None else (1 - distance(attacked)).sum().cpu()
         return Cosine(*mean_of(total, len(self.held_out), device))
 
-    def rank(self, cosine: Cosine) -> tuple[float, float]:
-        """Return the key by which weights are compared; larger is better."""
-        return cosine.robust, cosine.clean
+    def rank(self, cosine: tuple[float, float]) -> tuple[float, float]:
+        """Return the key by which weights are compared, from clean and attacked cosine; larger is better."""
+        clean, attacked = cosine
+        return attacked, clean
 
 
 def _distance(network: Network, anchors: Features) -> Loss:

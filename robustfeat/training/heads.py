@@ -131,9 +131,10 @@ class Heads:
             network, self.held_out, self.threat, self.eval_steps, batch_size=self.batch_size, seed=self.seed
         )
 
-    def rank(self, accuracy: Accuracy) -> tuple[float, float]:
-        """Return the key by which heads are compared; larger is better."""
-        return (accuracy.robust, accuracy.clean) if self.robust else (accuracy.clean, accuracy.robust)
+    def rank(self, accuracy: tuple[float, float]) -> tuple[float, float]:
+        """Return the key by which heads are compared, from clean and robust accuracy; larger is better."""
+        clean, robust = accuracy
+        return (robust, clean) if self.robust else (clean, robust)
 
     def _taught(self, network: Network) -> Linear:
         assert self.teacher is not None

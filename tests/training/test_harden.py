@@ -26,8 +26,16 @@ from robustfeat.objectives import GACD, AdaAD, AdversarialTraining
 from robustfeat.testing import small_network
 from robustfeat.training.hardening import harden
 
-EPS = "8/255"
-FAST: dict[str, Any] = {"eps": EPS, "max_steps": 60, "batch_size": 32, "crop": 0, "eval_images": 20, "eval_steps": 3}
+EPS = "32/255"  # what moves the features of a tiny network on blurred patterns
+FAST: dict[str, Any] = {
+    "eps": EPS,
+    "max_steps": 60,
+    "batch_size": 32,
+    "ema": 0.9,
+    "crop": 0,
+    "eval_images": 20,
+    "eval_steps": 3,
+}
 TEST = images(40, 44).pixels(torch.arange(40)).float() / 255
 
 
@@ -39,7 +47,7 @@ def unlabelled(n: int, seed: int) -> MemoryImages:
 def original(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A network that tells the patterns apart, trained without attacks."""
     recipe = robustfeat.Recipe(
-        data="patterns", student="cnn_tiny", stem="timm", max_steps=40, batch_size=32, lr=0.05, crop=0, eval_images=20
+        data="patterns", student="cnn_tiny", stem="timm", max_steps=120, batch_size=32, lr=0.2, crop=0, eval_images=20
     )
     return str(robustfeat.train("natural", recipe, tmp_path_factory.mktemp("o"), data=images(160, 42), quiet=True))
 
@@ -77,7 +85,7 @@ def test_features_stay_put_in_the_space_of_the_original(original: str, hardened:
     with torch.no_grad():
         anchors = before(TEST)
     assert cosines(hardened, False, anchors).mean() > 0.9
-    assert cosines(hardened, True, anchors).mean() > cosines(before, True, anchors).mean() + 0.05
+    assert cosines(hardened, True, anchors).mean() > cosines(before, True, anchors).mean() + 0.1
 
 
 def test_the_card_says_all(original: str, hardened: FeatureExtractor) -> None:
@@ -190,7 +198,7 @@ def test_the_command_on_a_folder_and_its_index(
     first, *rest = output.err.splitlines()
     assert first == f"harden: reading {original} and {photos}"
     assert rest[0].startswith(
-        "144 images of 8x8 to train on, 16 to choose the best weights by; fare at linf 8/255, 2 steps"
+        "144 images of 8x8 to train on, 16 to choose the best weights by; fare at linf 32/255, 2 steps"
     )
     assert "steps a minute on cpu: 3 steps in" in rest[1]
     assert "MiB of memory" in rest[2]
