@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from robustfeat.report import Report
     from robustfeat.runtime.errors import DivergedError, IntegrityError, OfflineError
     from robustfeat.training.finetune import fine_tune
+    from robustfeat.training.hardening import harden
     from robustfeat.training.loop import train
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "evaluate",
     "extract",
     "fine_tune",
+    "harden",
     "load",
     "models",
     "save",

@@ -11,6 +11,7 @@ from robustfeat.tasks.detectors import DETECTORS
 if TYPE_CHECKING:
     from robustfeat.tasks.adversarial_probe import AdversarialProbe
     from robustfeat.tasks.base import Task
+    from robustfeat.tasks.compatible import Compatible
     from robustfeat.tasks.detectors import (
         GMM,
         KNN,
@@ -50,6 +51,7 @@ __all__ = [
     "AdversarialProbe",
     "AnomalyDetector",
     "ClassMahalanobis",
+    "Compatible",
     "Energy",
     "Head",
     "KNNProbe",

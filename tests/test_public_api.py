@@ -17,7 +17,7 @@ PACKAGES = [robustfeat, robustfeat.attacks, robustfeat.objectives, robustfeat.ta
 def test_the_names_are_those() -> None:
     expected = """
         FGSM PGD Attack Card DivergedError Eps FeatureExtractor FeatureTransformer IntegrityError OfflineError
-        PatchExtractor Recipe Report Threat dataset evaluate extract fine_tune load models save train
+        PatchExtractor Recipe Report Threat dataset evaluate extract fine_tune harden load models save train
     """
     assert sorted(robustfeat.__all__) == sorted(expected.split())
 

@@ -78,7 +78,8 @@ class FeatureExtractor(nn.Module):
             raise ValueError(
                 f"image_size {image_size}: {architecture.name} takes images of {architecture.image_size} pixels per side only"
             )
-        return FeatureExtractor(self.network, dataclasses.replace(self.card, architecture=other))
+        # Whose space it shares is known at the size of its training only.
+        return FeatureExtractor(self.network, dataclasses.replace(self.card, architecture=other, compatible_with=None))
 
     def digest(self) -> str:
         """Return the sha256 of architecture and current weights; the card records the weights at loading time only."""
@@ -90,6 +91,14 @@ class FeatureExtractor(nn.Module):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
+
+    def digests(self) -> tuple[str, ...]:
+        """Return its own digest, and that of the model in whose space its features are, if the card names one.
+
+        `FeatureIndex.load` takes them: an index that was built with any of these models can be searched with this one.
+        """
+        known = self.card.compatible_with
+        return (self.digest(),) if known is None else (self.digest(), known)
 
     def forward(self, images: Images) -> Features:
         """Compute the features of a batch, always differentiably.

@@ -55,7 +55,9 @@ class PatchExtractor(FeatureExtractor):
             _, *grid = self._maps(torch.full((1, 3, side, side), 0.5).to(network.mean)).shape
         self.grid = (grid[0], grid[1], grid[2])
         self.feature_dim = grid[0] * grid[1] * grid[2]
-        self.card = replace(card, name=f"{card.name}[{','.join(self.layers)}]", feature_dim=self.feature_dim)
+        name = f"{card.name}[{','.join(self.layers)}]"
+        # Training keeps the pooled features in another model's space, and not the maps before them.
+        self.card = replace(card, name=name, feature_dim=self.feature_dim, compatible_with=None)
 
     def _width(self) -> str:
         return f"{'x'.join(map(str, self.grid))} maps"

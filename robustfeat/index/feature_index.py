@@ -19,6 +19,7 @@ from robustfeat.index.ids import Ids
 from robustfeat.index.join import learned
 from robustfeat.index.metadata import by_id
 from robustfeat.index.options import checked
+from robustfeat.index.origin import Digests, check_origin
 from robustfeat.index.rows import Rows, as_ids, as_rows
 
 
@@ -34,6 +35,7 @@ class FeatureIndex:
     Attributes:
         metadata: a JSON value per id.
         notes: any other JSON values that are to be kept.
+        only_searched: why the extractor that it was loaded for may only search it; "" if it may be changed.
     """
 
     def __init__(self, dim: int, *, factory: str = "Flat", metric: Metric = "cosine", extractor: str = "") -> None:
@@ -44,7 +46,7 @@ class FeatureIndex:
         self.dim, self.factory, self.metric, self.extractor = dim, factory, metric, extractor
         self.metadata: dict[int, Any] = {}
         self.notes: dict[str, Any] = {}
-        self._next = 0  # no id from here on was ever given
+        self._next, self.only_searched = 0, ""  # no id from _next on was ever given
         self._take(promise.make(dim, factory, metric))
 
     def _take(self, index: Any, *, read_only: bool = False) -> None:
@@ -94,6 +96,8 @@ class FeatureIndex:
 
     def _change(self) -> Ids:
         """Prepare a change; return the ids, to be changed as well. FAISS itself ends the process if it cannot change an index."""
+        if self.only_searched:
+            raise RuntimeError(self.only_searched)
         if self._read_only:
             raise RuntimeError("the index was loaded with mmap=True and is read only; load it without, to change it")
         if self._known is None:
@@ -163,8 +167,8 @@ class FeatureIndex:
         Args:
             features: the queries (n, dim).
             k: number of items, in 1..len(index).
-            widen: if a clustered index finds fewer than k in the clusters it visits, visit more. Without it the result is that
-                of the index as it is deployed, with id -1 and score -inf for items that were not found.
+            widen: if a clustered index finds fewer than k in the clusters it visits, visit more, not as it is deployed. Without
+                it items that were not found have id -1 and score -inf.
             nprobe: clusters that this search visits, of "IVF..."; None takes the index's own number.
             ef_search: candidates that this search keeps in the graph of "HNSW..."; None takes the index's own number.
 
@@ -213,14 +217,14 @@ class FeatureIndex:
         return Path(folder)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str], *, extractor: str | None = None, mmap: bool = False) -> Self:
+    def load(cls, folder: str | os.PathLike[str], *, extractor: Digests | None = None, mmap: bool = False) -> Self:
         """Return an index that `save` or `merge` wrote. The sha256 of the whole file is checked first.
 
         Args:
             folder: the folder that was written.
-            extractor: digest of the extractor that the index must have been built with; None accepts any.
-            mmap: keep the items in the file, which the system caches and nothing may change; the index is then read only.
-                `index/stored.py` states what is kept in memory.
+            extractor: digest of the extractor that the index must have been built with, or all its `digests()`: the index of a
+                model that it is compatible with can then be searched, and not changed. None accepts any.
+            mmap: keep the items in the file, read only; `index/stored.py` states what is kept in memory.
 
         Raises:
             FileNotFoundError: there is no index.
@@ -235,11 +239,7 @@ class FeatureIndex:
             made.metadata = {int(key): value for key, value in facts["metadata"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise stored.damaged(place, error) from error
-        if extractor is not None and extractor != made.extractor:
-            raise ValueError(
-                f"the index {os.fspath(folder)!r} was built with another extractor ({made.extractor[:12] or 'unknown'}, "
-                f"not {extractor[:12]}); their features have nothing in common: build it again"
-            )
+        made.only_searched = check_origin(os.fspath(folder), made.extractor, extractor)
         index = stored.read_index(Path(folder), facts, mmap=mmap)
         if index.ntotal != facts.get("items") or not promise.alike(index, made._index):
             raise stored.damaged(place, ValueError("it is not the one that describes this index"))

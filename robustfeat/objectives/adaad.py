@@ -35,6 +35,10 @@ class AdaAD(Objective):
         not_negative(igdm=igdm)
         self.igdm = igdm
 
+    @property
+    def follows_attacked_teacher(self) -> bool:
+        return True
+
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         need_common_classes(spaces, self.name)
 

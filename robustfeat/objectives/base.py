@@ -79,6 +79,14 @@ class Objective(nn.Module, ABC):
         """
         return False
 
+    @property
+    def follows_attacked_teacher(self) -> bool:
+        """Whether what the student is drawn to is the teacher's output on attacked images.
+
+        A student that starts as a copy of such a teacher agrees with it already, and training ends without robustness.
+        """
+        return False
+
     def setup(self, spaces: Spaces, generator: torch.Generator) -> None:
         """Create heads and memory for these widths; called once, before training."""
 

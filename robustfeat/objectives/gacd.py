@@ -19,7 +19,7 @@ from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
 from robustfeat.objectives.critic import Critic, negatives
 from robustfeat.objectives.decided import Decided
-from robustfeat.objectives.gradient_matching import gradient_matching
+from robustfeat.objectives.gradient_matching import GradientMatched, gradient_matching
 from robustfeat.objectives.memory import MemoryBank
 from robustfeat.objectives.pair import affine
 from robustfeat.objectives.ranges import not_negative, positive
@@ -32,7 +32,7 @@ MOMENTUM = 0.5  # of the banks, as in CRD
 
 
 @OBJECTIVES.register("gacd")
-class GACD(Objective, Decided):
+class GACD(GradientMatched, Objective, Decided):
     """Guided adversarial contrastive distillation: each sample is weighted by the teacher's correctness on it.
 
         v_i = g_T(f_T(x_i)),  u_j = g_S(f_S(x~_j)),  t_i = v_i / |v_i|,  s_j = u_j / |u_j|

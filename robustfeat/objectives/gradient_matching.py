@@ -11,6 +11,16 @@ from robustfeat.numerics.types import Logits, Output
 from robustfeat.objectives.views import Views
 
 
+class GradientMatched:
+    """An objective with the option `igdm`, whose term draws the student to the teacher's outputs around the image."""
+
+    igdm: float
+
+    @property
+    def follows_attacked_teacher(self) -> bool:
+        return self.igdm > 0
+
+
 def own_logits(output: Output) -> Logits:
     """Return the logits of the network's own head."""
     return output.logits

@@ -8,14 +8,14 @@ from robustfeat.numerics import losses
 from robustfeat.numerics.types import Loss, Losses
 from robustfeat.objectives import OBJECTIVES
 from robustfeat.objectives.base import Objective, Spaces
-from robustfeat.objectives.gradient_matching import gradient_matching
+from robustfeat.objectives.gradient_matching import GradientMatched, gradient_matching
 from robustfeat.objectives.pair import need_common_classes
 from robustfeat.objectives.ranges import not_negative, share
 from robustfeat.objectives.views import Views
 
 
 @OBJECTIVES.register("rslad")
-class RSLAD(Objective):
+class RSLAD(GradientMatched, Objective):
     """Robust soft-label distillation; needs no labels, and the inner attack raises KL(T(x) || S(x')).
 
         L = alpha KL(T(x) || S(x')) + (1 - alpha) KL(T(x) || S(x))

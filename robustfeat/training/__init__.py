@@ -8,8 +8,9 @@ from robustfeat.runtime.lazy import attach
 
 if TYPE_CHECKING:
     from robustfeat.training.finetune import fine_tune
+    from robustfeat.training.hardening import harden
     from robustfeat.training.loop import train
 
-__all__ = ["fine_tune", "train"]
+__all__ = ["fine_tune", "harden", "train"]
 
 attach(__name__)

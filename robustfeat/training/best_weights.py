@@ -42,16 +42,17 @@ class Best:
         """
         run = self.run
         network = run.snapshot()
-        head = "none" if run.heads is None else run.heads.meanwhile
+        judge = run.heads or run.closeness
+        head = "none" if judge is None else judge.meanwhile
         found: dict[str, Any] = {"step": run.step, "measured_at": run.step, "head": head}
         rank_by: tuple[float, ...] = (float(run.step),)
-        if run.heads is not None:
-            accuracy, images = run.heads.measure(network), len(run.heads.held_out)
-            found |= {"held_out_clean": accuracy.clean, "held_out_robust": accuracy.robust, "images": images}
-            rank_by = run.heads.rank(accuracy)
+        if judge is not None:
+            value, images = judge.measure(network), len(judge.held_out)
+            found |= dict(zip(judge.keys, value, strict=True)) | {"images": images}
+            rank_by = judge.rank(value)
             text = (
-                f"step {run.step}: held-out accuracy clean {accuracy.clean:.3f}, "
-                f"under PGD-{run.recipe.eval_steps} at {run.threat} {accuracy.robust:.3f} ({images} images)"
+                f"step {run.step}: held-out {judge.measured} clean {value.clean:.3f}, "
+                f"under PGD-{run.recipe.eval_steps} at {run.threat} {value.robust:.3f} ({images} images)"
             )
             self.journal.event(run.step, found, text, self.bar)
         if run.best is None or rank_by > tuple(run.best["rank"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
@@ -59,6 +59,9 @@ class Heads:
     Raises:
         ValueError: if the teacher's head is requested and there is none.
     """
+
+    keys: ClassVar[tuple[str, str]] = ("held_out_clean", "held_out_robust")
+    measured: ClassVar[str] = "accuracy"
 
     wanted: Kind | Literal["best"]
     trained: bool
@@ -128,9 +131,10 @@ class Heads:
             network, self.held_out, self.threat, self.eval_steps, batch_size=self.batch_size, seed=self.seed
         )
 
-    def rank(self, accuracy: Accuracy) -> tuple[float, float]:
-        """Return the key by which heads are compared; larger is better."""
-        return (accuracy.robust, accuracy.clean) if self.robust else (accuracy.clean, accuracy.robust)
+    def rank(self, accuracy: tuple[float, float]) -> tuple[float, float]:
+        """Return the key by which heads are compared, from clean and robust accuracy; larger is better."""
+        clean, robust = accuracy
+        return (robust, clean) if self.robust else (clean, robust)
 
     def _taught(self, network: Network) -> Linear:
         assert self.teacher is not None

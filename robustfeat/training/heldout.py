@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from robustfeat.attacks import PGD, Threat
 from robustfeat.backbones.modes import evaluating
@@ -12,7 +14,7 @@ from robustfeat.backbones.network import Network
 from robustfeat.data import ImageDataset
 from robustfeat.numerics import losses
 from robustfeat.numerics.random import Stream, generator
-from robustfeat.numerics.types import Images, Labels, Loss, PerExample
+from robustfeat.numerics.types import Batch, Images, Labels, Loss, PerExample
 from robustfeat.runtime.parallel import mean_over_processes, rank, world_size
 
 
@@ -42,10 +44,7 @@ def measure(
     device = network.mean.device
     correct = torch.zeros(2, dtype=torch.float64)
     with evaluating(network):
-        for i, batch in enumerate(data.batches(batch_size)):
-            if i % world_size() != rank():
-                continue
-            batch = batch.to(device)
+        for i, batch in own_batches(data, batch_size, device):
             images, labels = batch.images, batch.labels
             assert labels is not None
             with torch.no_grad():
@@ -57,8 +56,20 @@ def measure(
                 attacked = attack(_loss(network, labels), images, generator=random)
                 with torch.no_grad():
                     correct[1] += (network(attacked).logits.argmax(1) == labels).sum().cpu()
-    total = mean_over_processes(correct.to(device)) * world_size() / len(data)
-    return Accuracy(float(total[0]), float(total[1]))
+    return Accuracy(*mean_of(correct, len(data), device))
+
+
+def own_batches(data: ImageDataset, batch_size: int, device: torch.device) -> Iterator[tuple[int, Batch]]:
+    """Yield this process's share of the batches, each with its number among all."""
+    for i, batch in enumerate(data.batches(batch_size)):
+        if i % world_size() == rank():
+            yield i, batch.to(device)
+
+
+def mean_of(sums: Tensor, images: int, device: torch.device) -> tuple[float, float]:
+    """Return the means of two sums over the images of all processes."""
+    first, second = mean_over_processes(sums.to(device)) * world_size() / images
+    return float(first), float(second)
 
 
 def _loss(network: Network, labels: Labels) -> Loss:

@@ -7,12 +7,15 @@ from robustfeat.data.split import parse_split
 from robustfeat.features.recipe import Recipe
 
 
-def images_of(recipe: Recipe, given: ImageDataset | None) -> tuple[ImageDataset, ImageDataset | None]:
-    """Return training and held-out images; the latter are None if the data has no labels.
+def images_of(
+    recipe: Recipe, given: ImageDataset | None, *, unlabelled: bool
+) -> tuple[ImageDataset, ImageDataset | None]:
+    """Return training and held-out images; the latter are None if nothing can be measured on them.
 
     Args:
         recipe: the recipe, which names data and splits.
         given: a data set that replaces the recipe's data, of which both splits are parts, whatever the name of their split.
+        unlabelled: whether held-out images without labels are of use.
 
     Raises:
         ValueError: if `given` is a data set and train and held_out belong to different splits.
@@ -30,7 +33,7 @@ def images_of(recipe: Recipe, given: ImageDataset | None) -> tuple[ImageDataset,
         return given.take(parse_split(split).rows(len(given), given.labels))
 
     train = part(recipe.train)
-    held_out = None if train.labels is None else part(recipe.held_out).head(recipe.eval_images)
+    held_out = None if train.labels is None and not unlabelled else part(recipe.held_out).head(recipe.eval_images)
     if recipe.label_noise:
         train = with_label_noise(train, recipe.label_noise, recipe.seed)
     return train, held_out

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -49,6 +48,7 @@ def train(
     resume: bool = False,
     log_with: str | GeneralTracker | None = None,
     quiet: bool = False,
+    announce: Callable[[Run], object] | None = None,
 ) -> Path:
     """Train a student and return the folder of its best weights, which `robustfeat.load` reads.
 
@@ -66,6 +66,7 @@ def train(
             may change. On a CPU, a resumed run that counts in epochs or steps is bit-identical to an uninterrupted one.
         log_with: an Accelerate tracker, or the name of one such as "tensorboard".
         quiet: whether to hide the progress bar.
+        announce: is called with the run before its first step, in every process.
 
     Raises:
         ValueError: for settings and objects that do not fit together.
@@ -84,14 +85,17 @@ def train(
     AcceleratorState._reset_state(reset_partial_state=False)
     accelerator = Accelerator(mixed_precision=recipe.precision, log_with=log_with, project_dir=str(out))
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), Interrupts() as interrupts:
+    with torch.random.fork_rng(devices=devices):
         # Dropout and the like draw from the global generator; the caller gets his own back.
         seed = recipe.seed * 1000 + accelerator.process_index
         torch.default_generator.manual_seed(seed)
         if devices:
             torch.cuda.manual_seed(seed)
-        run = Run(objective, recipe, accelerator, given, quiet=quiet)
-        return Loop(run, out, interrupts, quiet=quiet).go(resume, log_with)
+        run = Run(objective, recipe, accelerator, given, quiet=quiet)  # Ctrl-C: nothing to save yet
+        if announce is not None:
+            announce(run)
+        with Interrupts(quiet=quiet) as interrupts:
+            return Loop(run, out, interrupts, quiet=quiet).go(resume, log_with)
 
 
 class Loop:
@@ -115,7 +119,8 @@ class Loop:
             self._resume(folder)
         self.journal.rewind(self.run.step)
         if log_with:
-            self.accelerator.init_trackers("robustfeat", config=_scalars(self.recipe.as_dict()))
+            config = {k: v for k, v in self.recipe.as_dict().items() if isinstance(v, int | float | str | bool)}
+            self.accelerator.init_trackers("robustfeat", config=config)
         self.begin = time.monotonic() - self.run.seconds
         self.last_save = self.last_eval = time.monotonic()
         self.bar.begin_at(100 * self.progress())
@@ -243,8 +248,3 @@ class Loop:
         self._look()
         self.run.save(folder)
         self.last_save = time.monotonic()
-
-
-def _scalars(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values that trackers accept as configuration."""
-    return {key: value for key, value in values.items() if isinstance(value, int | float | str | bool)}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
-from robustfeat.backbones.architecture import Architecture
+from robustfeat.backbones.architecture import Architecture, Framing
 from robustfeat.backbones.network import Network, new_network
 from robustfeat.data import ImageDataset
 from robustfeat.features import hub
@@ -96,6 +97,26 @@ def completed(recipe: Recipe, start: tuple[Network, Card] | None, *, sized: bool
     return dataclasses.replace(recipe, student=architecture.name, stem=architecture.stem, image_size=size)
 
 
+class Original(NamedTuple):
+    """The extractor that a student starts as, as indexes know it.
+
+    Args:
+        digest: its digest before training, at the image size of training.
+        framing: how it makes photographs squares.
+    """
+
+    digest: str
+    framing: Framing | None
+
+    @classmethod
+    def of(cls, start: tuple[Network, Card] | None, image_size: int) -> Original | None:
+        """Return the original of a start; None for a student from scratch."""
+        if start is None:
+            return None
+        extractor = FeatureExtractor(*start).sized(image_size)
+        return cls(extractor.digest(), extractor.card.architecture.framing)
+
+
 def student_of(
     recipe: Recipe, data: ImageDataset, start: tuple[Network, Card] | None = None
 ) -> tuple[Network, ModelRef | None]:
@@ -115,6 +136,8 @@ def student_of(
     assert recipe.stem is not None
     labels = data.labels
     classes = number_of_classes(data)
+    if labels is None and start is not None:
+        classes = start[0].architecture.classes  # nothing says that its head should go
     if labels is not None and len(labels.unique()) < 2:
         raise ValueError(f"the training split of {data.name!r} has one class only; there is nothing to tell apart")
     if start is None:
@@ -124,7 +147,8 @@ def student_of(
     source, card = start
     facts = _facts(source, card)
     # What is trained here is trained on images as `dataset` frames them.
-    architecture = dataclasses.replace(source.architecture, classes=classes, framing=None)
+    size = data.image_size
+    architecture = dataclasses.replace(source.architecture, classes=classes, image_size=size, framing=None)
     if source.architecture.classes == classes:
         source.architecture = architecture
         return source, facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ from robustfeat.training import checkpoint
 from robustfeat.training.checkpoint import Checkpoint
 from robustfeat.training.distiller import Distiller
 from robustfeat.training.ema import MovingAverage
-from robustfeat.training.heads import Heads
 from robustfeat.training.images import images_of
 from robustfeat.training.objects import Objects
-from robustfeat.training.roles import completed, start_of, student_of, teacher_of, with_head_for
+from robustfeat.training.roles import Original, completed, start_of, student_of, teacher_of
+from robustfeat.training.selection import closeness_of, heads_of
 from robustfeat.training.teacher_cache import TeacherCache
 
 # A resumed run may change what does not touch the weights. The teacher is known by its weights, wherever it lies.
@@ -57,8 +58,9 @@ class Run:
         start = start_of(recipe := given.recorded(recipe), given.student)
         recipe = completed(recipe, start, sized=given.data is not None)
         self.objective, self.recipe, self.accelerator = objective, recipe, accelerator
-        self.train_data, self.held_out = images_of(recipe, given.data)
+        self.train_data, self.held_out = images_of(recipe, given.data, unlabelled=recipe.teacher is not None)
         self.teacher, self.teacher_card, self.teacher_facts = teacher_of(recipe, objective, given.teacher)
+        original = Original.of(start, self.train_data.image_size)
         self.student, self.start_facts = student_of(recipe, self.train_data, start)
         assert recipe.eps is not None
         self.threat = Threat(recipe.norm, recipe.eps)
@@ -72,6 +74,11 @@ class Run:
             image_size=self.train_data.image_size,
         )
         objective.setup(spaces, generator(recipe.seed, Stream.SETUP))
+        self.compatible_with: str | None = None
+        if original and objective.in_teachers_space and self.start_facts == self.teacher_facts:
+            self.compatible_with = original.digest
+            # Queries are to be framed as the images of the index were.
+            self.student.architecture = dataclasses.replace(self.student.architecture, framing=original.framing)
         self.student.head.requires_grad_(objective.trains_head)
         self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.loader = Loader(
@@ -95,7 +102,7 @@ class Run:
                     self.teacher, self.train_data, self.layout, quiet=quiet or rank() > 0
                 )
             self.cache_cost = {"teacher_seconds": round(time.monotonic() - begin, 1)}
-        self.heads = self._heads(quiet=quiet)
+        self.heads, self.closeness = heads_of(self, quiet=quiet), closeness_of(self)
         self.average = MovingAverage(self.student, recipe.ema) if recipe.ema else None
         if recipe.compile:
             # Accumulated gradients must outlive the passes of the other parts, which replays would not let them.
@@ -107,25 +114,6 @@ class Run:
         self.step, self.seconds, self.stepping = 0, 0.0, 0.0
         self.best: dict[str, Any] | None = None
         self.best_weights: dict[str, Tensor] = {}
-
-    def _heads(self, *, quiet: bool) -> Heads | None:
-        if self.held_out is None:
-            return None
-        recipe, objective = self.recipe, self.objective
-        return Heads(
-            recipe.head,
-            objective.trains_head,
-            objective.robust,
-            with_head_for(self.train_data, self.teacher, self.teacher_card),
-            objective.in_teachers_space,
-            self.train_data,
-            self.held_out,
-            self.threat,
-            recipe.eval_steps,
-            batch_size=recipe.batch_size,
-            seed=recipe.seed,
-            quiet=quiet or rank() > 0,
-        )
 
     def _optimizer(self, distiller: Distiller) -> torch.optim.Optimizer:
         """Make SGD or AdamW, fused (half the time on a CPU), without weight decay on biases and normalisation layers."""
@@ -158,6 +146,7 @@ class Run:
     def card(self, name: str, head: str, training: dict[str, Any]) -> Card:
         """Return the card of this run's student; `head` is the origin of its classifier."""
         data = self.train_data
+        kept = self.closeness is not None and self.closeness.head == "teacher"
         return Card(
             name=name,
             architecture=self.student.architecture,
@@ -170,8 +159,9 @@ class Run:
             data=DataFacts.of(data, split=self.recipe.train),
             teacher=self.teacher_facts,
             start=self.start_facts,
+            compatible_with=self.compatible_with,
             training=Training.from_dict(training | self._session()),
-            classes=data.classes,
+            classes=self.teacher_card.classes if kept and self.teacher_card else data.classes,
         )
 
     def _session(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def _add(parser: ArgumentParser) -> None:
         action="append",
         help=f"once per task, of {', '.join(TASKS)} (default: {', '.join(CLASSIC)}); "
         f"anomaly and ood take a detector, as in ood:energy, of {', '.join(DETECTORS)}; "
-        "retrieval and knn-probe a FAISS index, head a model, adversarial-probe an eps",
+        "retrieval and knn-probe a FAISS index, head and compatible a model, adversarial-probe an eps",
     )
     parser.add_argument(
         "--attack", type=str, action="append", help=f"once per attack, of {', '.join(ATTACKS)} (default: none)"

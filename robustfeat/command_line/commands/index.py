@@ -105,6 +105,8 @@ def _new(values: dict[str, Any], extractor: FeatureExtractor) -> FeatureIndex:
 
 def _add(values: dict[str, Any]) -> Result:
     index, extractor = _open(values)
+    if index.only_searched:
+        raise ValueError(index.only_searched)
     known = {entry["path"] for entry in index.metadata.values()}
     listing = _images_in(values["images"])
     new = [path for path in listing.paths if str(path) not in known]
@@ -150,7 +152,7 @@ def _merge(values: dict[str, Any]) -> Result:
 
 
 def _open(values: dict[str, Any], *, mmap: bool = False) -> tuple[FeatureIndex, FeatureExtractor]:
-    """Return an index with the extractor that it was built with."""
+    """Return an index with the extractor that it was built with, or with one that may search it."""
     from robustfeat.features import hub
     from robustfeat.index import FeatureIndex
 
@@ -159,7 +161,7 @@ def _open(values: dict[str, Any], *, mmap: bool = False) -> tuple[FeatureIndex, 
     if model is None:
         raise ValueError(f"the index {values['index']!r} does not say where its model lies; give --model")
     extractor = hub.load(model, device=values["device"], image_size=notes.get("image_size"))
-    return FeatureIndex.load(values["index"], extractor=extractor.digest(), mmap=mmap), extractor
+    return FeatureIndex.load(values["index"], extractor=extractor.digests(), mmap=mmap), extractor
 
 
 def _fill(

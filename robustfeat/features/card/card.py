@@ -52,6 +52,8 @@ class Card:
         data: the training data.
         teacher: the model that the student was distilled from.
         start: the model whose weights initialised the student.
+        compatible_with: the digest (`FeatureExtractor.digest`) of the model in whose feature space the student was kept, so that
+            its features may be searched in that model's indexes; None for a space of its own.
         training: the record of the training run.
         reports: the evaluations, each with its data, rows, attacks, flags and machine.
         limits: sentences of the publisher about the limits of the model.
@@ -73,6 +75,7 @@ class Card:
     data: DataFacts | None = None
     teacher: ModelRef | None = None
     start: ModelRef | None = None
+    compatible_with: str | None = None
     training: Training = field(default_factory=Training)
     reports: tuple[Report, ...] = ()
     limits: tuple[str, ...] = ()
@@ -114,6 +117,8 @@ class Card:
         values = dataclasses.asdict(dataclasses.replace(self, reports=()))
         if self.architecture.framing is None:
             del values["architecture"]["framing"]
+        if self.compatible_with is None:
+            del values["compatible_with"]
         values["recipe"] = self.recipe.as_dict() if self.recipe else None
         for name in FACTS:
             facts = getattr(self, name)
@@ -149,6 +154,8 @@ class Card:
             if not isinstance(architecture["name"], str) or architecture["stem"] not in get_args(Stem):
                 raise ValueError(f"architecture {architecture['name']!r} with stem {architecture['stem']!r}")
             values.setdefault("start", {})  # not in cards of 2026-11 and before
+            if not isinstance(values.get("compatible_with", ""), str):
+                raise ValueError(f"compatible_with {values['compatible_with']!r} is no digest")
             for name in ("options", "versions"):
                 values[name] = dict(values[name])
             for name, kind in FACTS.items():

@@ -49,6 +49,8 @@ class Training:
         step: the optimiser step of the best weights.
         held_out_clean: accuracy of the best weights on clean held-out images, in [0, 1].
         held_out_robust: accuracy of the best weights on held-out images under PGD, in [0, 1].
+        cosine_clean: mean cosine of the best weights' features of clean held-out images to the teacher's, in [-1, 1].
+        cosine_robust: the same of held-out images under PGD on this cosine, to the teacher's of the clean ones.
         images: the number of held-out images.
         heads: the accuracy of each kind of classifier that was compared.
         minutes: the duration of the run.
@@ -63,6 +65,8 @@ class Training:
     step: int | None = None
     held_out_clean: float | None = None
     held_out_robust: float | None = None
+    cosine_clean: float | None = None
+    cosine_robust: float | None = None
     images: int | None = None
     heads: Mapping[str, HeadAccuracy] | None = None
     minutes: float | None = None

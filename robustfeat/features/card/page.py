@@ -165,6 +165,9 @@ def _training(card: Card) -> Iterator[str]:
     for role, model in (("Teacher", card.teacher), ("Started from", card.start)):
         if model:
             yield from ("", f"{role}: {model.name}, sha256 of its weights `{model.sha256}`.")
+    if card.compatible_with:
+        yield from ("", f"In the feature space of the extractor with the digest `{card.compatible_with}`:")
+        yield "indexes that were built with that one can be searched with this one."
     run = card.training
     if run.minutes is not None:
         spent = f"Time: {duration(60 * run.minutes)}"
@@ -177,6 +180,11 @@ def _training(card: Card) -> Iterator[str]:
         yield (
             f"Best weights: of step {run.step:,}, with held-out accuracy {run.held_out_clean:.3f} clean and "
             f"{run.held_out_robust:.3f} under PGD ({run.images:,} images)."
+        )
+    if run.cosine_robust is not None:
+        yield (
+            f"Best weights: of step {run.step:,}, whose features of held-out images have a mean cosine to the teacher's clean "
+            f"ones of {run.cosine_clean:.3f} clean and {run.cosine_robust:.3f} under PGD ({run.images:,} images)."
         )
     if run.heads is not None:
         tried = (f"{kind} {accuracy.clean:.3f} and {accuracy.robust:.3f}" for kind, accuracy in run.heads.items())
