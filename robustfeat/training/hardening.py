@@ -100,6 +100,12 @@ def _check(objective: Objective) -> None:
 
 
 def _announce(run: Run, *, quiet: bool) -> None:
+    """Say what the run will take, unless its result would not be compatible with the model."""
+    if run.compatible_with is None:
+        raise ValueError(
+            f"objective {run.objective.name!r} gives the student a feature space of its own, in which indexes of the model are "
+            "worth nothing; use 'fare' or 'gacd', or train for another purpose"
+        )
     if not quiet and rank() == 0:
         _say(in_words(run, cost_of(run)), quiet=quiet)
 

@@ -180,6 +180,9 @@ def test_what_makes_no_copy_robust_is_refused(objective: Any, original: str, tmp
 def test_mistakes(original: str, tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="fare"):
         harden(original, unlabelled(60, 51), tmp_path, objective="fair", quiet=True)
+    mapped = GACD(weight="none", guide=0.0, teacher_map="fixed", map_dim=16)
+    with pytest.raises(ValueError, match="'gacd' gives the student a feature space of its own"):
+        harden(original, unlabelled(60, 51), tmp_path, objective=mapped, quiet=True)
     with pytest.raises(ValueError, match="start follow"):
         harden(original, unlabelled(60, 51), tmp_path, start="gacd-resnet18", quiet=True)
 
