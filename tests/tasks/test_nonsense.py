@@ -21,7 +21,7 @@ KINDS: dict[str, Callable[[], Task]] = {
     "somebody's task": NearestMean,
     "somebody's detector": Far,
 }
-NEEDS_CLASSES = [name for name in TASKS if name not in ("head", "ood", "retrieval", "poisoning")]
+NEEDS_CLASSES = [name for name in TASKS if name not in ("head", "ood", "compatible", "retrieval", "poisoning")]
 NEEDS_CLASSES += [name for name in DETECTORS if DETECTORS[name].needs_classes]
 
 
