@@ -34,10 +34,10 @@ setup(
     install_requires=[
         "torch>=2.6",
         "torchvision",
-        "timm>=1.0.16",
+        "timm>=1.0.29",
         "accelerate>=1.2",
         "datasets>=3.2",
-        "scikit-learn>=1.5",
+        "scikit-learn>=1.8",
         "scipy>=1.13",
         "numpy>=2.0",
         "pyarrow>=16",
@@ -59,7 +59,7 @@ setup(
         "dev": [
             "pyautoattack==0.2.0",
             "pytorch-metric-learning>=2.8",
-            "pytorch-ood>=0.2",
+            "pytorch-ood>=0.4",
             "beartype>=0.19",
             "hypothesis>=6.100",
             "pytest>=8",
