@@ -53,8 +53,8 @@ class AdversarialProbe(LinearHead):
         self.steps, self.epochs, self.lr, self.batch_size, self.seed = steps, epochs, lr, batch_size, seed
 
     @property
-    def title(self) -> str:
-        return self.name if self.threat == Threat() else f"{self.name}:{self.threat.eps}"
+    def argument(self) -> str:
+        return "" if self.threat == Threat() else str(self.threat.eps)
 
     @classmethod
     def from_text(cls, argument: str) -> Self:

@@ -46,8 +46,13 @@ class Task(nn.Module, ABC):
 
     @property
     def title(self) -> str:
-        """The title of the task in a report."""
-        return self.name
+        """The title of the task in a report: its name, and its argument where there is one."""
+        return f"{self.name}:{self.argument}" if self.argument else self.name
+
+    @property
+    def argument(self) -> str:
+        """The argument from which `from_text` makes this task again; empty for the default, and for a task without argument."""
+        return ""
 
     @classmethod
     def from_text(cls, argument: str) -> Self:

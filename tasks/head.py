@@ -34,8 +34,8 @@ class Head(LinearHead):
         self.source = source
 
     @property
-    def title(self) -> str:
-        return self.name if self.source is None else f"{self.name}:{self.source}"
+    def argument(self) -> str:
+        return self.source or ""
 
     @classmethod
     def from_text(cls, argument: str) -> Self:

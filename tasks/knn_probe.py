@@ -63,8 +63,8 @@ class KNNProbe(Task):
         self.index_: FeatureIndex | None = None
 
     @property
-    def title(self) -> str:
-        return self.name if self.index == "Flat" else f"{self.name}:{self.index}"
+    def argument(self) -> str:
+        return "" if self.index == "Flat" else self.index
 
     @classmethod
     def from_text(cls, argument: str) -> Self:

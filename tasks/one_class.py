@@ -49,8 +49,8 @@ class OneClass(Task):
         self.detectors_ = nn.ModuleDict()
 
     @property
-    def title(self) -> str:
-        return self.detector.titled(self.name)
+    def argument(self) -> str:
+        return self.detector.as_argument
 
     @classmethod
     def from_text(cls, argument: str) -> Self:

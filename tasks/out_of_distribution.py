@@ -36,8 +36,8 @@ class OutOfDistribution(Task):
         self.register_buffer("known", None)
 
     @property
-    def title(self) -> str:
-        return self.detector.titled(self.name)
+    def argument(self) -> str:
+        return self.detector.as_argument
 
     @classmethod
     def from_text(cls, argument: str) -> Self:

@@ -48,8 +48,8 @@ class Poisoning(Task):
             self.register_buffer(name, None)
 
     @property
-    def title(self) -> str:
-        return self.name if self.share == 0.01 else f"{self.name}:{self.share:g}"
+    def argument(self) -> str:
+        return "" if self.share == 0.01 else f"{self.share:g}"
 
     @classmethod
     def from_text(cls, argument: str) -> Self:

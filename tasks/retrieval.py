@@ -52,8 +52,8 @@ class Retrieval(Task):
         self.index_: FeatureIndex | None = None
 
     @property
-    def title(self) -> str:
-        return self.name if self._exact else f"{self.name}:{self.index}"
+    def argument(self) -> str:
+        return "" if self._exact else self.index
 
     @classmethod
     def from_text(cls, argument: str) -> Self:

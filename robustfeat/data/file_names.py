@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from torch import Tensor
 
-FileNames = tuple[str, ...]
+from robustfeat.data.rows import FileNames
 
 
 def file_names(cells: pa.ChunkedArray, rows: Tensor) -> FileNames | None:
@@ -24,8 +24,3 @@ def file_names(cells: pa.ChunkedArray, rows: Tensor) -> FileNames | None:
         return None
     names = cells.take(pa.array(rows.numpy()))
     return None if names.null_count else tuple(names.to_pylist())
-
-
-def picked_names(names: FileNames | None, numbers: Tensor) -> FileNames | None:
-    """Return the file names of these rows, or None if the data set has no files."""
-    return None if names is None else tuple(names[number] for number in numbers.tolist())

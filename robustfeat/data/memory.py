@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from robustfeat.data.file_names import FileNames, picked_names
-from robustfeat.data.rows import Rows, picked, row_numbers
+from robustfeat.data.rows import FileNames
 from robustfeat.data.sending import send
 from robustfeat.data.store import ImageDataset, content_digest
 
@@ -69,12 +68,8 @@ class MemoryImages(ImageDataset):
         same.images = self.images.to(device)
         return same
 
-    def take(self, rows: Rows) -> MemoryImages:
-        index = row_numbers(rows, len(self))
-        some = copy.copy(self)
-        some.images, some.labels, some.masks = self.images[index], picked(self.labels, index), picked(self.masks, index)
-        some.files = picked_names(self.files, index)
-        return some
+    def _keep(self, rows: Tensor) -> None:
+        self.images = self.images[rows]
 
     @property
     def fingerprint(self) -> str:

@@ -7,8 +7,7 @@ import hashlib
 import torch
 from torch import Tensor
 
-from robustfeat.data.file_names import picked_names
-from robustfeat.data.rows import Rows, row_numbers
+from robustfeat.data.rows import picked_names
 from robustfeat.data.store import ImageDataset
 
 
@@ -63,8 +62,8 @@ class _Both(ImageDataset):
                 found[mine] = part.pixels(source[mine] - start)
         return found
 
-    def take(self, rows: Rows) -> ImageDataset:
-        return _Both(self._inside, self._outside, self._rows[row_numbers(rows, len(self))], self._classes)
+    def _keep(self, rows: Tensor) -> None:
+        self._rows = self._rows[rows]
 
     @property
     def fingerprint(self) -> str:

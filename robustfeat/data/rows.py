@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+FileNames = tuple[str, ...]
 Rows = Sequence[int] | Sequence[bool] | slice | np.ndarray | Tensor
 
 
@@ -49,6 +50,11 @@ def row_numbers(rows: Rows, n: int) -> Tensor:
 def picked(values: Tensor | None, numbers: Tensor) -> Tensor | None:
     """Return the values of these rows, or None if the data set has no such values."""
     return None if values is None else values[numbers]
+
+
+def picked_names(names: FileNames | None, numbers: Tensor) -> FileNames | None:
+    """Return the file names of these rows, or None if the data set has no files."""
+    return None if names is None else tuple(names[number] for number in numbers.tolist())
 
 
 def check_count(value: Any, name: str) -> None:

@@ -6,18 +6,19 @@ import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
-from robustfeat.data.rows import Rows, check_count
+from robustfeat.data.rows import Rows, check_count, picked, picked_names, row_numbers
 from robustfeat.data.split import Split
 from robustfeat.numerics.pixels import check_pixels
 from robustfeat.numerics.random import Stream, generator
 from robustfeat.numerics.types import Batch, Images
 
 OnError = Literal["raise", "skip"]
+D = TypeVar("D", bound="ImageDataset")
 
 
 def check_images(images: Tensor) -> Images:
@@ -74,8 +75,17 @@ class ImageDataset(ABC):
         """Return the images of these rows (int64 numbers on the CPU) as uint8 (len(rows), 3, h, w)."""
 
     @abstractmethod
-    def take(self, rows: Rows) -> ImageDataset:
+    def _keep(self, rows: Tensor) -> None:
+        """Keep the pixels of these rows only; `self` is a copy of its own."""
+
+    def take(self: D, rows: Rows) -> D:
         """Return the data set of these rows only, in this order: row numbers, a mask or a slice, as in NumPy (`row_numbers`)."""
+        numbers = row_numbers(rows, len(self))
+        some = copy.copy(self)
+        some.labels, some.masks = picked(self.labels, numbers), picked(self.masks, numbers)
+        some.files = picked_names(self.files, numbers)
+        some._keep(numbers)
+        return some
 
     def on(self, device: torch.device | str) -> ImageDataset:
         """Return the same data set with its pixels on a device if they are in memory; decoded images stay on the CPU."""

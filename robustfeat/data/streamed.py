@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustfeat.data.file_names import FileNames, picked_names
-from robustfeat.data.rows import Rows, picked, row_numbers
+from robustfeat.data.rows import FileNames
 from robustfeat.data.store import ImageDataset, content_digest
 
 
@@ -69,12 +67,8 @@ class StreamedImages(ImageDataset):
         images = np.stack(list(threads[1].map(self._decode, self._rows[rows].tolist())))
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
-    def take(self, rows: Rows) -> StreamedImages:
-        index = row_numbers(rows, len(self))
-        some = copy.copy(self)
-        some._rows, some.labels, some.masks = self._rows[index], picked(self.labels, index), picked(self.masks, index)
-        some.files = picked_names(self.files, index)
-        return some
+    def _keep(self, rows: Tensor) -> None:
+        self._rows = self._rows[rows]
 
     @property
     def fingerprint(self) -> str:

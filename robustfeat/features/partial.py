@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -149,6 +148,8 @@ def partial_file(
 
 def _claim(file: BinaryIO, path: Path, target: Path) -> None:
     """Hold the file for this process alone; a file that another one has renamed since it was opened is finished, and not ours."""
+    import fcntl  # which only Unix has: loading a model does without
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -25,32 +25,20 @@ class Sized(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
-    """One measured number: `value` in [low, high] (95 %) over `n` examples.
+class Under:
+    """A metric of a task under an attack: where a row and the run behind it stand.
 
     Args:
         task: the title of the task.
         metric: the name of the metric.
-        attack: its name in the report; "none" is the clean row.
+        attack: the name of the attack in the report; "none" is the clean row.
         eps: the size of the perturbation in pixel units; None for the clean row, and if an old file does not record it.
-        column: the cases that the attacker controlled, as named by the task; "" is the headline, all possible cases.
-        value: the measured value.
-        low: the lower end of the 95 % interval.
-        high: the upper end of the 95 % interval.
-        n: the number of examples.
-        seconds: the time of the measurement.
     """
 
     task: Title
     metric: str
     attack: str
     eps: Eps | None
-    column: str
-    value: float
-    low: float
-    high: float
-    n: int
-    seconds: float
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", Title.read(self.task))
@@ -60,3 +48,24 @@ class Row:
     def sized(self) -> Sized:
         """The attack with its size."""
         return Sized(self.attack, self.eps)
+
+
+@dataclass(frozen=True)
+class Row(Under):
+    """One measured number: `value` in [low, high] (95 %) over `n` examples; its first arguments are those of `Under`.
+
+    Args:
+        column: the cases that the attacker controlled, as named by the task; "" is the headline, all possible cases.
+        value: the measured value.
+        low: the lower end of the 95 % interval.
+        high: the upper end of the 95 % interval.
+        n: the number of examples.
+        seconds: the time of the measurement.
+    """
+
+    column: str
+    value: float
+    low: float
+    high: float
+    n: int
+    seconds: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -35,6 +34,8 @@ def sync(path: Path) -> None:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Let one process, and one thread of it, hold a folder at a time inside the context; no file is left in the folder."""
+    import fcntl  # which only Unix has: loading a model does without
+
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

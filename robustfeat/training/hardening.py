@@ -65,8 +65,7 @@ def harden(
             raise unknown("objective of harden", objective, METHODS)
         objective = METHODS[objective]()
     _check(objective)
-    named = isinstance(model, str | os.PathLike)
-    text = os.fspath(model) if isinstance(model, str | os.PathLike) else None
+    text, network = (os.fspath(model), None) if isinstance(model, str | os.PathLike) else (None, model)
     entries = HARDENING | recipe | {"eps": Eps(eps), "minutes": None if recipe.get("max_steps") else minutes}
     images = data if isinstance(data, ImageDataset) else None
     if images is None:
@@ -77,8 +76,8 @@ def harden(
         Recipe(**entries | {"start": text, "teacher": text}),
         out,
         data=images,
-        student=None if named else model,  # type: ignore[arg-type]
-        teacher=None if named else model,  # type: ignore[arg-type]
+        student=network,
+        teacher=network,
         resume=resume,
         quiet=quiet,
         announce=lambda run: _announce(run, quiet=quiet),
@@ -106,7 +105,7 @@ def _announce(run: Run, *, quiet: bool) -> None:
             f"objective {run.objective.name!r} gives the student a feature space of its own, in which indexes of the model are "
             "worth nothing; use 'fare' or 'gacd', or train for another purpose"
         )
-    if not quiet and rank() == 0:
+    if not quiet and rank() == 0:  # only one process measures
         _say(in_words(run, cost_of(run)), quiet=quiet)
 
 

@@ -105,9 +105,10 @@ class AnomalyDetector(Task):
             raise RuntimeError(f"{type(self).__name__} has no threshold; call calibrate with held-out normal features")
         return scores > self.threshold
 
-    def titled(self, task: str) -> str:
-        """Return the title of a task with this detector; the default detector is omitted."""
-        return task if self.name == "mahalanobis" else f"{task}:{self.name}"
+    @property
+    def as_argument(self) -> str:
+        """The argument of a task that uses this detector; empty for the default detector."""
+        return "" if self.name == "mahalanobis" else self.name
 
     def summary(self, judged: dict[str, PerExample], targets: Tensor) -> dict[str, float]:
         return ranking_metrics(judged["anomaly"], targets == 1)

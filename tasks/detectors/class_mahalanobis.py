@@ -7,30 +7,24 @@ from torch import Tensor
 
 from robustfeat.numerics.types import Features, PerExample
 from robustfeat.tasks.detectors import DETECTORS
-from robustfeat.tasks.detectors.base import AnomalyDetector
-from robustfeat.tasks.detectors.mahalanobis import whitening
+from robustfeat.tasks.detectors.mahalanobis import Whitened, whitening
 
 
 @DETECTORS.register("class-mahalanobis")
-class ClassMahalanobis(AnomalyDetector):
+class ClassMahalanobis(Whitened):
     """anomaly(x) = min_c (x - mean_c)^T (S + shrinkage tr(S)/d I)^-1 (x - mean_c), S the covariance within classes.
 
     Args:
-        shrinkage: the share of the mean variance added to the diagonal, as for Mahalanobis.
+        shrinkage: the share of the mean variance added to the diagonal, as of `Whitened`.
     """
 
     needs_classes = True
 
     means: Tensor | None
-    whitening: Tensor | None
 
     def __init__(self, shrinkage: float = 0.1) -> None:
-        super().__init__()
-        if not shrinkage > 0:
-            raise ValueError(f"shrinkage must be greater than 0, got {shrinkage!r}")
-        self.shrinkage = shrinkage
+        super().__init__(shrinkage)
         self.register_buffer("means", None)
-        self.register_buffer("whitening", None)
 
     def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from normal features (m, d) of at least two classes, labels (m,); more features than classes."""

@@ -11,16 +11,14 @@ from robustfeat.tasks.detectors import DETECTORS
 from robustfeat.tasks.detectors.base import AnomalyDetector
 
 
-@DETECTORS.register("mahalanobis")
-class Mahalanobis(AnomalyDetector):
-    """anomaly(x) = (x - mean)^T (S + shrinkage tr(S)/d I)^-1 (x - mean), factorised in float64.
+class Whitened(AnomalyDetector):
+    """A detector that measures distances by a covariance S, in the form (S + shrinkage tr(S)/d I)^-1, factorised in float64.
 
     Args:
         shrinkage: the share of the mean variance added to the diagonal. It keeps rank-deficient features (fewer examples than
             dimensions, dead units) well-defined, and leaves rankings unchanged when features are scaled.
     """
 
-    mean: Tensor | None
     whitening: Tensor | None
 
     def __init__(self, shrinkage: float = 0.1) -> None:
@@ -28,8 +26,22 @@ class Mahalanobis(AnomalyDetector):
         if not shrinkage > 0:
             raise ValueError(f"shrinkage must be greater than 0, got {shrinkage!r}")
         self.shrinkage = shrinkage
-        self.register_buffer("mean", None)
         self.register_buffer("whitening", None)
+
+
+@DETECTORS.register("mahalanobis")
+class Mahalanobis(Whitened):
+    """anomaly(x) = (x - mean)^T (S + shrinkage tr(S)/d I)^-1 (x - mean), factorised in float64.
+
+    Args:
+        shrinkage: as of `Whitened`.
+    """
+
+    mean: Tensor | None
+
+    def __init__(self, shrinkage: float = 0.1) -> None:
+        super().__init__(shrinkage)
+        self.register_buffer("mean", None)
 
     def _fit(self, features: Features, targets: Tensor) -> None:
         """Learn from features (m, d); all of them are taken as normal."""
