@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -28,12 +29,19 @@ GACD = ["train", "gacd", "--bank=16", "--symmetric=true", *SMALL]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 LAUNCH = [
     sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
-    "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
+    "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port",
 ]  # fmt: skip
 
 
+def two_processes() -> list[str]:
+    """How to launch them, with a port that is free now: 0, for any port, makes them wait for each other on torch 2.6."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return [*LAUNCH, str(free.getsockname()[1])]
+
+
 def launcher(processes: int) -> list[str]:
-    return [sys.executable, "-m", "robustfeat"] if processes == 1 else [*LAUNCH, "-m", "robustfeat"]
+    return [sys.executable, "-m", "robustfeat"] if processes == 1 else [*two_processes(), "-m", "robustfeat"]
 
 
 def run(processes: int, *arguments: str, seconds: float | None = None) -> int:
@@ -68,7 +76,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_two_processes_stay_equal() -> None:
     """Parameters and banks of both ranks after three steps: a gap of exactly 0; each rank has seen other rows."""
     script = HELPERS / "two_processes.py"
-    done = subprocess.run([*LAUNCH, str(script)], env=ENVIRONMENT, capture_output=True, text=True, timeout=200)
+    done = subprocess.run([*two_processes(), str(script)], env=ENVIRONMENT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("gap 0.0") == 2, done.stdout
 
